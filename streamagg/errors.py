@@ -1,0 +1,65 @@
+"""The errors a user can meet, one small tree, and the exit code of each.
+
+A message is one or two sentences: what is wrong, and what to do about it.
+The command line prints it without a traceback and exits with ``exit_code``.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process exits with."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    DIFFERENT = 4
+    WORKERS_DYING = 5
+    INTERRUPTED = 130
+
+
+class StreamaggError(Exception):
+    """Root of every error that streamagg raises on purpose."""
+
+    exit_code = ExitCode.FAILURE
+
+
+class SettingsError(StreamaggError):
+    """A setting is unknown, malformed, or impossible together with another one."""
+
+    exit_code = ExitCode.USAGE
+
+
+class TopicError(StreamaggError):
+    """A topic is missing, or is not what streamagg can use."""
+
+    exit_code = ExitCode.USAGE
+
+
+class CheckpointError(StreamaggError):
+    """The committed checkpoint cannot be continued: other settings, another version, lost history."""
+
+    exit_code = ExitCode.USAGE
+
+
+class KafkaUnreachable(StreamaggError):
+    """No broker answers, or it refuses the connection or the credentials."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class KafkaFailed(StreamaggError):
+    """Kafka answered with an error that cannot be retried."""
+
+
+class DataDiffers(StreamaggError):
+    """Published counts differ from a recount."""
+
+    exit_code = ExitCode.DIFFERENT
+
+
+class WorkersKeepDying(StreamaggError):
+    """The budget of restarts is used up."""
+
+    exit_code = ExitCode.WORKERS_DYING

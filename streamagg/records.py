@@ -1,0 +1,152 @@
+"""What crosses process walls: tagged msgspec structs, packed with msgpack.
+
+Columns travel as raw little-endian bytes inside the message; readers map them with
+``numpy.frombuffer`` and copy nothing.
+"""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Int64Column = npt.NDArray[np.int64]
+UInt64Column = npt.NDArray[np.uint64]
+UInt32Column = npt.NDArray[np.uint32]
+BoolColumn = npt.NDArray[np.bool_]
+
+REASONS: Final = ("bad_time", "bad_user", "missing_field", "bad_json", "tombstone", "too_large", "future")
+"""Why a record is rejected. All but ``future`` are found by decoding it; ``future`` by the clock."""
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
+    """Root of everything that crosses a process wall."""
+
+
+class Lease(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to unmarshaller: read the offsets ``[start, stop)`` of a partition."""
+
+    id: int
+    partition: int
+    start: int
+    stop: int
+    timestamps: bool = False
+    """Look up the Kafka timestamp of every record (see ``ColumnBlock.live``)."""
+
+
+class Revoke(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to unmarshaller: forget every lease; blocks of them are no longer wanted."""
+
+
+class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Unmarshaller to coordinator: a run of decoded records of one partition, in offset order.
+
+    It covers the offsets ``[first, next)`` of its lease, including gaps and rejected records;
+    row ``i`` of every column is the same accepted record::
+
+        event_time_ms  |  8 bytes int64   |  milliseconds since the epoch
+        user           |  8 bytes uint64  |  xxh3 of the user id
+        delta          |  4 bytes uint32  |  offset minus ``first``
+        live           |  1 byte bool     |  absent, or: Kafka timestamp within max_jump of event time
+    """
+
+    lease: int
+    partition: int
+    first: int
+    next: int
+    end: int
+    """The end offset of the partition as the reader last saw it."""
+    caught_up: bool
+    """``next`` is the end of the partition."""
+    consumed: int
+    """Records read, accepted or rejected."""
+    rejected: dict[str, int]
+    event_time_ms: bytes
+    user: bytes
+    delta: bytes
+    live: bytes | None = None
+    bytes_read: int = 0
+    """Sum of the payload sizes."""
+
+    def __len__(self) -> int:
+        return len(self.delta) // 4
+
+    def event_times(self) -> Int64Column:
+        """Event times in milliseconds, shape ``(n,)``."""
+        return np.frombuffer(self.event_time_ms, np.int64)
+
+    def users(self) -> UInt64Column:
+        """User hashes, shape ``(n,)``."""
+        return np.frombuffer(self.user, np.uint64)
+
+    def offsets(self) -> Int64Column:
+        """Offsets in the partition, shape ``(n,)``."""
+        return np.frombuffer(self.delta, np.uint32).astype(np.int64) + self.first
+
+    def live_flags(self) -> BoolColumn | None:
+        """Which records are live, shape ``(n,)``, or None when it was not looked up."""
+        return None if self.live is None else np.frombuffer(self.live, np.bool_)
+
+
+class WindowRows(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator: rows of one window that fall in its shard."""
+
+    window: int
+    """Window number (see ``core.windows``)."""
+    user: bytes
+    """uint64 hashes."""
+
+
+class CloseWindow(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator: no row of this window follows; answer its count."""
+
+    window: int
+
+
+class FreeWindow(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator: the count is published; the slot may be used again."""
+
+    window: int
+
+
+class Reset(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator: forget everything; answers from now on carry this epoch."""
+
+    epoch: int
+
+
+class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Aggregator to coordinator: unique users of one closed window in one shard."""
+
+    epoch: int
+    window: int
+    unique: int
+
+
+class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Worker to coordinator: alive, with its statistics."""
+
+    cpu_s: float
+    rss_bytes: int
+
+
+class WorkerFailed(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Worker to coordinator: an error that ends the run, as the user shall read it."""
+
+    kind: str
+    """Class name in ``streamagg.errors``."""
+    text: str
+
+
+AnyMessage = (
+    Lease
+    | Revoke
+    | ColumnBlock
+    | WindowRows
+    | CloseWindow
+    | FreeWindow
+    | Reset
+    | ShardCount
+    | Heartbeat
+    | WorkerFailed
+)

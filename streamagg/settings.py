@@ -1,0 +1,95 @@
+"""Settings as frozen values.
+
+Durations and times are integer milliseconds and their names end in ``_ms``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+Delivery = Literal["exactly-once", "at-least-once"]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """What shapes the windows; every field is part of the fingerprint of a checkpoint."""
+
+    granularity_ms: int = 60_000
+    offset_ms: int = 0
+    max_lag_ms: int = 5_000
+    max_jump_ms: int = 65_000
+    """How far a record may lie ahead of its partition's clock. Default: granularity + max lag."""
+    empty_windows: bool = False
+    """Publish ``cnt: 0`` for windows without records that lie between published ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How a payload becomes an event time and a user; part of the fingerprint of a checkpoint."""
+
+    time_field: str = "ts"
+    """Dotted path from the root of the document."""
+    user_field: str = "uid"
+    time_unit: TimeUnit = "s"
+    max_record_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """How to reach Kafka."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    client: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Client settings passed through to librdkafka, checked against the refused ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """How many processes work, and the limits they keep."""
+
+    unmarshallers: int = 2
+    aggregators: int = 1
+    inline: bool = False
+    """Everything in one process."""
+    slots: int = 64
+    """Windows that may be open at once."""
+    idle_timeout_ms: int = 10_000
+    max_restarts: int = 5
+    """Restarts of workers within ten minutes before the program gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartAt:
+    """Where reading begins: ``committed`` continues; all others start anew."""
+
+    kind: Literal["committed", "earliest", "latest", "time"] = "committed"
+    time_ms: int | None = None
+    """Kafka timestamp (ms since the epoch) for kind ``time``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Everything that ``streamagg run`` needs."""
+
+    input: str
+    output: str
+    group: str = "streamagg"
+    window: WindowSettings = WindowSettings()
+    decode: DecodeSettings = DecodeSettings()
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    pipeline: PipelineSettings = PipelineSettings()
+    start: StartAt = StartAt()
+    until_end: bool = False
+    keep_open: bool = False
+    delivery: Delivery = "exactly-once"
+    create_topics: bool = True
+    output_partitions: int = 1
+    output_replicas: int = -1
+    """-1: the broker's default."""
+    dead_letter: str | None = None
+    """Topic for rejected records."""
+    metrics: str | None = None
+    """``host:port`` of the Prometheus endpoint; a bare port binds to loopback."""
+    stats_json: str | None = None
