@@ -1,14 +1,20 @@
-"""What crosses process walls: tagged msgspec structs, packed with msgpack.
+"""What the parts of the pipeline hand to each other.
+
+What crosses process walls is a tagged msgspec struct, packed with msgpack.
 
 Columns travel as raw little-endian bytes inside the message; readers map them with
 ``numpy.frombuffer`` and copy nothing.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from streamagg.settings import DecodeSettings, KafkaSettings
 
 Int64Column = npt.NDArray[np.int64]
 UInt64Column = npt.NDArray[np.uint64]
@@ -35,7 +41,9 @@ class Lease(Message, frozen=True, tag=True, array_like=True, gc=False):
 
 
 class Revoke(Message, frozen=True, tag=True, array_like=True, gc=False):
-    """Coordinator to unmarshaller: forget every lease; blocks of them are no longer wanted."""
+    """Coordinator to unmarshaller: forget the leases of a partition, or all of them."""
+
+    partition: int | None = None
 
 
 class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -65,8 +73,6 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     user: bytes
     delta: bytes
     live: bytes | None = None
-    bytes_read: int = 0
-    """Sum of the payload sizes."""
 
     def __len__(self) -> int:
         return len(self.delta) // 4
@@ -123,6 +129,25 @@ class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
     unique: int
 
 
+class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to unmarshaller, first of all: where to read and how to decode."""
+
+    decode: DecodeSettings
+    max_jump_ms: int
+    topic: str
+    """Input topic; empty when files are read."""
+    kafka: KafkaSettings
+    dead_letter: str | None = None
+    files: tuple[str, ...] = ()
+    """Paths; partition ``i`` is file ``i``."""
+
+
+class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator, first of all: how large the ring is."""
+
+    slots: int
+
+
 class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Worker to coordinator: alive, with its statistics."""
 
@@ -147,6 +172,36 @@ AnyMessage = (
     | FreeWindow
     | Reset
     | ShardCount
+    | UnmarshallerSetup
+    | AggregatorSetup
     | Heartbeat
     | WorkerFailed
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a reader hands to the decoder: payloads of one lease, in offset order."""
+
+    lease: int
+    partition: int
+    first: int
+    """The batch covers the offsets ``[first, next)``, including gaps."""
+    next: int
+    end: int
+    """The end offset of the partition as last seen, -1 if unknown."""
+    caught_up: bool
+    payloads: Sequence[bytes | None]
+    offsets: Sequence[int]
+    timestamps_ms: Sequence[int] | None = None
+    """Kafka timestamps, if the lease asks for them; -1 where a record has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCount:
+    """A closed window and its unique users over all shards."""
+
+    window: int
+    unique: int
+    records: int
+    partial: bool

@@ -5,11 +5,11 @@ Durations and times are integer milliseconds and their names end in ``_ms``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 Delivery = Literal["exactly-once", "at-least-once"]
+CountFormat = Literal["table", "jsonl", "csv"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class KafkaSettings:
     """How to reach Kafka."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
-    client: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    client: Mapping[str, str] = field(default_factory=dict)
     """Client settings passed through to librdkafka, checked against the refused ones."""
 
 
@@ -92,4 +92,17 @@ class RunSettings:
     """Topic for rejected records."""
     metrics: str | None = None
     """``host:port`` of the Prometheus endpoint; a bare port binds to loopback."""
+    stats_json: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountSettings:
+    """Everything that ``streamagg count`` needs."""
+
+    files: tuple[str, ...]
+    """Paths; ``-`` is standard input."""
+    window: WindowSettings = WindowSettings()
+    decode: DecodeSettings = DecodeSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+    format: CountFormat = "table"
     stats_json: str | None = None

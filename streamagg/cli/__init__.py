@@ -1,0 +1,106 @@
+"""The command line: verbs, exit codes, and how an error reaches the user."""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from streamagg import __version__
+from streamagg.errors import ExitCode, StreamaggError
+from streamagg.telemetry import logs
+
+VERBS: Final = ("run", "count", "verify", "replay", "generate", "demo")
+"""Each is the function of that name in the module of that name in this package."""
+DEBUG_FLAG: Final = "--debug"
+EXIT_CODES: Final = (
+    "Exit codes: 0 fine, 1 failure, 2 usage or configuration, 3 Kafka unreachable, 4 data differs,"
+    " 5 workers kept dying, 130 interrupted."
+)
+
+
+class Verbs(TyperGroup):
+    """Imports a verb when it is asked for, so that each pays for its own imports only."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        verb = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name, epilog=EXIT_CODES)(verb)
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(cls=Verbs, no_args_is_help=True, epilog=EXIT_CODES, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamagg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _settle(
+    debug: Annotated[
+        bool, typer.Option(DEBUG_FLAG, help="Log everything, show tracebacks. Also after a verb.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Counts the unique users of every window of event time in a Kafka topic of JSON records."""
+    logs.setup("debug" if debug else "info")
+
+
+def main() -> None:
+    """Runs the verb on the command line and exits with a code of ``ExitCode``."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Runs a verb and returns the exit code; errors go to stderr as one or two sentences."""
+    try:
+        app(_debug_first(arguments), prog_name="streamagg")
+    except SystemExit as ended:
+        return _flushed(ended.code if isinstance(ended.code, int) else ExitCode.FAILURE)
+    except StreamaggError as exc:
+        return _failed(str(exc), exc.exit_code)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception as exc:
+        text = f"{type(exc).__name__}: {exc}. This is a defect; run again with {DEBUG_FLAG} for the traceback."
+        return _failed(text, ExitCode.FAILURE)
+    return ExitCode.OK
+
+
+def _debug_first(arguments: Sequence[str]) -> list[str]:
+    """``--debug`` is a flag of the program, and may stand after the verb too."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if DEBUG_FLAG not in own:
+        return list(arguments)
+    return [DEBUG_FLAG, *(word for word in own if word != DEBUG_FLAG), *arguments[len(own) :]]
+
+
+def _failed(text: str, code: ExitCode) -> ExitCode:
+    if logs.debugging():
+        traceback.print_exc()
+    print(f"streamagg: {text}", file=sys.stderr)
+    return code
+
+
+def _flushed(code: int) -> int:
+    """Flushes stdout; a reader that went away (``| head``) is no error worth words."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more at exit, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

@@ -1,0 +1,101 @@
+# Everything runs in .venv, made from the hash-pinned requirements/dev.lock.
+
+PYTHON ?= python3
+BROKER_PORT ?= 19092
+RECORDS ?= 1000000
+PARTITIONS ?= 4
+INPUT ?= streamagg-input
+OUTPUT ?= streamagg-output
+FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## Show this list
+	@echo 'make <target>:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Variables: PYTHON=$(PYTHON) BROKER_PORT=$(BROKER_PORT) RECORDS=$(RECORDS) PARTITIONS=$(PARTITIONS)'
+	@echo '  INPUT=$(INPUT) OUTPUT=$(OUTPUT) FLAGS=<more flags for streamagg>'
+
+.PHONY: install
+install: $(INSTALLED) ## Create the environment in .venv
+
+# pip checks the hash of every file; the package itself is built by the pinned hatchling.
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'streamagg needs Python 3.11 or newer: name one with make PYTHON=python3.13' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'This Python cannot make environments: install its venv module (Debian: apt install python3-venv)' >&2; \
+	  exit 1; }
+	@echo 'Installing into $(VENV) ...'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: demo
+demo: $(INSTALLED) ## The whole pipeline on generated records; needs nothing else
+	@$(BIN)/streamagg demo $(FLAGS)
+
+.PHONY: test
+test: $(INSTALLED) ## All tests; those on real Kafka where Java 17 and Maven are installed
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(INSTALLED) ## Lint, format, types, direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: broker
+broker: $(INSTALLED) ## Start Kafka at 127.0.0.1:19092 (needs Java 17 and Maven)
+	@$(BIN)/python -m tests.support.broker start --port $(BROKER_PORT)
+
+.PHONY: broker-stop
+broker-stop: $(INSTALLED) ## Stop it; its records stay
+	@$(BIN)/python -m tests.support.broker stop --port $(BROKER_PORT)
+
+replay run verify: export STREAMAGG_BOOTSTRAP_SERVERS ?= 127.0.0.1:$(BROKER_PORT)
+
+# Under another name until it is complete, so that an interrupted run leaves no half of it.
+stream.jsonl: | $(INSTALLED)
+	@$(BIN)/streamagg generate --count $(RECORDS) -o $@.part
+	@mv $@.part $@
+
+.PHONY: replay
+replay: $(INSTALLED) stream.jsonl ## Send stream.jsonl (made when absent) into the input topic
+	@$(BIN)/streamagg replay stream.jsonl --topic $(INPUT) --partitions $(PARTITIONS) $(FLAGS)
+
+.PHONY: run
+run: $(INSTALLED) ## Count the input topic into the output topic until Ctrl-C
+	@$(BIN)/streamagg run --input $(INPUT) --output $(OUTPUT) $(FLAGS)
+
+.PHONY: verify
+verify: $(INSTALLED) ## Recount the input topic and compare with the output topic
+	@$(BIN)/streamagg verify --input $(INPUT) --output $(OUTPUT) $(FLAGS)
+
+.PHONY: lock
+lock: $(INSTALLED) ## Pin the newest versions of all dependencies, with their hashes
+	@$(PYTHON) -m venv .streamagg/lock
+	@.streamagg/lock/bin/pip install --quiet 'uv>=0.9'
+	@$(call pin,dev) --upgrade --extra dev pyproject.toml
+	@$(call pin,run) --constraints requirements/dev.lock pyproject.toml
+	@echo hatchling | $(call pin,build) --constraints requirements/dev.lock -
+
+pin = .streamagg/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-config --custom-compile-command 'make lock' -o requirements/$(1).lock
+
+.PHONY: clean
+clean: ## Stop the broker; remove the environment, caches, its records and stream.jsonl
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tests.support.broker stop --port $(BROKER_PORT); fi
+	@rm -rf $(VENV) .streamagg .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache dist
+	@rm -f stream.jsonl stream.jsonl.part

@@ -1,0 +1,40 @@
+"""``streamagg count``: the same engine on files and standard input, without Kafka."""
+
+from typing import Annotated
+
+import typer
+
+from streamagg.cli import options as opt
+
+
+def count(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILES…", help="JSON lines, plain, .gz or .zst; - is standard input."),
+    ],
+    format_: opt.Format = None,
+    granularity: opt.Granularity = None,
+    max_lag: opt.MaxLag = None,
+    max_jump: opt.MaxJump = None,
+    window_offset: opt.WindowOffset = None,
+    empty_windows: opt.EmptyWindows = None,
+    time_field: opt.TimeField = None,
+    user_field: opt.UserField = None,
+    time_unit: opt.TimeUnit = None,
+    max_record_bytes: opt.MaxRecordBytes = None,
+    unmarshallers: opt.Unmarshallers = None,
+    aggregators: opt.Aggregators = None,
+    inline: opt.Inline = None,
+    slots: opt.Slots = None,
+    stats_json: opt.StatsJson = None,
+    log_level: opt.LogLevel = None,
+    config: opt.ConfigFile = None,
+) -> None:
+    """Count the unique users of every window in files of JSON lines.
+
+    With --format jsonl these are exactly the records that run would publish.
+    """
+    settings = opt.resolver(locals()).count(files)
+    from streamagg.pipeline.count import count as count_files
+
+    count_files(settings, list(settings.files))

@@ -1,0 +1,104 @@
+"""The flags that verbs share, one annotated type each, made from the table of settings.
+
+A verb declares ``max_lag: MaxLag = None`` and hands ``locals()`` to ``resolver``; None means that
+the flag was not given. ``--debug`` belongs to every verb and needs no declaration.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streamagg.resolve import Resolver
+from streamagg.setting_table import REPORTS, SETTINGS, TOPICS
+from streamagg.telemetry import logs
+
+
+def resolver(flags: Mapping[str, object]) -> Resolver:
+    """The settings behind the flags of a verb (its ``locals()``); sets the level of the log too.
+
+    Raises ``SettingsError``.
+    """
+    path = flags.get("config")
+    found = Resolver(flags, config_path=path if isinstance(path, Path) else None)
+    level = found.log_level()
+    if not logs.debugging():
+        logs.setup(level)
+    return found
+
+
+def _flag(name: str) -> Any:
+    setting = SETTINGS[name]
+    default = setting.default or setting.default_note
+    return typer.Option(
+        f"{setting.flag}/--no-{setting.flag[2:]}" if setting.is_switch else setting.flag,
+        help=setting.help if setting.is_switch else f"{setting.help} Default: {default}.",
+        metavar=setting.metavar or None,
+        rich_help_panel=setting.panel,
+        show_default=False,
+    )
+
+
+BootstrapServers = Annotated[str | None, _flag("bootstrap_servers")]
+Input = Annotated[str | None, _flag("input")]
+Output = Annotated[str | None, _flag("output")]
+DeadLetter = Annotated[str | None, _flag("dead_letter")]
+Group = Annotated[str | None, _flag("group")]
+Delivery = Annotated[str | None, _flag("delivery")]
+CreateTopics = Annotated[bool | None, _flag("create_topics")]
+OutputPartitions = Annotated[str | None, _flag("output_partitions")]
+OutputReplicas = Annotated[str | None, _flag("output_replicas")]
+
+Granularity = Annotated[str | None, _flag("granularity")]
+MaxLag = Annotated[str | None, _flag("max_lag")]
+MaxJump = Annotated[str | None, _flag("max_jump")]
+WindowOffset = Annotated[str | None, _flag("window_offset")]
+EmptyWindows = Annotated[bool | None, _flag("empty_windows")]
+IdleTimeout = Annotated[str | None, _flag("idle_timeout")]
+
+TimeField = Annotated[str | None, _flag("time_field")]
+UserField = Annotated[str | None, _flag("user_field")]
+TimeUnit = Annotated[str | None, _flag("time_unit")]
+MaxRecordBytes = Annotated[str | None, _flag("max_record_bytes")]
+
+From = Annotated[str | None, _flag("from")]
+UntilEnd = Annotated[bool | None, _flag("until_end")]
+KeepOpen = Annotated[bool | None, _flag("keep_open")]
+
+Unmarshallers = Annotated[str | None, _flag("unmarshallers")]
+Aggregators = Annotated[str | None, _flag("aggregators")]
+Inline = Annotated[bool | None, _flag("inline")]
+Slots = Annotated[str | None, _flag("slots")]
+MaxRestarts = Annotated[str | None, _flag("max_restarts")]
+
+Format = Annotated[str | None, _flag("format")]
+StatsJson = Annotated[str | None, _flag("stats_json")]
+Metrics = Annotated[str | None, _flag("metrics")]
+LogLevel = Annotated[str | None, _flag("log_level")]
+
+ClientSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-X",
+        metavar="KEY=VALUE",
+        help="A setting of librdkafka for all Kafka clients; may be repeated.",
+        rich_help_panel=TOPICS,
+        show_default=False,
+    ),
+]
+"""For a parameter called ``kafka``."""
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML file of settings; flags and STREAMAGG_* variables go before it.",
+        rich_help_panel=REPORTS,
+        show_default=False,
+    ),
+]
+"""For a parameter called ``config``."""
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=REPORTS)
+]

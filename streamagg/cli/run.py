@@ -1,0 +1,57 @@
+"""``streamagg run``: from a topic to published counts."""
+
+import typer
+
+from streamagg.cli import options as opt
+
+
+def run(
+    input_: opt.Input = None,
+    output: opt.Output = None,
+    bootstrap_servers: opt.BootstrapServers = None,
+    kafka: opt.ClientSettings = None,
+    group: opt.Group = None,
+    delivery: opt.Delivery = None,
+    dead_letter: opt.DeadLetter = None,
+    create_topics: opt.CreateTopics = None,
+    output_partitions: opt.OutputPartitions = None,
+    output_replicas: opt.OutputReplicas = None,
+    granularity: opt.Granularity = None,
+    max_lag: opt.MaxLag = None,
+    max_jump: opt.MaxJump = None,
+    window_offset: opt.WindowOffset = None,
+    empty_windows: opt.EmptyWindows = None,
+    idle_timeout: opt.IdleTimeout = None,
+    time_field: opt.TimeField = None,
+    user_field: opt.UserField = None,
+    time_unit: opt.TimeUnit = None,
+    max_record_bytes: opt.MaxRecordBytes = None,
+    from_: opt.From = None,
+    until_end: opt.UntilEnd = None,
+    keep_open: opt.KeepOpen = None,
+    unmarshallers: opt.Unmarshallers = None,
+    aggregators: opt.Aggregators = None,
+    inline: opt.Inline = None,
+    slots: opt.Slots = None,
+    max_restarts: opt.MaxRestarts = None,
+    metrics: opt.Metrics = None,
+    stats_json: opt.StatsJson = None,
+    json: opt.Json = False,
+    log_level: opt.LogLevel = None,
+    config: opt.ConfigFile = None,
+) -> None:
+    """Count the unique users of every window of a topic and publish them to another.
+
+    Runs until it is stopped, or with --until-end to the end of the topic. A second instance of the
+    same group is a standby that takes over.
+    """
+    settings = opt.resolver(locals()).run()
+    from streamagg.pipeline.run import run as run_pipeline
+
+    stats = run_pipeline(settings)
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(stats))
+    else:
+        typer.echo(summary(stats), err=True)

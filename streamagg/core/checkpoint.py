@@ -1,0 +1,95 @@
+"""A partition's checkpoint as the text that is committed beside its offset.
+
+Format, ASCII, fields separated by blanks, ``-`` for none::
+
+    streamagg1 fingerprint closed_through read_before clock_ms began_inside partial_through set_aside
+
+``set_aside`` is base64 of 26 bytes a record: offset, event time (int64), user (uint64), seen and
+support (uint8), little-endian; at most 32 records, so that the text stays below 1.5 KB of the
+4,096 bytes that a broker accepts by default.
+"""
+
+import base64
+import hashlib
+import struct
+from dataclasses import dataclass
+
+import msgspec
+
+from streamagg.core.clock import PartitionState, SetAside
+from streamagg.errors import CheckpointError
+from streamagg.settings import DecodeSettings, WindowSettings
+
+_VERSION = "streamagg1"
+_SET_ASIDE = struct.Struct("<qqQBB")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a partition continues, and what was published before."""
+
+    state: PartitionState
+    closed_through: int | None
+    """The greatest window published."""
+    read_before: int
+    """Offsets below it had been applied when the checkpoint was made."""
+
+
+def fingerprint(window: WindowSettings, decode: DecodeSettings) -> str:
+    """Twelve hexadecimal digits that change with every setting that shapes results."""
+    settings = msgspec.json.encode([window, decode], order="deterministic")
+    return hashlib.sha256(settings).hexdigest()[:12]
+
+
+def encode(checkpoint: Checkpoint, settings: str) -> str:
+    """The metadata to commit with offset ``checkpoint.state.offset``; ``settings`` is a fingerprint."""
+    state = checkpoint.state
+    packed = b"".join(_SET_ASIDE.pack(*record) for record in state.set_aside)
+    fields = (
+        checkpoint.closed_through,
+        checkpoint.read_before,
+        state.clock_ms,
+        int(state.began_inside),
+        state.partial_through,
+        base64.b64encode(packed).decode() or None,
+    )
+    return " ".join([_VERSION, settings, *("-" if field is None else str(field) for field in fields)])
+
+
+def decode(offset: int, metadata: str, settings: str) -> Checkpoint:
+    """Read back what ``encode`` wrote.
+
+    Raises CheckpointError if it was written by another version, under other settings, or by
+    something else.
+    """
+    version, _, rest = metadata.partition(" ")
+    if version != _VERSION:
+        raise CheckpointError(
+            "the group has committed offsets that this version of streamagg did not write; "
+            "use another --group, or start anew with --from earliest"
+        )
+    try:
+        written_for, closed, read_before, clock, began, partial, aside = rest.split(" ")
+        state = PartitionState(
+            offset, _integer(clock), _set_aside(aside), began == "1", _integer(partial)
+        )
+        checkpoint = Checkpoint(state, _integer(closed), int(read_before))
+    except (ValueError, struct.error) as error:
+        raise CheckpointError(
+            "the committed checkpoint is damaged; start anew with --from earliest"
+        ) from error
+    if written_for != settings:
+        raise CheckpointError(
+            "the group's checkpoint was written with other settings (windows or fields), so its counts "
+            "cannot be continued; restore them, use another --group, or start anew with --from earliest"
+        )
+    return checkpoint
+
+
+def _integer(text: str) -> int | None:
+    return None if text == "-" else int(text)
+
+
+def _set_aside(text: str) -> tuple[SetAside, ...]:
+    packed = b"" if text == "-" else base64.b64decode(text, validate=True)
+    return tuple(SetAside(*record) for record in _SET_ASIDE.iter_unpack(packed))

@@ -1,0 +1,339 @@
+"""The one place where order matters: blocks of all partitions in, rows and closed windows out.
+
+Per partition the blocks are applied in offset order; across partitions the one with the lowest
+clock goes first. Rows that do not fit into the ring wait in their partition's outbox, so skew
+between partitions costs waiting, not memory.
+"""
+
+from collections.abc import Container, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from streamagg.core.clock import Outcome, PartitionClock, PartitionState, Run, TimestampsNeeded
+from streamagg.core.windows import Windows
+from streamagg.records import ColumnBlock, Int64Column, UInt64Column
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Users seen in one window, shape ``(n,)``, with repetitions."""
+
+    window: int
+    user: UInt64Column
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """No row of this window follows."""
+
+    window: int
+    records: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Read this partition again from ``offset`` on, with timestamps."""
+
+    partition: int
+    offset: int
+
+
+Step = Rows | Closed | Reread
+
+
+@dataclass(slots=True)
+class Counts:
+    """Where the records of a partition went.
+
+    ``consumed = counted + late + closed_early + published_before + rejected + set aside + waiting``.
+    """
+
+    consumed: int = 0
+    counted: int = 0
+    late: int = 0
+    closed_early: int = 0
+    """Late for a window that was closed while the partition was idle."""
+    published_before: int = 0
+    """Read again after a start; their window had been published already."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    set_aside: int = 0
+    waiting: int = 0
+    """Accepted, and waiting for a slot of the ring."""
+
+    def reject(self, reason: str, records: int) -> None:
+        """Count rejected records under their reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + records
+
+
+class Partition:
+    """One partition as the sequencer sees it."""
+
+    def __init__(self, windows: Windows, state: PartitionState, read_before: int) -> None:
+        self.clock = PartitionClock(windows, state)
+        self.counts = Counts(set_aside=len(state.set_aside), consumed=len(state.set_aside))
+        self.parked: dict[int, ColumnBlock] = {}
+        self.outbox: list[Run] = []
+        self.first_touch: dict[int, PartitionState] = {}
+        """For every open window: the state just before the step that first put a record into it."""
+        self.read_before = read_before
+        """Offsets below it were read before the start."""
+        self.idle = False
+        self.caught_up = False
+        self.arrived_ms = 0
+        """Wall clock of the last arrival."""
+
+    @property
+    def position(self) -> int:
+        """Next offset to apply."""
+        return self.clock.state.offset
+
+    @property
+    def ready(self) -> bool:
+        """Something can be applied."""
+        return bool(self.outbox) or self.position in self.parked
+
+    @property
+    def drained(self) -> bool:
+        """Nothing waits to be applied."""
+        return not self.outbox and not self.parked
+
+    def parked_rows(self) -> int:
+        """Rows that wait in memory."""
+        return sum(map(len, self.parked.values())) + self.counts.waiting
+
+    def floor_ms(self) -> int | None:
+        """Event time below which no more rows can come; None before the first record."""
+        return self.outbox[0].clock_after_first() if self.outbox else self.clock.state.clock_ms
+
+    def settled_state(self) -> PartitionState:
+        """The state behind the last row that was delivered."""
+        return self.outbox[0].state_before(0) if self.outbox else self.clock.state
+
+    def checkpoint(self, through: int | None) -> PartitionState:
+        """Where reading must begin again once all windows up to ``through`` are published."""
+        states = [s for window, s in self.first_touch.items() if through is None or window > through]
+        return min([*states, self.settled_state()], key=lambda state: state.offset)
+
+
+class Sequencer:
+    """Turns column blocks into rows of windows and decides when windows close."""
+
+    def __init__(
+        self,
+        windows: Windows,
+        slots: int,
+        partitions: Mapping[int, PartitionState],
+        *,
+        closed_through: int | None = None,
+        read_before: Mapping[int, int] | None = None,
+    ) -> None:
+        self.windows = windows
+        self.slots = slots
+        self.closed_through = closed_through
+        """The greatest window that is closed; None while nothing is."""
+        self.watermark_ms: int | None = None
+        self.partitions: dict[int, Partition] = {}
+        self._records: dict[int, int] = {}
+        self._unfreed: set[int] = set()
+        for partition, state in partitions.items():
+            self.add_partition(partition, state, (read_before or {}).get(partition, state.offset))
+
+    def add_partition(self, partition: int, state: PartitionState, read_before: int) -> None:
+        """Begin with a partition; it holds the watermark until it has a clock or is idle."""
+        self.partitions[partition] = Partition(self.windows, state, read_before)
+
+    @property
+    def open_windows(self) -> int:
+        """Windows that hold records and are not closed."""
+        return len(self._records)
+
+    def offer(self, block: ColumnBlock, now_ms: int) -> None:
+        """Park a block until those before it have come."""
+        part = self.partitions[block.partition]
+        part.parked[block.first] = block
+        if block.consumed:
+            part.arrived_ms = now_ms
+            part.idle = False
+
+    def advance(self, now_ms: int) -> Iterator[Step]:
+        """Apply everything that can be applied."""
+        blocked: set[int] = set()
+        while (chosen := self._lowest(blocked)) is not None:
+            part = self.partitions[chosen]
+            if not part.outbox:
+                try:
+                    self._apply_block(part)
+                except TimestampsNeeded:
+                    part.parked.clear()
+                    yield Reread(chosen, part.position)
+                    continue
+            moved = self._move_watermark(now_ms)
+            yield from self._close()
+            delivered = yield from self._deliver(part)
+            moved |= self._move_watermark(now_ms)
+            yield from self._close()
+            if moved or delivered:
+                blocked.clear()
+            if part.outbox and not delivered:
+                blocked.add(chosen)
+        self._move_watermark(now_ms)
+        yield from self._close()
+
+    def set_idle(self, partition: int) -> None:
+        """The partition is silent: it stops holding the watermark, and its set-aside records are decided."""
+        part = self.partitions[partition]
+        part.idle = True
+        self._account(part, part.clock.settle())
+
+    def close_all(self) -> None:
+        """Nothing follows in any partition: let every open window close."""
+        if self._records:
+            self._raise_watermark(self.windows.closes_at_ms(max(self._records)))
+
+    def free(self, window: int) -> None:
+        """The window is published: its slot may be used again."""
+        self._unfreed.discard(window)
+
+    def checkpoint(self, through: int | None) -> dict[int, PartitionState]:
+        """Per partition, where reading must begin again once windows up to ``through`` are published.
+
+        Forgets what was remembered for those windows.
+        """
+        states = {}
+        for number, part in self.partitions.items():
+            states[number] = part.checkpoint(through)
+            if through is not None:
+                part.first_touch = {w: s for w, s in part.first_touch.items() if w > through}
+        return states
+
+    def _lowest(self, blocked: Container[int]) -> int | None:
+        """The ready partition with the lowest clock; one without a clock goes first."""
+        ready = [
+            (floor if (floor := part.floor_ms()) is not None else -1, number)
+            for number, part in self.partitions.items()
+            if number not in blocked and part.ready
+        ]
+        return min(ready)[1] if ready else None
+
+    def _apply_block(self, part: Partition) -> None:
+        block = part.parked[part.position]
+        outcome = part.clock.feed(
+            block.event_times(), block.users(), block.offsets(), block.live_flags(), block.next
+        )
+        del part.parked[block.first]
+        part.caught_up = block.caught_up
+        part.counts.consumed += block.consumed
+        for reason, records in block.rejected.items():
+            part.counts.reject(reason, records)
+        self._account(part, outcome)
+
+    @staticmethod
+    def _account(part: Partition, outcome: Outcome) -> None:
+        part.outbox += outcome.runs
+        part.counts.waiting += sum(len(run.user) for run in outcome.runs)
+        part.counts.late += outcome.late
+        if outcome.future:
+            part.counts.reject("future", len(outcome.future))
+        part.counts.set_aside = len(part.clock.state.set_aside)
+
+    def _deliver(self, part: Partition) -> Generator[Step, None, bool]:
+        """Hand out rows of the outbox as far as the ring has room; returns whether any went."""
+        delivered = False
+        while part.outbox and (limit := self._first_without_slot()) is not None:
+            run = part.outbox[0]
+            windows = self.windows.number(run.event_time_ms)
+            beyond = windows >= limit
+            fit = int(np.argmax(beyond)) if beyond.any() else len(windows)
+            if fit == 0:
+                break
+            if fit < len(windows):
+                run, part.outbox[0] = run.cut(fit)
+            else:
+                del part.outbox[0]
+            part.counts.waiting -= fit
+            delivered = True
+            yield from self._rows(part, run, windows[:fit])
+        return delivered
+
+    def _rows(self, part: Partition, run: Run, windows: Int64Column) -> Iterator[Rows]:
+        """Split a run by window."""
+        low, high = int(windows.min()), int(windows.max())
+        if low == high:
+            yield from self._take(part, run, low, 0, run.user)
+            return
+        order = np.argsort(windows, kind="stable")
+        ordered, users = windows[order], run.user[order]
+        starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
+        for start, stop in zip(starts, starts[1:], strict=False):
+            yield from self._take(part, run, int(ordered[start]), int(order[start]), users[start:stop])
+
+    def _take(
+        self, part: Partition, run: Run, window: int, first_row: int, users: UInt64Column
+    ) -> Iterator[Rows]:
+        """Rows of one window: counted, unless the window is closed."""
+        if self.closed_through is not None and window <= self.closed_through:
+            self._skip(part, run, window, len(users))
+            return
+        if window not in part.first_touch:
+            part.first_touch[window] = run.state_before(first_row)
+        self._records[window] = self._records.get(window, 0) + len(users)
+        self._unfreed.add(window)
+        part.counts.counted += len(users)
+        yield Rows(window, users)
+
+    def _skip(self, part: Partition, run: Run, window: int, records: int) -> None:
+        """Count rows of a closed window as read again, or as too late for a window closed in silence."""
+        if run.offset is None:
+            assert run.steps is not None
+            offsets = np.array([step.offset for step in run.steps], np.int64)
+        else:
+            offsets = run.offset
+        here = self.windows.number(run.event_time_ms) == window
+        again = int(np.count_nonzero(offsets[here] < part.read_before))
+        part.counts.published_before += again
+        part.counts.closed_early += records - again
+
+    def _first_without_slot(self) -> int | None:
+        """The lowest window that the ring has no slot for; None until there is a watermark."""
+        if self.closed_through is None:
+            return None
+        return min([*self._unfreed, self.closed_through + 1]) + self.slots
+
+    def _move_watermark(self, now_ms: int) -> bool:
+        floors = [p.floor_ms() for p in self.partitions.values() if not p.idle or p.outbox]
+        if not floors:
+            return self._run_on(now_ms)
+        known = [floor for floor in floors if floor is not None]
+        return len(known) == len(floors) and self._raise_watermark(min(known))
+
+    def _run_on(self, now_ms: int) -> bool:
+        """All are idle: time goes on by the wall clock, as far as it takes to close what is open."""
+        clocks = [floor for part in self.partitions.values() if (floor := part.floor_ms()) is not None]
+        if not clocks:
+            return False
+        silent_ms = max(0, now_ms - max(part.arrived_ms for part in self.partitions.values()))
+        last_needed = self.windows.closes_at_ms(max(self._records)) if self._records else max(clocks)
+        return self._raise_watermark(max(max(clocks), min(max(clocks) + silent_ms, last_needed)))
+
+    def _raise_watermark(self, watermark_ms: int) -> bool:
+        if self.watermark_ms is not None and watermark_ms <= self.watermark_ms:
+            return False
+        self.watermark_ms = watermark_ms
+        return True
+
+    def _close(self) -> Iterator[Closed]:
+        if self.watermark_ms is None:
+            return
+        last = self.windows.last_closed(self.watermark_ms)
+        if self.closed_through is not None and last <= self.closed_through:
+            return
+        self.closed_through = last
+        partial = self._partial_through()
+        for window in sorted(w for w in self._records if w <= last):
+            yield Closed(window, self._records.pop(window), partial is not None and window <= partial)
+
+    def _partial_through(self) -> int | None:
+        known = [part.clock.state.partial_through for part in self.partitions.values()]
+        return max((p for p in known if p is not None), default=None)

@@ -1,0 +1,172 @@
+"""Questions to the cluster about topics, each bounded in time and answered with a clear error."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from time import monotonic
+from typing import Final, Literal, TypeVar
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
+
+from streamagg.errors import KafkaUnreachable, TopicError
+from streamagg.kafka.client import HOPELESS, admin_config, kafka_error, sentence
+from streamagg.settings import KafkaSettings
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+TIMEOUT_MS: Final = 10_000
+COMPACTED: Final[Mapping[str, str]] = {"cleanup.policy": "compact"}
+_SLICE_S: Final = 0.25
+"""How often a wait looks at the errors that the client reported meanwhile."""
+
+
+def partitions_of(kafka: KafkaSettings, topic: str, timeout_ms: int = TIMEOUT_MS) -> int:
+    """How many partitions a topic has.
+
+    Raises ``TopicError`` when it does not exist or may not be seen, ``KafkaUnreachable`` when no
+    broker answers within the time limit.
+    """
+    found = _Admin(kafka, timeout_ms).partitions(topic)
+    if found is None:
+        raise TopicError(
+            f"The topic {topic} does not exist at {kafka.bootstrap_servers}: create it, or correct its name."
+        )
+    return found
+
+
+def ensure_topic(
+    kafka: KafkaSettings,
+    topic: str,
+    *,
+    partitions: int = 1,
+    replicas: int = -1,
+    config: Mapping[str, str] = COMPACTED,
+    create: bool = True,
+    timeout_ms: int = TIMEOUT_MS,
+) -> int:
+    """Makes sure that a topic exists, and returns how many partitions it has.
+
+    An existing topic is taken as it is. ``replicas`` -1 is the broker's default. Raises
+    ``TopicError`` when it is absent and may not or cannot be created, ``KafkaUnreachable`` when no
+    broker answers within the time limit.
+    """
+    admin = _Admin(kafka, timeout_ms)
+    found = admin.partitions(topic)
+    if found is not None:
+        return found
+    if not create:
+        raise TopicError(f"The topic {topic} does not exist: create it, or run without --no-create-topics.")
+    if not admin.create(NewTopic(topic, partitions, replicas, config=dict(config))):
+        # Another instance was quicker: its topic is the topic.
+        return partitions_of(kafka, topic, timeout_ms)
+    log.info("created the topic %s with %d partition(s)", topic, partitions)
+    return partitions
+
+
+def end_offsets(
+    kafka: KafkaSettings,
+    topic: str,
+    partitions: Iterable[int],
+    *,
+    at: Literal["earliest", "latest"] | int,
+    timeout_ms: int = TIMEOUT_MS,
+) -> dict[int, int]:
+    """Offset by partition, for a ``read_committed`` reader.
+
+    ``earliest``: of the first record kept. ``latest``: after the last committed one. An integer is a
+    Kafka timestamp in ms: of the first record that late, or the latest where there is none.
+    """
+    admin = _Admin(kafka, timeout_ms)
+    if at == "latest":
+        return admin.offsets(topic, partitions, OffsetSpec.latest())
+    if at == "earliest":
+        return admin.offsets(topic, partitions, OffsetSpec.earliest())
+    found = admin.offsets(topic, partitions, OffsetSpec.for_timestamp(at))
+    beyond = [partition for partition, offset in found.items() if offset < 0]
+    return found | (admin.offsets(topic, beyond, OffsetSpec.latest()) if beyond else {})
+
+
+class _Admin:
+    """One admin client, and the last connection error it reported."""
+
+    def __init__(self, kafka: KafkaSettings, timeout_ms: int) -> None:
+        self._address = kafka.bootstrap_servers
+        self._deadline = monotonic() + timeout_ms / 1_000
+        self._trouble: KafkaError | None = None
+        try:
+            self._client = AdminClient(admin_config(kafka, on_error=self._remember))
+        except KafkaException as exc:
+            raise kafka_error(exc, "Setting up the Kafka client") from exc
+
+    def partitions(self, topic: str) -> int | None:
+        """Partitions of a topic, None when it does not exist."""
+        found = self._metadata(topic)
+        if found.error is None:
+            return len(found.partitions)
+        if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
+        raise kafka_error(found.error, f"Looking up the topic {topic}")
+
+    def create(self, topic: NewTopic) -> bool:
+        """Creates a topic; False when it exists."""
+        future = self._client.create_topics([topic], request_timeout=self._left_s())[topic.topic]
+        try:
+            self._answer(future)
+        except KafkaException as exc:
+            if exc.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            raise kafka_error(exc, f"Creating the topic {topic.topic}") from exc
+        return True
+
+    def offsets(self, topic: str, partitions: Iterable[int], spec: OffsetSpec) -> dict[int, int]:
+        """Offset by partition; negative where the spec finds none."""
+        futures = self._client.list_offsets(
+            {TopicPartition(topic, partition): spec for partition in partitions},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=self._left_s(),
+        )
+        try:
+            return {place.partition: self._answer(future).offset for place, future in futures.items()}
+        except KafkaException as exc:
+            raise kafka_error(exc, f"Looking up offsets of the topic {topic}") from exc
+
+    def _metadata(self, topic: str) -> TopicMetadata:
+        while True:
+            try:
+                return self._client.list_topics(topic, timeout=min(_SLICE_S, self._left_s())).topics[topic]
+            except KafkaException as exc:
+                if exc.args[0].code() not in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+                    raise kafka_error(exc, f"Looking up the topic {topic}") from exc
+            self._give_up_in_time()
+
+    def _answer(self, future: Future[T]) -> T:
+        """The result of a request, or the exception it ended with, within the time limit."""
+        while not future.done():
+            self._give_up_in_time()
+            self._client.poll(_SLICE_S / 10)
+        return future.result()
+
+    def _give_up_in_time(self) -> None:
+        """Raises ``KafkaUnreachable`` when the time is over, or when waiting cannot help."""
+        self._client.poll(0)
+        if self._trouble is not None and self._trouble.code() in HOPELESS:
+            raise self._unreachable(sentence(self._trouble))
+        if monotonic() > self._deadline:
+            raise self._unreachable(sentence(self._trouble) if self._trouble else "no answer in time")
+
+    def _left_s(self) -> float:
+        # Never 0, which some calls take for "for ever".
+        return max(0.01, self._deadline - monotonic())
+
+    def _remember(self, error: KafkaError) -> None:
+        # "All brokers are down" follows the error that says why.
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._trouble is None:
+            self._trouble = error
+
+    def _unreachable(self, why: str) -> KafkaUnreachable:
+        return KafkaUnreachable(
+            f"Kafka at {self._address} cannot be used: {why}."
+            " Check --bootstrap-servers, the network and the security settings (-X)."
+        )

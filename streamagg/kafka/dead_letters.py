@@ -1,0 +1,56 @@
+"""Sends rejected records to a topic, with their reason and origin in headers."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streamagg.errors import KafkaUnreachable
+from streamagg.kafka.client import kafka_error, producer_config
+from streamagg.records import Batch
+from streamagg.settings import KafkaSettings
+
+_FLUSH_S: Final = 30.0
+
+
+class KafkaDeadLetters:
+    """Writes rejected records down before their block is passed on.
+
+    A checkpoint therefore never passes a record that is not written; after a crash some are written
+    twice, which partition and offset in the headers tell.
+    """
+
+    def __init__(self, kafka: KafkaSettings, topic: str, input_topic: str) -> None:
+        self._producer = Producer(producer_config(kafka, linger_ms=5, enable_idempotence=True))
+        self._topic = topic
+        self._input = input_topic.encode()
+        self._failed: KafkaError | None = None
+
+    def put(self, batch: Batch, rejected: Sequence[tuple[int, str]]) -> None:
+        """Write records and wait for the broker; raises KafkaUnreachable, TopicError or KafkaFailed."""
+        for position, reason in rejected:
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("reason", reason.encode()),
+                ("topic", self._input),
+                ("partition", str(batch.partition).encode()),
+                ("offset", str(batch.offsets[position]).encode()),
+            ]
+            self._produce(batch.payloads[position], headers)
+        if self._producer.flush(_FLUSH_S):
+            raise KafkaUnreachable(f"the dead-letter topic {self._topic} did not take records in time")
+        if self._failed is not None:
+            raise kafka_error(self._failed, f"writing to the dead-letter topic {self._topic}")
+
+    def _produce(self, payload: bytes | None, headers: list[tuple[str, str | bytes | None]]) -> None:
+        while True:
+            try:
+                self._producer.produce(self._topic, payload, headers=headers, on_delivery=self._delivered)
+                return
+            except BufferError:
+                self._producer.poll(1.0)
+            except KafkaException as error:
+                raise kafka_error(error, f"writing to the dead-letter topic {self._topic}") from error
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed = error

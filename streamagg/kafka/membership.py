@@ -1,0 +1,112 @@
+"""Leader or standby: membership in the consumer group decides.
+
+The instance that owns partition 0 of the input is the leader and reads all partitions; unique counts
+of split partitions do not add up, so the others wait. Nothing is fetched through this consumer.
+"""
+
+import logging
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from streamagg.errors import StreamaggError
+from streamagg.kafka.client import consumer_config, kafka_error
+from streamagg.settings import KafkaSettings
+
+_LEADING_PARTITION: Final = 0
+_COMMITTED_TIMEOUT_S: Final = 10.0
+_SESSION_TIMEOUT_MS: Final = 10_000
+
+log = logging.getLogger(__name__)
+
+
+class Membership:
+    """This instance's place in the group."""
+
+    def __init__(self, kafka: KafkaSettings, group: str, topic: str) -> None:
+        self._topic = topic
+        self._owned: set[int] = set()
+        self._failed: StreamaggError | None = None
+        self.metadata: Any = None
+        """Group metadata of the generation in which partition 0 became ours."""
+        self._consumer = Consumer(
+            consumer_config(
+                kafka,
+                group_id=group,
+                partition_assignment_strategy="cooperative-sticky",
+                session_timeout_ms=_SESSION_TIMEOUT_MS,
+                queued_min_messages=1,
+            )
+        )
+        self._consumer.subscribe(
+            [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    @property
+    def leader(self) -> bool:
+        """This instance owns partition 0."""
+        return _LEADING_PARTITION in self._owned
+
+    def poll(self) -> None:
+        """Serve the group without blocking; raises a StreamaggError when membership is impossible."""
+        message = self._consumer.poll(0)
+        if self._failed is not None:
+            raise self._failed
+        error = message.error() if message is not None else None
+        if error is not None and (error.fatal() or error.code() in _HOPELESS):
+            raise kafka_error(error, f"joining the consumer group for the topic {self._topic}")
+
+    def committed(self, partitions: list[int]) -> dict[int, tuple[int, str]]:
+        """Committed offset and metadata by partition; partitions without one are left out.
+
+        Waits for transactions under way. Raises a StreamaggError.
+        """
+        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
+        try:
+            found = self._consumer.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
+        except KafkaException as error:
+            raise kafka_error(error, "reading the committed offsets") from error
+        for place in found:
+            if place.error is not None:
+                raise kafka_error(place.error, "reading the committed offsets")
+        return {place.partition: (place.offset, place.metadata or "") for place in found if place.offset >= 0}
+
+    def commit(self, offsets: list[TopicPartition]) -> None:
+        """Commit offsets with metadata and wait for the broker; raises KafkaException."""
+        for place in self._consumer.commit(offsets=offsets, asynchronous=False) or []:
+            if place.error is not None:
+                raise KafkaException(place.error)
+
+    def close(self) -> None:
+        """Leave the group, so that a standby takes over at once."""
+        self._consumer.close()
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            consumer.incremental_assign(partitions)
+            consumer.pause(partitions)
+            self._owned |= {place.partition for place in partitions}
+            self.metadata = consumer.consumer_group_metadata()
+            log.debug("assigned %s", sorted(self._owned))
+        except KafkaException as error:
+            # The binding would go on and assign default positions by itself.
+            self._failed = kafka_error(error, "taking part in the group")
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._owned -= {place.partition for place in partitions}
+        log.debug("revoked, left with %s", sorted(self._owned))
+        if not consumer.assignment():
+            return
+        try:
+            consumer.incremental_unassign(partitions)
+        except KafkaException as error:
+            log.debug("giving up partitions: %s", error)
+
+
+_HOPELESS: Final = (
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+    KafkaError.INVALID_SESSION_TIMEOUT,
+)
+"""Waiting does not heal these."""

@@ -1,0 +1,192 @@
+"""Publishes counts together with the checkpoint.
+
+The protocol of one publication, exactly-once:
+
+1. begin a transaction
+2. produce a record per window
+3. add the offsets and their metadata, under the generation in which this instance became leader
+4. commit
+5. free the slots (the session does, when it hears of it)
+
+A thread of its own waits for the broker, so the coordinator never does.
+"""
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from streamagg.core import checkpoint
+from streamagg.core.publication import Publication, PublishFailed, render
+from streamagg.core.windows import Windows
+from streamagg.errors import KafkaUnreachable
+from streamagg.kafka.client import kafka_error, producer_config
+from streamagg.kafka.membership import Membership
+from streamagg.settings import RunSettings
+
+TRANSACTION_TIMEOUT_MS: Final = 12_000
+"""A killed leader blocks read_committed readers for so long."""
+_MESSAGE_TIMEOUT_MS: Final = 10_000
+_CALL_TIMEOUT_S: Final = 10.0
+_INIT_SLICE_S: Final = 1.0
+_INIT_TIMEOUT_S: Final = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class KafkaPublisher:
+    """One producer, one thread, one publication at a time."""
+
+    def __init__(self, settings: RunSettings, membership: Membership) -> None:
+        self._settings = settings
+        self._windows = Windows(settings.window)
+        self._fingerprint = checkpoint.fingerprint(settings.window, settings.decode)
+        self._membership = membership
+        self._exactly_once = settings.delivery == "exactly-once"
+        self._undelivered: KafkaError | None = None
+        self._producer = Producer(self._config())
+        self._jobs: queue.SimpleQueue[Publication | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Publication | BaseException] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = os.pipe()
+        self._thread: threading.Thread | None = None
+        self.busy = False
+
+    def start(self, give_up: Callable[[], bool]) -> bool:
+        """Fence the previous leader and settle its transaction; False if told to give up meanwhile.
+
+        Raises KafkaUnreachable, or what the broker has against it.
+        """
+        if self._exactly_once and not self._init_transactions(give_up):
+            return False
+        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
+        self._thread.start()
+        return True
+
+    def fileno(self) -> int:
+        """Readable when a publication is finished, for selectors."""
+        return self._wake_read
+
+    def submit(self, publication: Publication) -> None:
+        """Begin to publish; only while not busy."""
+        self.busy = True
+        self._jobs.put(publication)
+
+    def finished(self) -> Publication | None:
+        """The publication that is out since the last call; raises PublishFailed."""
+        try:
+            result = self._results.get_nowait()
+        except queue.Empty:
+            return None
+        os.read(self._wake_read, 1)
+        self.busy = False
+        if isinstance(result, Publication):
+            return result
+        raise PublishFailed(str(result)) from result
+
+    def close(self, timeout_s: float) -> None:
+        """End the thread once what is under way is done, or the time is up."""
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                return
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _config(self) -> dict[str, Any]:
+        owned: dict[str, Any] = {
+            "linger_ms": 0,
+            "enable_idempotence": True,
+            "message_timeout_ms": _MESSAGE_TIMEOUT_MS,
+        }
+        if self._exactly_once:
+            owned["transactional_id"] = f"streamagg-{self._settings.group}-{self._settings.input}"
+            owned["transaction_timeout_ms"] = TRANSACTION_TIMEOUT_MS
+        return producer_config(self._settings.kafka, **owned)
+
+    def _init_transactions(self, give_up: Callable[[], bool]) -> bool:
+        deadline = monotonic() + _INIT_TIMEOUT_S
+        while not give_up():
+            try:
+                self._producer.init_transactions(_INIT_SLICE_S)
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise kafka_error(error, "starting transactions") from error
+                if monotonic() > deadline:
+                    raise KafkaUnreachable(
+                        f"Kafka did not grant a transactional producer within {_INIT_TIMEOUT_S:g} s; check "
+                        "that the cluster can hold its transaction log, or use --delivery at-least-once"
+                    ) from error
+                continue
+            return True
+        return False
+
+    def _work(self) -> None:
+        while (publication := self._jobs.get()) is not None:
+            try:
+                self._publish(publication)
+            except (KafkaException, PublishFailed) as error:
+                self._results.put(error)
+            else:
+                self._results.put(publication)
+            os.write(self._wake_write, b".")
+
+    def _publish(self, publication: Publication) -> None:
+        if not self._exactly_once:
+            self._produce(publication)
+            self._membership.commit(self._offsets(publication))
+            return
+        self._producer.begin_transaction()  # 1
+        try:
+            self._produce(publication)  # 2
+            self._producer.send_offsets_to_transaction(  # 3
+                self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
+            )
+            self._commit()  # 4
+        except (KafkaException, PublishFailed):
+            self._abort()
+            raise
+
+    def _produce(self, publication: Publication) -> None:
+        self._undelivered = None
+        for count in publication.windows:
+            key, value = render(self._windows, count)
+            self._producer.produce(self._settings.output, value, key, on_delivery=self._delivered)
+        if publication.windows and self._producer.flush(_CALL_TIMEOUT_S):
+            raise PublishFailed("the output topic did not take the records in time")
+        if self._undelivered is not None:
+            raise KafkaException(self._undelivered)
+
+    def _commit(self) -> None:
+        deadline = monotonic() + _CALL_TIMEOUT_S
+        while True:
+            try:
+                self._producer.commit_transaction(_CALL_TIMEOUT_S)
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable() or monotonic() > deadline:
+                    raise
+
+    def _abort(self) -> None:
+        """Best effort: the producer is thrown away, and its successor settles the transaction."""
+        try:
+            self._producer.abort_transaction(_CALL_TIMEOUT_S)
+        except KafkaException as error:
+            log.debug("aborting: %s", error)
+
+    def _offsets(self, publication: Publication) -> list[TopicPartition]:
+        return [
+            TopicPartition(
+                self._settings.input, partition, at.state.offset, checkpoint.encode(at, self._fingerprint)
+            )
+            for partition, at in publication.checkpoints.items()
+        ]
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._undelivered = error

@@ -1,0 +1,111 @@
+"""Parsers of single settings.
+
+Each takes what a flag, a variable or a TOML value can hold and raises ``ValueError`` with a text
+that says what would be valid, fit for "… must be <text>".
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from streamagg.quantities import duration_ms, duration_text, moment_ms, size_bytes
+from streamagg.settings import StartAt
+
+Parse = Callable[[object], object]
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_YES: Final = ("true", "yes", "on", "1")
+_NO: Final = ("false", "no", "off", "0")
+
+
+def text(value: object) -> str:
+    """A non-empty string."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def switch(value: object) -> bool:
+    """A yes or no."""
+    word = str(value).strip().lower()
+    if word not in _YES + _NO:
+        raise ValueError("true or false")
+    return word in _YES
+
+
+def whole_number(at_least: int, at_most: int = 1 << 31) -> Parse:
+    """A parser of integers in a range, both ends included."""
+
+    def parse(value: object) -> int:
+        digits = str(value).strip()
+        if not re.fullmatch("-?[0-9]{1,10}", digits) or not at_least <= int(digits) <= at_most:
+            limit = f"from {at_least} to {at_most}" if at_most < 1 << 31 else f"of at least {at_least}"
+            raise ValueError(f"a whole number {limit}")
+        return int(digits)
+
+    return parse
+
+
+def duration(at_least_ms: int) -> Parse:
+    """A parser of durations, to milliseconds, with a least one."""
+
+    def parse(value: object) -> int:
+        found_ms = duration_ms(value)
+        if found_ms < at_least_ms:
+            raise ValueError(f"a duration of at least {duration_text(at_least_ms)}, such as 500ms, 60s or 2m")
+        return found_ms
+
+    return parse
+
+
+def record_size(value: object) -> int:
+    """A size in bytes, at least one and below 2 GiB."""
+    size = size_bytes(value)
+    if not 0 < size < 1 << 31:
+        raise ValueError("a size from 1 byte to less than 2GiB")
+    return size
+
+
+def choice(*words: str) -> Parse:
+    """A parser that takes one of a few words."""
+
+    def parse(value: object) -> str:
+        if value not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return str(value)
+
+    return parse
+
+
+def topic_name(value: object) -> str:
+    """A name that Kafka takes for a topic."""
+    if not isinstance(value, str) or not _TOPIC.fullmatch(value) or value in (".", ".."):
+        raise ValueError("a topic name: up to 249 letters, digits, dots, underscores or hyphens")
+    return value
+
+
+def field_path(value: object) -> str:
+    """A dotted path from the root of a record, such as ``event.user.id``."""
+    if not isinstance(value, str) or not all(value.split(".")):
+        raise ValueError(
+            "the name of a field, or names joined by dots such as event.user.id, none of them empty"
+        )
+    return value
+
+
+def start_at(value: object) -> StartAt:
+    """Where reading begins."""
+    for kind in ("committed", "earliest", "latest"):
+        if value == kind:
+            return StartAt(kind)
+    try:
+        return StartAt("time", moment_ms(value))
+    except ValueError as exc:
+        raise ValueError(f"committed, earliest, latest, or {exc}") from None
+
+
+def listen_address(value: object) -> str:
+    """``host:port``; a bare port binds to loopback."""
+    host, _, port = str(value).strip().rpartition(":")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65_535:
+        raise ValueError("a port such as 9100, or an address such as 0.0.0.0:9100")
+    return f"{host or '127.0.0.1'}:{port}"

@@ -1,0 +1,30 @@
+"""Counts the users of one shard: rows of windows in, counts of closed windows out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from streamagg.core.ring import Ring
+from streamagg.records import CloseWindow, FreeWindow, Reset, ShardCount, WindowRows
+
+
+class Aggregator:
+    """One shard's ring of windows."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._ring = Ring(slots)
+        self._epoch = 0
+
+    def handle(self, message: WindowRows | CloseWindow | FreeWindow | Reset) -> Iterator[ShardCount]:
+        """Take one message; yields the count when it closes a window."""
+        match message:
+            case WindowRows(window, user):
+                self._ring.add(window, np.frombuffer(user, np.uint64))
+            case CloseWindow(window):
+                yield ShardCount(self._epoch, window, self._ring.count(window))
+            case FreeWindow(window):
+                self._ring.free(window)
+            case Reset(epoch):
+                self._ring = Ring(self._slots)
+                self._epoch = epoch

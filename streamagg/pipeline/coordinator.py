@@ -1,0 +1,237 @@
+"""The main process of ``run``: leader or standby, one session after the other, ends well.
+
+Numbered as in the code: 1 wait for leadership, 2 fence the previous leader, 3 read the checkpoints,
+4 work until the run ends, leadership moves or something breaks, 5 begin again at 1.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from time import monotonic
+from typing import Final
+
+from streamagg.core.publication import PublishFailed
+from streamagg.core.windows import Windows
+from streamagg.errors import KafkaUnreachable, WorkersKeepDying
+from streamagg.kafka.admin import end_offsets, partitions_of
+from streamagg.kafka.membership import Membership
+from streamagg.kafka.publisher import KafkaPublisher
+from streamagg.pipeline.leases import LeaseBook
+from streamagg.pipeline.opening import EARLIEST, openings
+from streamagg.pipeline.session import Plan, Session
+from streamagg.pipeline.stats import RunStats, Tally
+from streamagg.pipeline.supervisor import own_rss_bytes
+from streamagg.pipeline.workers import (
+    AggregatorReplaced,
+    FromAggregator,
+    FromUnmarshaller,
+    UnmarshallerReplaced,
+    Workers,
+)
+from streamagg.settings import RunSettings, StartAt
+
+_TICK_MS: Final = 50
+_STANDBY_TICK_MS: Final = 100
+_PARTITIONS_EVERY_S: Final = 10.0
+_RSS_EVERY_S: Final = 1.0
+_LAST_COMMIT_S: Final = 4.0
+
+log = logging.getLogger(__name__)
+
+
+class _Broken(Exception):
+    """The session cannot go on; the next one begins at the committed checkpoint."""
+
+
+class Coordinator:
+    """Owns the group membership, the workers and the session."""
+
+    def __init__(self, settings: RunSettings, workers: Workers, stopping: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._workers = workers
+        self._stopping = stopping
+        self._membership = Membership(settings.kafka, settings.group, settings.input)
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
+        self._lease_ids = count()
+        self._epochs = count(1)
+        self._start = settings.start
+        self._tally = Tally()
+        self._broken: list[float] = []
+        self._stops: dict[int, int] | None = None
+        self._session_ended = False
+        if settings.until_end:
+            self._stops = end_offsets(settings.kafka, settings.input, self._partitions(), at="latest")
+
+    def run(self) -> RunStats:
+        """Work until the run ends or is told to stop; raises StreamaggError."""
+        try:
+            while not self._stopping() and not self._session_ended:
+                self._membership.poll()
+                if self._membership.leader:  # 1
+                    self._lead()
+                else:
+                    self._workers.poll(_STANDBY_TICK_MS)
+        finally:
+            self._asking.shutdown(wait=False, cancel_futures=True)
+        self._membership.close()
+        return self._tally.stats(len(self._broken))
+
+    def _lead(self) -> None:
+        publisher = KafkaPublisher(self._settings, self._membership)
+        watched = False
+        try:
+            if not publisher.start(self._gives_up):  # 2
+                return
+            self._workers.watch(publisher.fileno())
+            watched = True
+            self._work(self._open(publisher), publisher)  # 3, 4
+        except (_Broken, PublishFailed) as error:
+            self._note_broken(error)  # 5
+        finally:
+            if watched:
+                self._workers.unwatch(publisher.fileno())
+            publisher.close(_LAST_COMMIT_S)
+
+    def _open(self, publisher: KafkaPublisher) -> Session:
+        settings = self._settings
+        partitions = self._partitions()
+        committed = self._membership.committed(partitions)
+        opened = openings(settings, partitions, committed, self._start, self._stops)
+        # Only the first session of a process begins anew: a later one continues what this one published.
+        self._start = StartAt()
+        session = Session(
+            Plan(
+                Windows(settings.window),
+                settings.pipeline.slots,
+                settings.pipeline.idle_timeout_ms,
+                bounded=settings.until_end,
+                keep_open=settings.keep_open,
+                empty_windows=settings.window.empty_windows,
+            ),
+            opened,
+            LeaseBook(len(self._workers.unmarshallers), self._lease_ids),
+            self._workers.unmarshallers,
+            self._workers.aggregators,
+            publisher,
+            next(self._epochs),
+            _now_ms(),
+        )
+        log.info("leading: reading %d partition(s) of %s", len(opened), settings.input)
+        return session
+
+    def _work(self, session: Session, publisher: KafkaPublisher) -> None:
+        watch = _Watch(self._settings, self._asking, session)
+        try:
+            while not self._stopping() and not session.finished:
+                self._membership.poll()
+                if not self._membership.leader:
+                    log.info("standing by: another instance leads")
+                    return
+                self._turn(session)
+                watch.look(self._workers, self._tally)
+            self._session_ended = session.finished
+            if not session.finished:
+                self._commit_last(session, publisher)
+        finally:
+            self._tally.add(session)
+
+    def _turn(self, session: Session) -> None:
+        for event in self._workers.poll(_TICK_MS):
+            match event:
+                case FromUnmarshaller(_, block):
+                    session.receive(block, 0, _now_ms())
+                case FromAggregator(shard, shard_count):
+                    session.receive(shard_count, shard, _now_ms())
+                case UnmarshallerReplaced(worker):
+                    session.replace_unmarshaller(worker, self._workers.unmarshallers)
+                case AggregatorReplaced(shard):
+                    raise _Broken(f"the users of shard {shard} are lost")
+        session.tick(_now_ms())
+
+    def _commit_last(self, session: Session, publisher: KafkaPublisher) -> None:
+        """Told to stop: let what is under way finish, and commit how far reading has come."""
+        deadline = monotonic() + _LAST_COMMIT_S
+        while publisher.busy and monotonic() < deadline:
+            self._workers.poll(_TICK_MS)
+            session.collect(_now_ms())
+        if session.request_checkpoint():
+            while publisher.busy and monotonic() < deadline:
+                self._workers.poll(_TICK_MS)
+                session.collect(_now_ms())
+
+    def _note_broken(self, error: Exception) -> None:
+        log.warning("starting again from the checkpoint: %s", error)
+        now = monotonic()
+        self._broken.append(now)
+        recent = [at for at in self._broken if now - at < 600]
+        if len(recent) > self._settings.pipeline.max_restarts:
+            raise WorkersKeepDying(
+                f"the run started again {len(recent)} times within ten minutes, the last time because: "
+                f"{error}; see the log, or allow more with --max-restarts"
+            ) from error
+
+    def _partitions(self) -> list[int]:
+        return list(range(partitions_of(self._settings.kafka, self._settings.input)))
+
+    def _gives_up(self) -> bool:
+        self._membership.poll()
+        return self._stopping() or not self._membership.leader
+
+
+class _Watch:
+    """Slow questions, asked in a thread: is a silent partition idle, did the topic grow?"""
+
+    def __init__(self, settings: RunSettings, asking: ThreadPoolExecutor, session: Session) -> None:
+        self._settings = settings
+        self._asking = asking
+        self._session = session
+        self._ends: Future[dict[int, int]] | None = None
+        self._partitions: Future[int] | None = None
+        self._next_partitions = monotonic() + _PARTITIONS_EVERY_S
+        self._next_rss = 0.0
+
+    def look(self, workers: Workers, tally: Tally) -> None:
+        """Ask, and act on answers; never waits."""
+        now = monotonic()
+        self._look_for_silence()
+        if not self._settings.until_end and now >= self._next_partitions:
+            self._look_for_partitions(now)
+        if now >= self._next_rss:
+            self._next_rss = now + _RSS_EVERY_S
+            tally.peak_rss_bytes = max(tally.peak_rss_bytes, own_rss_bytes() + workers.rss_bytes())
+
+    def _look_for_silence(self) -> None:
+        kafka, topic = self._settings.kafka, self._settings.input
+        if self._ends is None:
+            silent = self._session.silent(_now_ms())
+            if silent:
+                self._ends = self._asking.submit(end_offsets, kafka, topic, silent, at="latest")
+        elif self._ends.done():
+            answer, self._ends = self._ends, None
+            try:
+                self._session.confirm_idle(answer.result(), _now_ms())
+            except KafkaUnreachable as error:
+                log.debug("no partition is idle while the broker does not answer: %s", error)
+
+    def _look_for_partitions(self, now: float) -> None:
+        if self._partitions is None:
+            self._partitions = self._asking.submit(partitions_of, self._settings.kafka, self._settings.input)
+        elif self._partitions.done():
+            answer, self._partitions = self._partitions, None
+            self._next_partitions = now + _PARTITIONS_EVERY_S
+            try:
+                found = answer.result()
+            except KafkaUnreachable:
+                return
+            known = self._session.sequencer.partitions
+            fresh = [number for number in range(found) if number not in known]
+            if fresh:
+                log.info("the input has %d further partition(s)", len(fresh))
+                for number, opening in openings(self._settings, fresh, {}, EARLIEST, None).items():
+                    self._session.add_partition(number, opening, _now_ms())
+
+
+def _now_ms() -> int:
+    """A clock that is never set: only differences count."""
+    return int(monotonic() * 1000)

@@ -1,0 +1,82 @@
+"""``streamagg run``: checks the topics, starts the workers, ends well."""
+
+import logging
+import os
+import signal
+from types import FrameType
+
+from streamagg.errors import ExitCode, TopicError
+from streamagg.kafka.admin import ensure_topic, partitions_of
+from streamagg.pipeline.coordinator import Coordinator
+from streamagg.pipeline.stats import RunStats
+from streamagg.pipeline.supervisor import ProcessWorkers
+from streamagg.pipeline.workers import InlineWorkers, Workers
+from streamagg.records import AggregatorSetup, UnmarshallerSetup
+from streamagg.settings import RunSettings
+
+log = logging.getLogger(__name__)
+
+
+class _Stop:
+    """Set by SIGTERM and SIGINT; a second SIGINT ends the process at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def install(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
+            # The workers see their links close.
+            os._exit(ExitCode.INTERRUPTED)
+        self.requested = True
+        os.write(2, b"stopping ...\n")
+
+
+def run(settings: RunSettings) -> RunStats:
+    """Count until stopped or, bounded, to the end; raises StreamaggError."""
+    stop = _Stop()
+    stop.install()
+    _check_topics(settings)
+    workers = _open_workers(settings)
+    try:
+        stats = Coordinator(settings, workers, lambda: stop.requested).run()
+    finally:
+        workers.close()
+    if settings.stats_json is not None:
+        stats.write(settings.stats_json)
+    return stats
+
+
+def _check_topics(settings: RunSettings) -> None:
+    partitions_of(settings.kafka, settings.input)
+    ensure_topic(
+        settings.kafka,
+        settings.output,
+        partitions=settings.output_partitions,
+        replicas=settings.output_replicas,
+        create=settings.create_topics,
+    )
+    if settings.dead_letter is not None:
+        try:
+            partitions_of(settings.kafka, settings.dead_letter)
+        except TopicError:
+            ensure_topic(settings.kafka, settings.dead_letter, config={}, create=settings.create_topics)
+
+
+def _open_workers(settings: RunSettings) -> Workers:
+    unmarshaller = UnmarshallerSetup(
+        settings.decode, settings.window.max_jump_ms, settings.input, settings.kafka, settings.dead_letter
+    )
+    aggregator = AggregatorSetup(settings.pipeline.slots)
+    if settings.pipeline.inline:
+        return InlineWorkers.opened(unmarshaller, aggregator)
+    return ProcessWorkers(
+        unmarshaller,
+        aggregator,
+        unmarshallers=settings.pipeline.unmarshallers,
+        aggregators=settings.pipeline.aggregators,
+        max_restarts=settings.pipeline.max_restarts,
+    )

@@ -1,0 +1,288 @@
+"""One life from a checkpoint: leases out, blocks in, windows published.
+
+The session knows neither processes nor Kafka: it posts messages to ports and takes what comes back.
+Whatever goes wrong underneath ends the session, and the next one begins at the committed checkpoint.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.clock import PartitionState
+from streamagg.core.publication import Publication, Publisher
+from streamagg.core.sequencer import Closed, Partition, Reread, Rows, Sequencer, Step
+from streamagg.core.sharding import split
+from streamagg.core.windows import Windows
+from streamagg.pipeline.leases import LeaseBook
+from streamagg.records import (
+    AnyMessage,
+    CloseWindow,
+    ColumnBlock,
+    FreeWindow,
+    Reset,
+    Revoke,
+    ShardCount,
+    WindowCount,
+    WindowRows,
+)
+
+_FULL_LINK_BYTES: Final = 8 << 20
+"""The sequencer pauses while more than this waits for an aggregator."""
+_CHECKPOINT_EVERY_MS: Final = 10_000
+"""A checkpoint without windows is committed so often, if anything moved."""
+
+
+class Port(Protocol):
+    """Where messages to a worker go."""
+
+    def post(self, message: AnyMessage) -> None:
+        """Send without waiting."""
+
+    @property
+    def backlog_bytes(self) -> int:
+        """What the worker has not taken yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where reading of a partition begins and, in a bounded run, ends."""
+
+    checkpoint: Checkpoint
+    end: int
+    """End offset when the session began."""
+    stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session does, beside reading."""
+
+    windows: Windows
+    slots: int
+    idle_timeout_ms: int
+    bounded: bool = False
+    keep_open: bool = False
+    """A bounded run leaves windows open for the next one."""
+    empty_windows: bool = False
+
+
+@dataclass(slots=True)
+class _Closing:
+    """A closed window whose counts are coming in."""
+
+    closed: Closed
+    unique: int = 0
+    missing: set[int] = field(default_factory=set)
+
+
+class Session:
+    """Runs the sequencer, the leases and the publication of windows."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        openings: Mapping[int, Opening],
+        leases: LeaseBook,
+        unmarshallers: Sequence[Port],
+        aggregators: Sequence[Port],
+        publisher: Publisher,
+        epoch: int,
+        now_ms: int,
+    ) -> None:
+        self.plan = plan
+        self.publications = 0
+        self.windows_published = 0
+        self._leases = leases
+        self._unmarshallers = unmarshallers
+        self._aggregators = aggregators
+        self._publisher = publisher
+        self._epoch = epoch
+        self._closing: dict[int, _Closing] = {}
+        published = [opening.checkpoint.closed_through for opening in openings.values()]
+        self._published_through = max((w for w in published if w is not None), default=None)
+        self._committed: dict[int, PartitionState] = {}
+        self._committed_ms = now_ms
+        self._all_closed = False
+        self._paused = False
+        self.first_lease_ms: int | None = None
+        self.last_block_ms = now_ms
+        self.sequencer = Sequencer(plan.windows, plan.slots, {}, closed_through=self._published_through)
+        for port in unmarshallers:
+            port.post(Revoke())
+        for port in aggregators:
+            port.post(Reset(epoch))
+        for partition, opening in openings.items():
+            self.add_partition(partition, opening, now_ms)
+
+    def add_partition(self, partition: int, opening: Opening, now_ms: int) -> None:
+        """Begin to read a partition."""
+        at = opening.checkpoint
+        self.sequencer.add_partition(partition, at.state, at.read_before)
+        self.sequencer.partitions[partition].arrived_ms = now_ms
+        self._committed[partition] = at.state
+        self._leases.add_partition(
+            partition, at.state.offset, opening.end, opening.stop, timestamps=at.state.clock_ms is None
+        )
+
+    def receive(self, message: ColumnBlock | ShardCount, shard: int, now_ms: int) -> None:
+        """Take what a worker sent; ``shard`` is the number of the aggregator."""
+        if isinstance(message, ColumnBlock):
+            if self._leases.received(message):
+                self.sequencer.offer(message, now_ms)
+                if message.consumed:
+                    self.last_block_ms = now_ms
+            return
+        closing = self._closing.get(message.window) if message.epoch == self._epoch else None
+        if closing is not None:
+            closing.unique += message.unique
+            closing.missing.discard(shard)
+
+    def replace_unmarshaller(self, worker: int, unmarshallers: Sequence[Port]) -> None:
+        """Another process has taken its place: its leases are issued again."""
+        self._unmarshallers = unmarshallers
+        self._leases.worker_lost(worker)
+
+    def tick(self, now_ms: int) -> None:
+        """Do everything that can be done without waiting; raises PublishFailed."""
+        self.collect(now_ms)
+        self._paused = max(port.backlog_bytes for port in self._aggregators) > _FULL_LINK_BYTES
+        if not self._paused:
+            self._advance(now_ms)
+        self._publish(now_ms)
+        self._issue(now_ms)
+
+    def silent(self, now_ms: int) -> list[int]:
+        """Partitions that may be idle: caught up, and nothing arrived for the idle time-out."""
+        if self.plan.bounded:
+            return []
+        return [
+            number
+            for number, part in self.sequencer.partitions.items()
+            if part.caught_up
+            and part.drained
+            and not part.idle
+            and now_ms - part.arrived_ms >= self.plan.idle_timeout_ms
+        ]
+
+    def confirm_idle(self, ends: Mapping[int, int], now_ms: int) -> None:
+        """The log's end offsets, asked for after ``silent``: a partition that is still there is idle."""
+        for partition in self.silent(now_ms):
+            if ends.get(partition) == self.sequencer.partitions[partition].position:
+                self.sequencer.set_idle(partition)
+
+    @property
+    def finished(self) -> bool:
+        """A bounded run: everything is read and published, and the checkpoint committed."""
+        if not self.plan.bounded or self._publisher.busy or self._closing or self._leases.outstanding:
+            return False
+        if self._paused or not (self._all_closed or self.plan.keep_open):
+            return False
+        return not self._moved()
+
+    def request_checkpoint(self) -> bool:
+        """Commit how far reading has come; True if there was something to commit."""
+        if self._publisher.busy or not self._moved():
+            return False
+        self._submit((), self._committed_ms)
+        return True
+
+    def collect(self, now_ms: int) -> None:
+        """Take note of a finished publication; raises PublishFailed."""
+        publication = self._publisher.finished()
+        if publication is None:
+            return
+        self._committed = {p: at.state for p, at in publication.checkpoints.items()}
+        self._committed_ms = now_ms
+        self._published_through = publication.through
+        self.publications += 1
+        self.windows_published += len(publication.windows)
+        for count in publication.windows:
+            self.sequencer.free(count.window)
+            for port in self._aggregators:
+                port.post(FreeWindow(count.window))
+
+    def _advance(self, now_ms: int) -> None:
+        self._take(self.sequencer.advance(now_ms))
+        if not self.plan.bounded or self.plan.keep_open or self._all_closed:
+            return
+        partitions = self.sequencer.partitions.items()
+        for number, part in partitions:
+            if not part.idle and part.drained and self._leases.finished(number):
+                self.sequencer.set_idle(number)
+        self._take(self.sequencer.advance(now_ms))
+        if all(part.idle and part.drained for _, part in partitions):
+            self.sequencer.close_all()
+            self._take(self.sequencer.advance(now_ms))
+            self._all_closed = True
+
+    def _take(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            match step:
+                case Rows(window, user):
+                    shards = split(user, len(self._aggregators))
+                    for port, users in zip(self._aggregators, shards, strict=True):
+                        if len(users):
+                            port.post(WindowRows(window, users.tobytes()))
+                case Closed(window=window):
+                    self._closing[window] = _Closing(step, missing=set(range(len(self._aggregators))))
+                    for port in self._aggregators:
+                        port.post(CloseWindow(window))
+                case Reread(partition, offset):
+                    for port in self._unmarshallers:
+                        port.post(Revoke(partition))
+                    self._leases.reread(partition, offset)
+
+    def _publish(self, now_ms: int) -> None:
+        """Windows that are counted, in order; one publication at a time, so they gather meanwhile."""
+        if self._publisher.busy:
+            return
+        ready = list(self._counted())
+        if ready or (self._checkpoint_due(now_ms) and self._moved()):
+            self._submit(tuple(ready), now_ms)
+
+    def _checkpoint_due(self, now_ms: int) -> bool:
+        ended = self.plan.bounded and not self._leases.outstanding and not self._closing
+        return ended or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
+
+    def _submit(self, counts: tuple[WindowCount, ...], now_ms: int) -> None:
+        through = counts[-1].window if counts else self._published_through
+        self._committed_ms = now_ms
+        positions = {number: part.position for number, part in self.sequencer.partitions.items()}
+        checkpoints = {
+            number: Checkpoint(state, through, positions[number])
+            for number, state in self.sequencer.checkpoint(through).items()
+        }
+        self._publisher.submit(Publication(tuple(self._with_empty(counts)), checkpoints))
+
+    def _counted(self) -> Iterator[WindowCount]:
+        for window in sorted(self._closing):
+            closing = self._closing[window]
+            if closing.missing:
+                return
+            del self._closing[window]
+            yield WindowCount(window, closing.unique, closing.closed.records, closing.closed.partial)
+
+    def _with_empty(self, counts: Iterable[WindowCount]) -> Iterator[WindowCount]:
+        """With the windows between published ones that nobody hit, if they are wanted."""
+        before = self._published_through
+        for count in counts:
+            if self.plan.empty_windows and before is not None:
+                yield from (WindowCount(w, 0, 0, count.partial) for w in range(before + 1, count.window))
+            before = count.window
+            yield count
+
+    def _moved(self) -> bool:
+        """The checkpoint differs from the committed one."""
+        partitions: Mapping[int, Partition] = self.sequencer.partitions
+        through = self._published_through
+        return any(part.checkpoint(through) != self._committed.get(p) for p, part in partitions.items())
+
+    def _issue(self, now_ms: int) -> None:
+        partitions = self.sequencer.partitions
+        order = sorted(partitions, key=lambda number: partitions[number].floor_ms() or 0)
+        wanted = [(number, partitions[number].parked_rows()) for number in order]
+        for worker, lease in self._leases.issue(wanted):
+            if self.first_lease_ms is None:
+                self.first_lease_ms = now_ms
+            self._unmarshallers[worker].post(lease)

@@ -1,0 +1,124 @@
+"""The counters of a run."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streamagg.core.sequencer import Counts
+from streamagg.pipeline.session import Session
+
+
+@dataclass(slots=True)
+class PartitionStats:
+    """Where the records of one partition went; the fields add up to ``records``."""
+
+    records: int = 0
+    counted: int = 0
+    late: int = 0
+    """Including ``closed_early``."""
+    closed_early: int = 0
+    published_before: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    set_aside: int = 0
+    waiting: int = 0
+    read_again: int = 0
+    """Set aside or waiting when the workers were started again; read and counted once more."""
+
+    def add(self, counts: Counts, *, ended: bool) -> None:
+        """Add the counters of a session; an ``ended`` one will be read again from its checkpoint."""
+        self.records += counts.consumed
+        self.counted += counts.counted
+        self.late += counts.late + counts.closed_early
+        self.closed_early += counts.closed_early
+        self.published_before += counts.published_before
+        for reason, records in counts.rejected.items():
+            self.rejected[reason] = self.rejected.get(reason, 0) + records
+        if ended:
+            self.read_again += counts.set_aside + counts.waiting
+        else:
+            self.set_aside += counts.set_aside
+            self.waiting += counts.waiting
+
+
+@dataclass(slots=True)
+class RunStats:
+    """What ``--stats-json`` writes.
+
+    ``records = counted + late + rejected + set_aside + published_before + waiting + read_again``.
+    """
+
+    records: int
+    counted: int
+    late: int
+    rejected: dict[str, int]
+    windows: int
+    seconds: float
+    """From the first fetch to the last record."""
+    records_per_second: float
+    set_aside: int
+    published_before: int
+    waiting: int
+    read_again: int
+    restarts: int
+    peak_rss_bytes: int
+    """Highest resident memory seen, all processes together."""
+    partitions: dict[str, PartitionStats]
+
+    def write(self, path: str) -> None:
+        """Write as one JSON object."""
+        with open(path, "wb") as out:
+            out.write(msgspec.json.format(msgspec.json.encode(self), indent=2))
+
+
+class Tally:
+    """Adds up the sessions of a run."""
+
+    def __init__(self) -> None:
+        self.peak_rss_bytes = 0
+        self._partitions: dict[int, PartitionStats] = {}
+        self._windows = 0
+        self._ms = 0
+        self._sessions = 0
+
+    def add(self, session: Session) -> None:
+        """Take over the counters of a session that has ended."""
+        self._windows += session.windows_published
+        self._ms += _busy_ms(session)
+        self._sessions += 1
+        self._add_partitions(self._partitions, session, ended=not session.finished)
+
+    def stats(self, restarts: int) -> RunStats:
+        """The counters as they are now."""
+        parts = self._partitions
+        rejected: dict[str, int] = {}
+        for part in parts.values():
+            for reason, records in part.rejected.items():
+                rejected[reason] = rejected.get(reason, 0) + records
+        records = sum(part.records for part in parts.values())
+        return RunStats(
+            records=records,
+            counted=sum(part.counted for part in parts.values()),
+            late=sum(part.late for part in parts.values()),
+            rejected=rejected,
+            windows=self._windows,
+            seconds=self._ms / 1000,
+            records_per_second=round(records / (self._ms / 1000)) if self._ms else 0.0,
+            set_aside=sum(part.set_aside for part in parts.values()),
+            published_before=sum(part.published_before for part in parts.values()),
+            waiting=sum(part.waiting for part in parts.values()),
+            read_again=sum(part.read_again for part in parts.values()),
+            restarts=restarts,
+            peak_rss_bytes=self.peak_rss_bytes,
+            partitions={str(number): part for number, part in sorted(parts.items())},
+        )
+
+    @staticmethod
+    def _add_partitions(into: dict[int, PartitionStats], session: Session, *, ended: bool) -> None:
+        for number, part in session.sequencer.partitions.items():
+            into.setdefault(number, PartitionStats()).add(part.counts, ended=ended)
+
+
+def _busy_ms(session: Session) -> int:
+    if session.first_lease_ms is None:
+        return 0
+    return max(0, session.last_block_ms - session.first_lease_ms)

@@ -1,0 +1,223 @@
+"""Worker processes: started afresh (never forked), watched, replaced within a budget, ended by id.
+
+A worker is alive while it sends heartbeats. Its socket closes with this process, however that dies,
+and then it ends too.
+"""
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final
+
+from streamagg import errors
+from streamagg.pipeline.link import Link, LinkClosed
+from streamagg.pipeline.session import Port
+from streamagg.pipeline.workers import (
+    AggregatorReplaced,
+    Event,
+    FromAggregator,
+    FromUnmarshaller,
+    UnmarshallerReplaced,
+)
+from streamagg.records import (
+    AggregatorSetup,
+    AnyMessage,
+    ColumnBlock,
+    Heartbeat,
+    ShardCount,
+    UnmarshallerSetup,
+    WorkerFailed,
+)
+
+_SILENCE_S: Final = 30.0
+"""A worker that sends nothing for so long is stuck."""
+_BUDGET_PERIOD_S: Final = 600.0
+_END_S: Final = 3.0
+
+log = logging.getLogger(__name__)
+
+
+class _Worker:
+    """One process and the link to it."""
+
+    def __init__(self, name: str, setup: UnmarshallerSetup | AggregatorSetup) -> None:
+        self.name = name
+        self.setup = setup
+        ours, theirs = socket.socketpair()
+        self.link = Link(ours)
+        # A Ctrl-C of the terminal reaches the whole process group: it must not hit a worker before it
+        # can ignore the signal, and a blocked signal stays blocked in the child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streamagg.pipeline.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        self.heard = monotonic()
+        self.rss_bytes = 0
+        self.cpu_s = 0.0
+        self.link.post(setup)
+
+    def end(self, timeout_s: float) -> None:
+        """Close the link, wait, and kill what is left."""
+        self.link.close()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class ProcessWorkers:
+    """Unmarshallers and aggregators, each a process of its own."""
+
+    def __init__(
+        self,
+        unmarshaller: UnmarshallerSetup,
+        aggregator: AggregatorSetup,
+        *,
+        unmarshallers: int,
+        aggregators: int,
+        max_restarts: int,
+    ) -> None:
+        self._max_restarts = max_restarts
+        self._restarts: deque[float] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._polled = monotonic()
+        self.restarts = 0
+        self._unmarshallers = [self._start(f"unmarshaller-{i}", unmarshaller) for i in range(unmarshallers)]
+        self._aggregators = [self._start(f"aggregator-{i}", aggregator) for i in range(aggregators)]
+
+    @property
+    def unmarshallers(self) -> Sequence[Port]:
+        """Ports by number."""
+        return [worker.link for worker in self._unmarshallers]
+
+    @property
+    def aggregators(self) -> Sequence[Port]:
+        """Ports by shard."""
+        return [worker.link for worker in self._aggregators]
+
+    def poll(self, timeout_ms: int) -> list[Event]:
+        """What came within the time-out.
+
+        Raises the StreamaggError that a worker reports, WorkersKeepDying when the budget is used up.
+        """
+        self._flush()
+        self._selector.select(timeout_ms / 1000)
+        events: list[Event] = []
+        for number, worker in enumerate(self._unmarshallers):
+            messages, alive = self._receive(worker)
+            events += [FromUnmarshaller(number, m) for m in messages if isinstance(m, ColumnBlock)]
+            if not alive:
+                self._unmarshallers[number] = self._replace(worker)
+                events.append(UnmarshallerReplaced(number))
+        for number, worker in enumerate(self._aggregators):
+            messages, alive = self._receive(worker)
+            events += [FromAggregator(number, m) for m in messages if isinstance(m, ShardCount)]
+            if not alive:
+                self._aggregators[number] = self._replace(worker)
+                events.append(AggregatorReplaced(number))
+        return events
+
+    def watch(self, fileno: int) -> None:
+        """Let ``poll`` return early when this descriptor is readable."""
+        self._selector.register(fileno, selectors.EVENT_READ)
+
+    def unwatch(self, fileno: int) -> None:
+        """Undo ``watch``."""
+        self._selector.unregister(fileno)
+
+    def rss_bytes(self) -> int:
+        """Resident memory of all worker processes together, as last heard."""
+        return sum(worker.rss_bytes for worker in self._all())
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds by worker, as last heard."""
+        return {worker.name: worker.cpu_s for worker in self._all()}
+
+    def close(self) -> None:
+        """End the workers."""
+        deadline = monotonic() + _END_S
+        for worker in self._all():
+            worker.link.close()
+        for worker in self._all():
+            worker.end(max(0.0, deadline - monotonic()))
+        self._selector.close()
+
+    def _all(self) -> list[_Worker]:
+        return [*self._unmarshallers, *self._aggregators]
+
+    def _start(self, name: str, setup: UnmarshallerSetup | AggregatorSetup) -> _Worker:
+        worker = _Worker(name, setup)
+        self._selector.register(worker.link, selectors.EVENT_READ)
+        log.debug("started %s as process %d", name, worker.process.pid)
+        return worker
+
+    def _flush(self) -> None:
+        for worker in self._all():
+            worker.link.flush()
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.link.backlog_bytes else 0)
+            if self._selector.get_key(worker.link).events != wanted:
+                self._selector.modify(worker.link, wanted)
+        # Time that the coordinator spent elsewhere is no silence of the workers.
+        now = monotonic()
+        away = now - self._polled
+        self._polled = now
+        if away > 1.0:
+            for worker in self._all():
+                worker.heard += away
+
+    def _receive(self, worker: _Worker) -> tuple[list[AnyMessage], bool]:
+        """What a worker sent, and whether it is alive."""
+        try:
+            messages = worker.link.receive()
+        except LinkClosed:
+            return [], False
+        if messages:
+            worker.heard = monotonic()
+        for message in messages:
+            match message:
+                case Heartbeat(cpu_s, rss_bytes):
+                    worker.cpu_s, worker.rss_bytes = cpu_s, rss_bytes
+                case WorkerFailed(kind, text):
+                    raise getattr(errors, kind)(text)
+        if monotonic() - worker.heard > _SILENCE_S:
+            log.warning("%s (process %d) is stuck", worker.name, worker.process.pid)
+            return messages, False
+        return messages, True
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        self._selector.unregister(worker.link)
+        worker.link.close()
+        worker.process.kill()
+        code = worker.process.wait()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        now = monotonic()
+        self._restarts.append(now)
+        while self._restarts and now - self._restarts[0] > _BUDGET_PERIOD_S:
+            self._restarts.popleft()
+        self.restarts += 1
+        if len(self._restarts) > self._max_restarts:
+            raise errors.WorkersKeepDying(
+                f"{worker.name} died ({how}), and {self._max_restarts} workers before it within ten minutes; "
+                "see the log for the reason, or allow more with --max-restarts"
+            )
+        log.warning("%s (process %d) died: %s; replaced", worker.name, worker.process.pid, how)
+        return self._start(worker.name, worker.setup)
+
+
+def own_rss_bytes() -> int:
+    """Resident memory of this process."""
+    with open(f"/proc/{os.getpid()}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")

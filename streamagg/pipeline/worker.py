@@ -1,0 +1,125 @@
+"""The main function of a worker process: ``python -m streamagg.pipeline.worker <fd>``.
+
+The first message on the link says what the worker is. It ends when the link closes, and so with its
+parent, however that died.
+"""
+
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from streamagg.decode import Decoder
+from streamagg.errors import StreamaggError
+from streamagg.pipeline.aggregator import Aggregator
+from streamagg.pipeline.link import Link, LinkClosed
+from streamagg.pipeline.sources import open_unmarshaller
+from streamagg.pipeline.unmarshaller import Unmarshaller
+from streamagg.records import (
+    AggregatorSetup,
+    CloseWindow,
+    FreeWindow,
+    Heartbeat,
+    Lease,
+    Reset,
+    Revoke,
+    UnmarshallerSetup,
+    WindowRows,
+    WorkerFailed,
+)
+
+_FETCH_WAIT_MS: Final = 20
+"""How long a fetch waits for a full batch: bounds the delay of live records."""
+_IDLE_WAIT_MS: Final = 500
+_HEARTBEAT_S: Final = 1.0
+_PAGE_BYTES: Final = resource.getpagesize()
+
+
+class _Heart:
+    """Sends a heartbeat every second."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._next = 0.0
+
+    def beat(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _HEARTBEAT_S
+        self._link.send(Heartbeat(time.process_time(), rss_bytes()))
+
+
+def rss_bytes() -> int:
+    """Resident memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
+    """Read and decode until the link closes."""
+    heart = _Heart(link)
+    while True:
+        heart.beat()
+        for message in link.receive(0 if unmarshaller.busy else _IDLE_WAIT_MS):
+            assert isinstance(message, Lease | Revoke)
+            unmarshaller.handle(message)
+        if unmarshaller.busy:
+            for block in unmarshaller.step(_FETCH_WAIT_MS):
+                link.send(block)
+
+
+def run_aggregator(link: Link, aggregator: Aggregator) -> None:
+    """Count until the link closes."""
+    heart = _Heart(link)
+    while True:
+        heart.beat()
+        for message in link.receive(_IDLE_WAIT_MS):
+            assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+            for answer in aggregator.handle(message):
+                link.send(answer)
+
+
+def _work(link: Link) -> None:
+    messages = link.receive(_IDLE_WAIT_MS * 60)
+    match messages:
+        case [UnmarshallerSetup() as setup, *rest]:
+            unmarshaller = open_unmarshaller(setup, Decoder(setup.decode))
+            for message in rest:
+                assert isinstance(message, Lease | Revoke)
+                unmarshaller.handle(message)
+            # Nothing on the hot path makes cycles, and a collection would visit every fetched message.
+            gc.freeze()
+            gc.disable()
+            run_unmarshaller(link, unmarshaller)
+        case [AggregatorSetup(slots), *rest]:
+            aggregator = Aggregator(slots)
+            for message in rest:
+                assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+                for answer in aggregator.handle(message):
+                    link.send(answer)
+            run_aggregator(link, aggregator)
+
+
+def main() -> None:
+    """Work until the link closes; a StreamaggError is told to the coordinator."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    link = Link(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        _work(link)
+    except LinkClosed:
+        pass
+    except StreamaggError as error:
+        link.send(WorkerFailed(type(error).__name__, str(error)))
+    sys.stdout.flush()
+    # The clients' threads hold nothing that matters: leases are issued again.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The workers of a pipeline, wherever they run: contract and the implementation in this process."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from streamagg.decode import Decoder
+from streamagg.pipeline.aggregator import Aggregator
+from streamagg.pipeline.session import Port
+from streamagg.pipeline.sources import open_unmarshaller
+from streamagg.pipeline.unmarshaller import Unmarshaller
+from streamagg.records import (
+    AggregatorSetup,
+    AnyMessage,
+    CloseWindow,
+    ColumnBlock,
+    FreeWindow,
+    Lease,
+    Reset,
+    Revoke,
+    ShardCount,
+    UnmarshallerSetup,
+    WindowRows,
+)
+
+_FETCH_WAIT_MS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FromUnmarshaller:
+    """A block, and which unmarshaller sent it."""
+
+    worker: int
+    message: ColumnBlock
+
+
+@dataclass(frozen=True, slots=True)
+class FromAggregator:
+    """A count, and which shard sent it."""
+
+    shard: int
+    message: ShardCount
+
+
+@dataclass(frozen=True, slots=True)
+class UnmarshallerReplaced:
+    """An unmarshaller died; another process has its place."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatorReplaced:
+    """An aggregator died and its sets with it; another process has its place."""
+
+    shard: int
+
+
+Event = FromUnmarshaller | FromAggregator | UnmarshallerReplaced | AggregatorReplaced
+
+
+class Workers(Protocol):
+    """Unmarshallers and aggregators."""
+
+    @property
+    def unmarshallers(self) -> Sequence[Port]:
+        """Ports by number."""
+
+    @property
+    def aggregators(self) -> Sequence[Port]:
+        """Ports by shard."""
+
+    def poll(self, timeout_ms: int) -> list[Event]:
+        """What came within the time-out; raises the StreamaggError that a worker reports."""
+
+    def watch(self, fileno: int) -> None:
+        """Let ``poll`` return early when this descriptor is readable."""
+
+    def unwatch(self, fileno: int) -> None:
+        """Undo ``watch``."""
+
+    def rss_bytes(self) -> int:
+        """Resident memory of all worker processes together, as last heard."""
+
+    def close(self) -> None:
+        """End the workers."""
+
+
+class _LocalAggregator:
+    """An aggregator that answers at once."""
+
+    backlog_bytes = 0
+
+    def __init__(self, slots: int) -> None:
+        self._aggregator = Aggregator(slots)
+        self.answers: deque[ShardCount] = deque()
+
+    def post(self, message: AnyMessage) -> None:
+        assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+        self.answers.extend(self._aggregator.handle(message))
+
+
+class _LocalUnmarshaller:
+    """An unmarshaller that works when it is polled."""
+
+    backlog_bytes = 0
+
+    def __init__(self, unmarshaller: Unmarshaller) -> None:
+        self.unmarshaller = unmarshaller
+
+    def post(self, message: AnyMessage) -> None:
+        assert isinstance(message, Lease | Revoke)
+        self.unmarshaller.handle(message)
+
+
+class InlineWorkers:
+    """The same parts in this process: for pipes, tests and tiny machines."""
+
+    def __init__(self, unmarshallers: Sequence[Unmarshaller], aggregators: Sequence[AggregatorSetup]) -> None:
+        self._unmarshallers = [_LocalUnmarshaller(unmarshaller) for unmarshaller in unmarshallers]
+        self._aggregators = [_LocalAggregator(setup.slots) for setup in aggregators]
+
+    @classmethod
+    def opened(cls, setup: UnmarshallerSetup, aggregator: AggregatorSetup) -> "InlineWorkers":
+        """One unmarshaller and one aggregator."""
+        return cls([open_unmarshaller(setup, Decoder(setup.decode))], [aggregator])
+
+    @property
+    def unmarshallers(self) -> Sequence[Port]:
+        """Ports by number."""
+        return self._unmarshallers
+
+    @property
+    def aggregators(self) -> Sequence[Port]:
+        """Ports by shard."""
+        return self._aggregators
+
+    def poll(self, timeout_ms: int) -> list[Event]:
+        """One round of every unmarshaller that has a lease, and all counts."""
+        events: list[Event] = []
+        for number, local in enumerate(self._unmarshallers):
+            if local.unmarshaller.busy:
+                wait_ms = min(timeout_ms, _FETCH_WAIT_MS)
+                events += [FromUnmarshaller(number, block) for block in local.unmarshaller.step(wait_ms)]
+        for shard, aggregator in enumerate(self._aggregators):
+            while aggregator.answers:
+                events.append(FromAggregator(shard, aggregator.answers.popleft()))
+        return events
+
+    def watch(self, fileno: int) -> None:
+        """Every round is short: nothing to do."""
+
+    def unwatch(self, fileno: int) -> None:
+        """Nothing to undo."""
+
+    def rss_bytes(self) -> int:
+        """No processes of their own."""
+        return 0
+
+    def close(self) -> None:
+        """Close readers."""
+        for local in self._unmarshallers:
+            local.unmarshaller.close()

@@ -1,0 +1,275 @@
+"""Counts the windows of a topic a second time, record by record, on plain sets of raw user ids.
+
+This is the simple path that the fast one is checked against. It shares no code with the decoder and
+the core; what both follow is the written policy (docs/decoding.md) and the rules of event time.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, NamedTuple, NoReturn
+
+import orjson
+
+from streamagg.settings import DecodeSettings, TimeUnit, WindowSettings
+
+YEAR_10000_MS: Final = 253_402_300_800_000
+MAX_USER_BYTES: Final = 512
+VOTERS: Final = 32
+VOTES_NEEDED: Final = 3
+MS_PER_UNIT: Final[dict[TimeUnit, Fraction]] = {
+    "s": Fraction(1_000),
+    "ms": Fraction(1),
+    "us": Fraction(1, 1_000),
+    "ns": Fraction(1, 1_000_000),
+}
+BIGGEST: Final = Decimal("1e24")
+"""More than any time in any unit; it spares exact arithmetic on numbers of a million digits."""
+INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
+NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
+ISO8601: Final = re.compile(
+    r"""[0-9]{4} ( -[0-9]{2}-[0-9]{2} | [0-9]{4} )
+        ( [T ] (?!24) ( [0-9]{2}
+                      | [0-9]{2}:[0-9]{2} ( :[0-9]{2} ([.,][0-9]+)? )?
+                      | [0-9]{4} ( [0-9]{2} ([.,][0-9]+)? )? )
+          ( Z | [+-] (?!24) [0-9]{2} ( :?[0-5][0-9] )? )? )?""",
+    re.ASCII | re.VERBOSE,
+)
+ESCAPE: Final = re.compile(
+    r"\\u[dD][89abAB]..\\u[dD][c-fC-F].. | (?P<half>\\u[dD][89a-fA-F]..) | \\.", re.DOTALL | re.VERBOSE
+)
+"""An escape in a JSON string, or the two of a surrogate pair; ``half`` is one without the other."""
+ABSENT: Final = object()
+
+
+class Event(NamedTuple):
+    """An accepted record."""
+
+    time_ms: int
+    user: str
+
+
+class Rejected(Exception):
+    """A record that is not counted; its argument is the reason."""
+
+
+class Integer(str):
+    """The text of an integer in JSON, of any length."""
+
+
+class Recounter:
+    """Reads records as the policy says, each on its own."""
+
+    def __init__(self, settings: DecodeSettings) -> None:
+        self._settings = settings
+        self._time_path = settings.time_field.split(".")
+        self._user_path = settings.user_field.split(".")
+
+    def event(self, payload: bytes | None) -> Event:
+        """The event time and user of a record; raises Rejected."""
+        if payload is None:
+            raise Rejected("tombstone")
+        if len(payload) > self._settings.max_record_bytes:
+            raise Rejected("too_large")
+        return self._quick(payload) or self._careful(payload)
+
+    def _quick(self, payload: bytes) -> Event | None:
+        """The event of a record as it should be, None for whatever needs a closer look."""
+        try:
+            document = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            return None
+        time, user = _at(document, self._time_path), _at(document, self._user_path)
+        if type(time) is not int or type(user) is not str or not 0 < len(user) <= MAX_USER_BYTES // 4:
+            return None
+        if self._settings.time_unit != "s" or not 0 <= time < YEAR_10000_MS // 1_000:
+            return None
+        return Event(time * 1_000, user)
+
+    def _careful(self, payload: bytes) -> Event:
+        document = _parse(payload)
+        time, user = _at(document, self._time_path), _at(document, self._user_path)
+        if time is ABSENT or user is ABSENT:
+            raise Rejected("missing_field")
+        if not _is_text(time) or not _is_text(user):
+            raise Rejected("bad_json")
+        return Event(_time_ms(time, self._settings.time_unit), _user(user))
+
+
+def _parse(payload: bytes) -> dict[str, object]:
+    """The document, with numbers as Decimal or Integer; raises Rejected."""
+    try:
+        # Text that nobody looks at may be anything: bytes that are not UTF-8 become lone surrogates.
+        text = payload.decode("utf-8", "surrogateescape")
+        document = json.loads(text, parse_float=_nearest, parse_int=Integer, parse_constant=_not_json)
+    except (ValueError, RecursionError) as error:
+        raise Rejected("bad_json") from error
+    if not isinstance(document, dict) or any(escape["half"] for escape in ESCAPE.finditer(text)):
+        raise Rejected("bad_json")
+    return document
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _nearest(number: str) -> Decimal:
+    """What every reader of JSON makes of a number that is not an integer: the nearest double."""
+    return Decimal(repr(float(number)))
+
+
+def _at(document: object, path: list[str]) -> object:
+    """The value at a path, or ABSENT."""
+    for name in path:
+        if not isinstance(document, dict):
+            return ABSENT
+        document = document.get(name, ABSENT)
+    return document
+
+
+def _is_text(value: object) -> bool:
+    """Not a string that has no UTF-8 form."""
+    return not (isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value))
+
+
+def _user(value: object) -> str:
+    """The user id; raises Rejected."""
+    if not isinstance(value, str) or not 0 < len(value.encode()) <= MAX_USER_BYTES:
+        raise Rejected("bad_user")
+    return "0" if isinstance(value, Integer) and value == "-0" else str(value)
+
+
+def _time_ms(value: object, unit: TimeUnit) -> int:
+    """Milliseconds since the epoch, rounded down; raises Rejected."""
+    time_ms = _iso8601_ms(value) if unit == "iso8601" else _number_ms(value, MS_PER_UNIT[unit])
+    if time_ms is None or not 0 <= time_ms < YEAR_10000_MS:
+        raise Rejected("bad_time")
+    return time_ms
+
+
+def _number_ms(value: object, ms_per_unit: Fraction) -> int | None:
+    if isinstance(value, str) and INTEGER.fullmatch(value):
+        value = Decimal(value)
+    elif isinstance(value, str) and NUMBER.fullmatch(value):
+        value = _nearest(value)
+    if not isinstance(value, Decimal) or not 0 <= value < BIGGEST:
+        return None
+    return int(Fraction(value) * ms_per_unit)
+
+
+def _iso8601_ms(value: object) -> int | None:
+    if not isinstance(value, str) or isinstance(value, Integer) or not ISO8601.fullmatch(value):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (zoned - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+@dataclass(slots=True)
+class Window:
+    """What was counted in one window."""
+
+    users: set[str] = field(default_factory=set)
+    records: int = 0
+
+
+@dataclass(slots=True)
+class Recount:
+    """What a topic came to: windows by their start in milliseconds, and what was not counted."""
+
+    windows: dict[int, Window] = field(default_factory=dict)
+    consumed: int = 0
+    late: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    def reject(self, reason: str) -> None:
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A record too far ahead of the clock, and what the records behind it say."""
+
+    event: Event
+    seen: int = 0
+    support: int = 0
+
+
+class PartitionRecount:
+    """Applies the records of one partition, in offset order, and adds them to a recount.
+
+    The rules: a record is late if its window, plus max lag, had ended by the partition's clock. One
+    more than max jump ahead of the clock waits until 3 of the next 32 are at least about as late.
+    """
+
+    def __init__(self, window: WindowSettings, decode: DecodeSettings, recount: Recount) -> None:
+        self._window = window
+        self._recounter = Recounter(decode)
+        self._recount = recount
+        self._clock_ms: int | None = None
+        self._waiting: list[Waiting] = []
+
+    def add(self, payload: bytes | None, kafka_time_ms: int | None) -> None:
+        """One record and its Kafka timestamp (milliseconds since the epoch), if it has one."""
+        self._recount.consumed += 1
+        try:
+            event = self._recounter.event(payload)
+        except Rejected as rejected:
+            self._recount.reject(str(rejected))
+            return
+        for waiting in self._waiting:
+            waiting.seen += 1
+            waiting.support += event.time_ms >= waiting.event.time_ms - self._window.max_jump_ms
+        live = kafka_time_ms is not None and abs(kafka_time_ms - event.time_ms) <= self._window.max_jump_ms
+        if live or self._reaches(event):
+            self._apply(event)
+        else:
+            self._waiting.append(Waiting(event))
+        if self._waiting:
+            self._decide()
+
+    def end(self) -> None:
+        """No record follows: who still waits is believed if every record behind it agreed."""
+        while (first := self._first(all_agree=True)) is not None:
+            self._waiting.remove(first)
+            self._apply(first.event)
+        for _ in self._waiting:
+            self._recount.reject("future")
+        self._waiting.clear()
+
+    def _decide(self) -> None:
+        while (first := self._first(all_agree=False)) is not None:
+            self._waiting.remove(first)
+            self._apply(first.event)
+        for waiting in [w for w in self._waiting if w.seen >= VOTERS]:
+            self._waiting.remove(waiting)
+            self._recount.reject("future")
+
+    def _first(self, *, all_agree: bool) -> Waiting | None:
+        """The first one waiting that is confirmed, or within reach since the clock moved."""
+        for waiting in self._waiting:
+            agreed = waiting.support == waiting.seen if all_agree else waiting.support >= VOTES_NEEDED
+            if agreed or self._reaches(waiting.event):
+                return waiting
+        return None
+
+    def _reaches(self, event: Event) -> bool:
+        return self._clock_ms is not None and event.time_ms <= self._clock_ms + self._window.max_jump_ms
+
+    def _apply(self, event: Event) -> None:
+        length, offset = self._window.granularity_ms, self._window.offset_ms
+        start_ms = (event.time_ms - offset) // length * length + offset
+        if self._clock_ms is not None and start_ms + length + self._window.max_lag_ms <= self._clock_ms:
+            self._recount.late += 1
+            return
+        if self._clock_ms is None or event.time_ms > self._clock_ms:
+            self._clock_ms = event.time_ms
+        counted = self._recount.windows.setdefault(start_ms, Window())
+        counted.users.add(event.user)
+        counted.records += 1

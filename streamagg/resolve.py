@@ -1,0 +1,184 @@
+"""From layers of text to frozen settings, with the checks that need more than one of them."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from streamagg.errors import SettingsError
+from streamagg.kafka.passthrough import refusal
+from streamagg.layers import Layers
+from streamagg.settings import (
+    CountSettings,
+    DecodeSettings,
+    KafkaSettings,
+    PipelineSettings,
+    RunSettings,
+    WindowSettings,
+)
+
+MOST_UNMARSHALLERS: Final = 8
+"""Beyond this the sequencer, which is one process, is what bounds the speed."""
+CORES_PER_AGGREGATOR: Final = 8
+SPARE_SLOTS: Final = 2
+"""Beside the windows that max lag keeps open: the one being filled and the one being published."""
+
+
+class Resolver:
+    """Lays flags over the environment over a TOML file over defaults, and builds settings of it.
+
+    ``flags`` may hold more than settings (``locals()`` of a verb does); None means not given.
+    Every method raises ``SettingsError``.
+    """
+
+    def __init__(
+        self,
+        flags: Mapping[str, object],
+        environ: Mapping[str, str] = os.environ,
+        config_path: Path | None = None,
+    ) -> None:
+        self._layers = Layers(flags, environ, config_path)
+
+    def kafka(self) -> KafkaSettings:
+        """How to reach Kafka; settings for its client are checked by librdkafka itself."""
+        given = self._layers.client()
+        for key, written in given.items():
+            reason = refusal(key, str(written.value))
+            if reason:
+                raise SettingsError(
+                    f"The Kafka client setting {key} ({written.origin}) is refused: {reason}."
+                )
+        client = {key: str(written.value) for key, written in given.items()}
+        if client:
+            self._ask_librdkafka(client)
+        return KafkaSettings(self._layers.value("bootstrap_servers"), dict(client))
+
+    def decode(self) -> DecodeSettings:
+        """How a payload becomes an event time and a user."""
+        time_field, user_field = self._layers.value("time_field"), self._layers.value("user_field")
+        if f"{time_field}.".startswith(f"{user_field}.") or f"{user_field}.".startswith(f"{time_field}."):
+            raise SettingsError(
+                f"time_field = {self._layers.given('time_field')} and user_field ="
+                f" {self._layers.given('user_field')} must be two fields, neither inside the other."
+            )
+        return DecodeSettings(
+            time_field, user_field, self._layers.value("time_unit"), self._layers.value("max_record_bytes")
+        )
+
+    def window(self) -> WindowSettings:
+        """What shapes the windows."""
+        granularity_ms: int = self._layers.value("granularity")
+        max_lag_ms: int = self._layers.value("max_lag")
+        max_jump_ms: int | None = self._layers.value("max_jump")
+        offset_ms: int = self._layers.value("window_offset")
+        if offset_ms >= granularity_ms:
+            raise SettingsError(
+                f"window_offset = {self._layers.given('window_offset')} must be shorter than"
+                f" granularity = {self._layers.given('granularity')}."
+            )
+        return WindowSettings(
+            granularity_ms=granularity_ms,
+            offset_ms=offset_ms,
+            max_lag_ms=max_lag_ms,
+            max_jump_ms=granularity_ms + max_lag_ms if max_jump_ms is None else max_jump_ms,
+            empty_windows=self._layers.value("empty_windows"),
+        )
+
+    def pipeline(self) -> PipelineSettings:
+        """How many processes work; the number of cores this process may use is the default."""
+        cores = usable_cores()
+        self._check_slots()
+        return PipelineSettings(
+            unmarshallers=self._layers.value("unmarshallers") or min(cores, MOST_UNMARSHALLERS),
+            aggregators=self._layers.value("aggregators") or max(1, cores // CORES_PER_AGGREGATOR),
+            inline=self._layers.value("inline"),
+            slots=self._layers.value("slots"),
+            idle_timeout_ms=self._layers.value("idle_timeout"),
+            max_restarts=self._layers.value("max_restarts"),
+        )
+
+    def run(self) -> RunSettings:
+        """Everything that ``streamagg run`` needs."""
+        input_topic, output_topic = self._layers.required("input"), self._layers.required("output")
+        self._check_topics_differ()
+        until_end, keep_open = self._layers.value("until_end"), self._layers.value("keep_open")
+        if keep_open and not until_end:
+            raise SettingsError(
+                f"keep_open = {self._layers.given('keep_open')} has a meaning only for a run that ends:"
+                " add --until-end or leave it out."
+            )
+        return RunSettings(
+            input=input_topic,
+            output=output_topic,
+            group=self._layers.value("group"),
+            window=self.window(),
+            decode=self.decode(),
+            kafka=self.kafka(),
+            pipeline=self.pipeline(),
+            start=self._layers.value("from"),
+            until_end=until_end,
+            keep_open=keep_open,
+            delivery=self._layers.value("delivery"),
+            create_topics=self._layers.value("create_topics"),
+            output_partitions=self._layers.value("output_partitions"),
+            output_replicas=self._layers.value("output_replicas") or -1,
+            dead_letter=self._layers.value("dead_letter"),
+            metrics=self._layers.value("metrics"),
+            stats_json=self._layers.value("stats_json"),
+        )
+
+    def count(self, files: Sequence[str]) -> CountSettings:
+        """Everything that ``streamagg count`` needs."""
+        if files.count("-") > 1:
+            raise SettingsError("Standard input (-) can be read only once.")
+        return CountSettings(
+            files=tuple(files),
+            window=self.window(),
+            decode=self.decode(),
+            pipeline=self.pipeline(),
+            format=self._layers.value("format"),
+            stats_json=self._layers.value("stats_json"),
+        )
+
+    def log_level(self) -> str:
+        """debug, info, warning or error."""
+        level: str = self._layers.value("log_level")
+        return level
+
+    def _check_slots(self) -> None:
+        window = self.window()
+        least = -(-window.max_lag_ms // window.granularity_ms) + SPARE_SLOTS
+        if self._layers.value("slots") < least:
+            raise SettingsError(
+                f"slots = {self._layers.given('slots')} cannot hold the windows that stay open for"
+                f" max_lag = {self._layers.given('max_lag')} at"
+                f" granularity = {self._layers.given('granularity')}: give at least {least} slots."
+            )
+
+    def _check_topics_differ(self) -> None:
+        seen: dict[str, str] = {}
+        for name in ("input", "output", "dead_letter"):
+            topic = self._layers.value(name)
+            if topic in seen:
+                raise SettingsError(
+                    f"{name} = {self._layers.given(name)} is also"
+                    f" {seen[topic]} = {self._layers.given(seen[topic])}: give two different topics."
+                )
+            if topic is not None:
+                seen[topic] = name
+
+    def _ask_librdkafka(self, client: Mapping[str, str]) -> None:
+        from streamagg.kafka.client import objection  # librdkafka takes 0.1 s to load
+
+        text = objection(client)
+        if text is None:
+            return
+        given = self._layers.client()
+        blamed = [key for key in client if key in text] or list(client)
+        origins = ", ".join(given[key].origin for key in blamed)
+        raise SettingsError(f"The Kafka client does not accept {', '.join(blamed)} ({origins}): {text}.")
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, which a container can make fewer than there are."""
+    return len(os.sched_getaffinity(0))

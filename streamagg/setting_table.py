@@ -1,0 +1,212 @@
+"""The table of settings: what feeds flags, variables, the TOML file and docs/settings.md.
+
+A setting called ``max_lag`` is the flag ``--max-lag``, the variable ``STREAMAGG_MAX_LAG`` and the
+TOML key ``max_lag``.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streamagg.parsers import (
+    Parse,
+    choice,
+    duration,
+    field_path,
+    listen_address,
+    record_size,
+    start_at,
+    switch,
+    text,
+    topic_name,
+    whole_number,
+)
+
+MAX_WORKERS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    parse: Parse
+    help: str
+    metavar: str
+    panel: str
+    default: str | None = None
+    """As a user would write it; None: absent, or worked out from others (see ``default_note``)."""
+    default_note: str = ""
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "STREAMAGG_" + self.name.upper()
+
+    @property
+    def is_switch(self) -> bool:
+        return self.parse is switch
+
+
+TOPICS: Final = "Topics and Kafka"
+WINDOWS: Final = "Windows of event time"
+RECORDS: Final = "What a record looks like"
+READING: Final = "Where to begin and when to end"
+PROCESSES: Final = "Processes and memory"
+REPORTS: Final = "Results, metrics and logs"
+
+_ROWS: Final = (
+    Setting("bootstrap_servers", text, "Brokers to ask first.", "HOST:PORT,…", TOPICS, "127.0.0.1:9092"),
+    Setting("input", topic_name, "Topic to read.", "TOPIC", TOPICS, default_note="none, required by run"),
+    Setting(
+        "output", topic_name, "Topic to publish to.", "TOPIC", TOPICS, default_note="none, required by run"
+    ),
+    Setting("dead_letter", topic_name, "Topic for rejected records.", "TOPIC", TOPICS, default_note="none"),
+    Setting(
+        "group",
+        text,
+        "Consumer group: where progress is kept; instances of one group stand by for each other.",
+        "NAME",
+        TOPICS,
+        "streamagg",
+    ),
+    Setting(
+        "delivery",
+        choice("exactly-once", "at-least-once"),
+        "With transactions, or publish first and commit then.",
+        "exactly-once|at-least-once",
+        TOPICS,
+        "exactly-once",
+    ),
+    Setting("create_topics", switch, "Create the output topic when it is absent.", "", TOPICS, "true"),
+    Setting(
+        "output_partitions",
+        whole_number(1, 100_000),
+        "Partitions of a created output topic.",
+        "N",
+        TOPICS,
+        "1",
+    ),
+    Setting(
+        "output_replicas",
+        whole_number(1, 1_000),
+        "Replicas of a created output topic.",
+        "N",
+        TOPICS,
+        default_note="the broker's default",
+    ),
+    Setting("granularity", duration(1), "Length of a window.", "DURATION", WINDOWS, "60s"),
+    Setting("max_lag", duration(0), "How long after its end a window stays open.", "DURATION", WINDOWS, "5s"),
+    Setting(
+        "max_jump",
+        duration(1),
+        "How far ahead of its partition's clock a record is believed at once.",
+        "DURATION",
+        WINDOWS,
+        default_note="granularity + max lag",
+    ),
+    Setting(
+        "window_offset",
+        duration(0),
+        "Shift of the window boundaries from the epoch.",
+        "DURATION",
+        WINDOWS,
+        "0s",
+    ),
+    Setting(
+        "empty_windows", switch, "Publish windows that nobody hit, with a count of 0.", "", WINDOWS, "false"
+    ),
+    Setting(
+        "idle_timeout",
+        duration(0),
+        "How long a partition that is read to its end may be silent before time goes on without it.",
+        "DURATION",
+        WINDOWS,
+        "10s",
+    ),
+    Setting("time_field", field_path, "Field of the event time, dots for nesting.", "PATH", RECORDS, "ts"),
+    Setting("user_field", field_path, "Field of the user id, dots for nesting.", "PATH", RECORDS, "uid"),
+    Setting(
+        "time_unit",
+        choice("s", "ms", "us", "ns", "iso8601"),
+        "Unit of the event time.",
+        "s|ms|us|ns|iso8601",
+        RECORDS,
+        "s",
+    ),
+    Setting("max_record_bytes", record_size, "Larger records are rejected unread.", "SIZE", RECORDS, "1MiB"),
+    Setting(
+        "from",
+        start_at,
+        "Continue, or start anew at one end of the topic or at a time (ISO 8601 or epoch seconds).",
+        "committed|earliest|latest|TIME",
+        READING,
+        "committed",
+    ),
+    Setting("until_end", switch, "Stop at the end offsets seen at the start.", "", READING, "false"),
+    Setting(
+        "keep_open",
+        switch,
+        "With --until-end: leave the windows that are still open to the next run.",
+        "",
+        READING,
+        "false",
+    ),
+    Setting(
+        "unmarshallers",
+        whole_number(1, MAX_WORKERS),
+        "Processes that fetch and decode.",
+        "N",
+        PROCESSES,
+        default_note="one for each core, at most 8",
+    ),
+    Setting(
+        "aggregators",
+        whole_number(1, MAX_WORKERS),
+        "Processes that count, each a share of the users.",
+        "N",
+        PROCESSES,
+        default_note="one for each 8 cores",
+    ),
+    Setting("inline", switch, "Do everything in one process.", "", PROCESSES, "false"),
+    Setting("slots", whole_number(2, 100_000), "Windows that may be open at once.", "N", PROCESSES, "64"),
+    Setting(
+        "max_restarts",
+        whole_number(0, 1_000),
+        "Restarts of workers within ten minutes before giving up.",
+        "N",
+        PROCESSES,
+        "5",
+    ),
+    Setting(
+        "format", choice("table", "jsonl", "csv"), "How to print counts.", "table|jsonl|csv", REPORTS, "table"
+    ),
+    Setting(
+        "stats_json",
+        text,
+        "Write the final counters to this file.",
+        "PATH",
+        REPORTS,
+        default_note="not written",
+    ),
+    Setting(
+        "metrics",
+        listen_address,
+        "Serve Prometheus metrics here; a bare port binds to 127.0.0.1.",
+        "[HOST:]PORT",
+        REPORTS,
+        default_note="not served",
+    ),
+    Setting(
+        "log_level",
+        choice("debug", "info", "warning", "error"),
+        "Least urgent log line that is shown.",
+        "debug|info|warning|error",
+        REPORTS,
+        "info",
+    ),
+)
+
+SETTINGS: Final = {row.name: row for row in _ROWS}

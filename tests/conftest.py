@@ -1,0 +1,106 @@
+"""Fixtures of all tests: a real broker, topics on it, and how hypothesis behaves."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import hypothesis
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from tests.support import jars
+from tests.support.broker import Broker, BrokerFailed
+
+CI = os.environ.get("CI", "").lower() in {"1", "true"}
+BOOTSTRAP = os.environ.get("STREAMAGG_TEST_BOOTSTRAP")
+START_ATTEMPTS = 3
+ADMIN_TIMEOUT_S = 30
+
+TopicFactory = Callable[..., str]
+WHY_SKIPPED = pytest.StashKey[str]()
+
+# The time an example takes depends on what else runs on the machine: no deadlines.
+hypothesis.settings.register_profile("local", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
+hypothesis.settings.load_profile("ci" if CI else "local")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a broker where there can be none; with ``CI=true`` it fails instead."""
+    lacks = None if CI or BOOTSTRAP else jars.missing()
+    if lacks is None:
+        return
+    config.stash[WHY_SKIPPED] = f"missing here: {lacks}"
+    for item in items:
+        if item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.skip(reason=f"missing here: {lacks}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say in one line what keeps the tests against Kafka from running."""
+    why = config.stash.get(WHY_SKIPPED, None)
+    if why is not None:
+        terminalreporter.write_line(
+            f"Tests against real Kafka were skipped, {why} (or name one: STREAMAGG_TEST_BOOTSTRAP=host:port)."
+        )
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a real broker that the whole session shares."""
+    if BOOTSTRAP:
+        yield BOOTSTRAP
+        return
+    try:
+        own = start_broker(tmp_path_factory.mktemp("broker"))
+    except jars.BrokerMissing as error:
+        if CI:
+            raise
+        request.config.stash[WHY_SKIPPED] = str(error)
+        pytest.skip(str(error))
+    try:
+        yield own.address
+    finally:
+        own.kill()
+
+
+@pytest.fixture
+def own_broker(broker: str, tmp_path: Path) -> Iterator[Broker]:
+    """A broker that the test may kill, pause and start again.
+
+    It depends on ``broker`` for the decision whether there can be one here.
+    """
+    own = start_broker(tmp_path / "broker")
+    try:
+        yield own
+    finally:
+        own.kill()
+
+
+def start_broker(directory: Path) -> Broker:
+    """A broker that runs, on a free port; tried again if another program was faster to take the port."""
+    for attempt in range(START_ATTEMPTS):
+        candidate = Broker(directory / str(attempt), heap="512m")
+        try:
+            return candidate.start()
+        except BrokerFailed:
+            candidate.kill()
+            if attempt == START_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+@pytest.fixture
+def topic(broker: str) -> TopicFactory:
+    """Factory of topics nobody else uses: ``topic(partitions=4, config={...}) -> name``."""
+
+    def create(prefix: str = "test", *, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        name = f"{prefix}-{uuid.uuid4().hex[:12]}"
+        client = AdminClient({"bootstrap.servers": broker})
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
+        client.create_topics([new])[name].result(ADMIN_TIMEOUT_S)
+        return name
+
+    return create

@@ -1,0 +1,199 @@
+"""Decoding: the two readers agree, and both agree with an oracle made of the json module."""
+
+import json
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import xxhash
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from streamagg.decode import Decoded, Decoder
+from streamagg.decode.event_time import UNITS, YEAR_10000_MS, seconds_to_ms
+from streamagg.decode.fields import find_paths
+from streamagg.decode.patient import PatientReader
+from streamagg.decode.strict import REFUSALS, StrictReader
+from streamagg.records import REASONS
+from streamagg.settings import DecodeSettings
+
+SETTINGS = [
+    DecodeSettings(),
+    DecodeSettings(time_unit="ms"),
+    DecodeSettings(time_unit="us"),
+    DecodeSettings(time_unit="ns"),
+    DecodeSettings(time_unit="iso8601"),
+    DecodeSettings(time_field="event.ts", user_field="event.user.uid"),
+    DecodeSettings(time_field="event.ts", user_field="uid"),
+]
+MS_PER_UNIT = {"s": Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000), "ns": Fraction(1, 10**6)}
+
+digits = st.integers(0, 10**22).map(str)
+numbers = st.one_of(
+    st.integers(-(10**20), 10**22).map(str),
+    st.floats(0, 3e11).map(repr),
+    st.builds("{}.{}".format, digits, digits),
+    st.builds("{}e{}".format, digits, st.integers(-330, 330)),
+    st.sampled_from(["0", "-0", "-0.0", "1e999", "253402300799", "253402300800", "253402300799.9999999"]),
+)
+texts = st.one_of(
+    numbers,
+    st.datetimes().map(lambda time: time.isoformat()),
+    st.text(st.characters(codec="utf-8"), max_size=5),
+    st.sampled_from(["", "NaN", " 1", "1\n", "+1", "1_0", "2016-07-11T24:00", "a" * 129, "é" * 257]),
+)
+json_texts = st.builds(
+    lambda text, ascii_only: json.dumps(text, ensure_ascii=ascii_only), texts, st.booleans()
+)
+scalars = st.one_of(numbers, json_texts, st.sampled_from(["true", "false", "null"]))
+keys = st.sampled_from(['"ts"', '"uid"', '"event"', '"user"', '"x"', '"\\u0074s"', '"u\\u0069d"'])
+blanks = st.sampled_from(["", "", "", " ", "\n\t"])
+
+
+def objects(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    member = st.builds("{}{}:{}{}".format, keys, blanks, blanks, values)
+    return st.lists(member, max_size=6).map(lambda members: "{" + " ,".join(members) + "}")
+
+
+def arrays(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(values, max_size=2).map(lambda members: "[" + ",".join(members) + "]")
+
+
+values = st.recursive(scalars, lambda inner: objects(inner) | arrays(inner), max_leaves=6)
+likely = st.builds(
+    '{{"ts":{0},"uid":{1},"event":{{"ts":{0},"user":{{"uid":{1}}}}}}}'.format, scalars, scalars
+)
+documents = st.one_of(likely, likely, objects(values), values).map(str.encode)
+
+
+def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
+    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), decoded.user.tolist(), strict=True)
+    accepted = {position: (time_ms, user) for position, time_ms, user in rows}
+    by_position = accepted | dict(decoded.rejected)
+    return [by_position[position] for position in range(len(by_position))]
+
+
+class Number(str):
+    """A JSON number as it is written."""
+
+
+def no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def parse(text: str | bytes) -> Any:
+    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=no_constant)
+
+
+def oracle_time_ms(value: Any, unit: str) -> int | None:
+    if not isinstance(value, str) or value.strip() != value:
+        return None
+    try:
+        number = parse(value)
+    except ValueError:
+        return None
+    if not isinstance(number, Number):
+        return None
+    if set(number) & set(".eE"):
+        double = float(number)
+        exact = Fraction(repr(double)) if math.isfinite(double) else Fraction(-1)
+    else:
+        exact = Fraction(number)
+    time_ms = math.floor(exact * MS_PER_UNIT[unit])
+    return time_ms if 0 <= time_ms < YEAR_10000_MS else None
+
+
+def oracle_user(value: Any) -> int | None:
+    if not isinstance(value, str) or (isinstance(value, Number) and set(value) & set(".eE")):
+        return None
+    user = b"0" if isinstance(value, Number) and value == "-0" else value.encode()
+    return xxhash.xxh3_64_intdigest(user) if 0 < len(user) <= 512 else None
+
+
+def oracle(document: bytes, settings: DecodeSettings) -> tuple[int, int] | str:
+    found = []
+    root = parse(document)
+    if not isinstance(root, dict):
+        return "bad_json"
+    for path in (settings.time_field, settings.user_field):
+        value = root
+        for key in path.split("."):
+            if not isinstance(value, dict) or key not in value:
+                return "missing_field"
+            value = value[key]
+        found.append(value)
+    time_ms, user = oracle_time_ms(found[0], settings.time_unit), oracle_user(found[1])
+    if time_ms is None:
+        return "bad_time"
+    return "bad_user" if user is None else (time_ms, user)
+
+
+@pytest.mark.parametrize("settings", [s for s in SETTINGS if s.time_unit != "iso8601"], ids=str)
+@given(payloads=st.lists(documents, max_size=5))
+def test_agrees_with_the_oracle(settings: DecodeSettings, payloads: list[bytes]) -> None:
+    expected = [oracle(payload, settings) for payload in payloads]
+    assert outcomes(Decoder(settings).decode(payloads)) == expected
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A document with a few bytes replaced, removed or inserted."""
+    payload = bytearray(draw(documents))
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(payload)))
+        payload[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
+    return bytes(payload)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@given(payload=damaged())
+def test_what_the_strict_reader_accepts_the_patient_one_reads_alike(
+    settings: DecodeSettings, payload: bytes
+) -> None:
+    paths = find_paths(settings)
+    strict = StrictReader(paths, UNITS[settings.time_unit])
+    try:
+        rows = [strict.read(payload)]
+    except REFUSALS:
+        return
+    (event_time_ms,), (user,) = strict.columns(rows)
+    assert PatientReader(paths, settings.time_unit).read(payload) == (event_time_ms, user)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@given(payloads=st.lists(st.none() | damaged() | st.binary(max_size=30)), cut=st.integers(0, 10))
+def test_every_payload_has_one_outcome_wherever_the_batch_is_cut(
+    settings: DecodeSettings, payloads: list[bytes | None], cut: int
+) -> None:
+    decoder = Decoder(settings)
+    whole = decoder.decode(payloads)
+    assert len(outcomes(whole)) == len(payloads)
+    assert {reason for _, reason in whole.rejected} <= set(REASONS)
+    parts = decoder.decode(payloads[:cut]), decoder.decode(payloads[cut:])
+    assert outcomes(parts[0]) + outcomes(parts[1]) == outcomes(whole)
+
+
+def floor_of_text(seconds: float) -> int:
+    return math.floor(Fraction(Decimal(repr(seconds))) * 1000)
+
+
+@given(st.floats(0, YEAR_10000_MS // 1000, exclude_max=True))
+@example(5e-324)
+@example(0.001)
+@example(4.035)
+@example(253402300799.99997)
+def test_seconds_round_down_by_their_text(seconds: float) -> None:
+    assert seconds_to_ms(np.array([seconds])).tolist() == [floor_of_text(seconds)]
+
+
+@given(st.integers(0, YEAR_10000_MS - 1), st.integers(-3, 3))
+def test_seconds_next_to_a_millisecond(time_ms: int, steps: int) -> None:
+    seconds = time_ms / 1000
+    for _ in range(abs(steps)):
+        seconds = max(0.0, math.nextafter(seconds, math.inf if steps > 0 else -math.inf))
+    assert seconds_to_ms(np.array([seconds])).tolist() == [floor_of_text(seconds)]
+    if steps == 0:
+        assert seconds_to_ms(np.array([seconds])).tolist() == [time_ms]

@@ -1,0 +1,56 @@
+"""Logs of one partition as plain records, and their cut into column blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamagg.records import ColumnBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message of a log; one with a ``reason`` cannot be decoded and has no time or user."""
+
+    offset: int
+    time_ms: int = 0
+    user: int = 0
+    live: bool = False
+    reason: str | None = None
+
+
+def records_at(*times_s: float, first: int = 0, live: bool = False) -> list[Record]:
+    """Records with these event times in seconds, at the offsets from ``first`` on, each of another user."""
+    return [Record(first + i, int(time * 1000), 100 + i, live) for i, time in enumerate(times_s)]
+
+
+def block(
+    log: Sequence[Record], first: int, stop: int, *, partition: int = 0, timestamps: bool = True, end: int = 0
+) -> ColumnBlock:
+    """What an unmarshaller sends for the offsets ``[first, stop)`` of a log that ends at ``end``."""
+    here = [record for record in log if first <= record.offset < stop]
+    good = [record for record in here if record.reason is None]
+    rejected: dict[str, int] = {}
+    for record in here:
+        if record.reason is not None:
+            rejected[record.reason] = rejected.get(record.reason, 0) + 1
+    return ColumnBlock(
+        lease=0,
+        partition=partition,
+        first=first,
+        next=stop,
+        end=end,
+        caught_up=stop == end,
+        consumed=len(here),
+        rejected=rejected,
+        event_time_ms=np.array([r.time_ms for r in good], np.int64).tobytes(),
+        user=np.array([r.user for r in good], np.uint64).tobytes(),
+        delta=np.array([r.offset - first for r in good], np.uint32).tobytes(),
+        live=np.array([r.live for r in good], np.bool_).tobytes() if timestamps else None,
+    )
+
+
+def whole(log: Sequence[Record], *, partition: int = 0, timestamps: bool = True) -> ColumnBlock:
+    """All of a log in one block."""
+    stop = log[-1].offset + 1
+    return block(log, log[0].offset, stop, partition=partition, timestamps=timestamps, end=stop)

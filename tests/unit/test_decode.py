@@ -1,0 +1,156 @@
+"""Decoding, by the frozen corpus (tests/conformance/decode.jsonl) and in what a corpus cannot say.
+
+A line of the corpus is one case: ``name``, ``settings`` (other than the defaults), ``input`` and
+``expect``. The input is text, ``{"base64": ...}`` for bytes, ``{"parts": [[text, count], ...]}`` for
+repeated text, or null for a record without a value. Expected are ``ts_ms`` and ``user`` (text or
+``parts``), or a ``reason``.
+"""
+
+import base64
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xxhash
+
+from streamagg.decode import Decoded, Decoder
+from streamagg.decode.fields import find_paths
+from streamagg.decode.patient import PatientReader
+from streamagg.errors import SettingsError
+from streamagg.records import REASONS
+from streamagg.settings import DecodeSettings
+
+CORPUS = Path(__file__).parents[1] / "conformance" / "decode.jsonl"
+CASES = [json.loads(line) for line in CORPUS.read_bytes().split(b"\n") if line]
+GOOD = b'{"ts":1468244384,"uid":"u1"}'
+
+
+def settings_of(case: dict[str, Any]) -> DecodeSettings:
+    return DecodeSettings(**case.get("settings", {}))
+
+
+def unfold(text: str | dict[str, Any]) -> str:
+    return text if isinstance(text, str) else "".join(part * count for part, count in text["parts"])
+
+
+def payload_of(case: dict[str, Any]) -> bytes | None:
+    match case["input"]:
+        case None:
+            return None
+        case {"base64": encoded}:
+            return base64.b64decode(encoded)
+        case text:
+            return unfold(text).encode()
+
+
+def expected(case: dict[str, Any]) -> tuple[int, int] | str:
+    if "reason" in case["expect"]:
+        return case["expect"]["reason"]
+    user = unfold(case["expect"]["user"]).encode()
+    return case["expect"]["ts_ms"], xxhash.xxh3_64_intdigest(user)
+
+
+def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
+    """What became of every payload, in order."""
+    by_position: dict[int, tuple[int, int] | str] = dict(decoded.rejected)
+    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), decoded.user.tolist(), strict=True)
+    by_position |= {position: (time_ms, user) for position, time_ms, user in rows}
+    assert sorted(by_position) == list(range(len(decoded.index) + len(decoded.rejected)))
+    return [by_position[position] for position in sorted(by_position)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_corpus(case: dict[str, Any]) -> None:
+    assert outcomes(Decoder(settings_of(case)).decode([payload_of(case)])) == [expected(case)]
+
+
+def test_corpus_in_one_batch_for_each_settings() -> None:
+    batches = defaultdict(list)
+    for case in CASES:
+        batches[settings_of(case)].append(case)
+    for settings, cases in batches.items():
+        decoded = Decoder(settings).decode([payload_of(case) for case in cases])
+        assert outcomes(decoded) == [expected(case) for case in cases]
+
+
+def test_corpus_by_the_patient_reader_alone() -> None:
+    wrong = []
+    for case in CASES:
+        payload, settings = payload_of(case), settings_of(case)
+        if payload is None or expected(case) == "too_large":
+            continue
+        reader = PatientReader(find_paths(settings), settings.time_unit)
+        if reader.read(payload) != expected(case):
+            wrong.append(case["name"])
+    assert wrong == []
+
+
+def test_corpus_names_are_unique_and_every_reason_of_decoding_occurs() -> None:
+    assert len({case["name"] for case in CASES}) == len(CASES)
+    reasons = {case["expect"].get("reason") for case in CASES} - {None}
+    assert reasons == set(REASONS) - {"future"}
+
+
+def test_columns_have_their_types_and_order() -> None:
+    decoded = Decoder(DecodeSettings()).decode([GOOD, None, b"[]", GOOD, b"{}", GOOD])
+    assert decoded.index.dtype == np.uint32
+    assert decoded.event_time_ms.dtype == np.int64
+    assert decoded.user.dtype == np.uint64
+    assert decoded.index.tolist() == [0, 3, 5]
+    assert decoded.rejected == [(1, "tombstone"), (2, "bad_json"), (4, "missing_field")]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "iso8601"])
+def test_an_empty_batch_and_one_of_refusals_only(unit: Any) -> None:
+    decoder = Decoder(DecodeSettings(time_unit=unit))
+    assert outcomes(decoder.decode([])) == []
+    assert outcomes(decoder.decode([None, b"", b"{}"])) == ["tombstone", "bad_json", "missing_field"]
+
+
+def test_without_rejects_the_index_counts_up() -> None:
+    decoded = Decoder(DecodeSettings()).decode([GOOD] * 1000)
+    assert np.array_equal(decoded.index, np.arange(1000))
+    assert decoded.rejected == []
+
+
+def test_text_and_integer_users_in_one_batch() -> None:
+    payloads = [b'{"ts":1,"uid":%s}' % uid for uid in (b'"7"', b"7", b'"x"', b"-0", b'"0"')]
+    user = Decoder(DecodeSettings()).decode(payloads).user.tolist()
+    assert user == [xxhash.xxh3_64_intdigest(text) for text in (b"7", b"7", b"x", b"0", b"0")]
+
+
+def test_nesting_bomb_met_deep_in_the_stack() -> None:
+    decoder = Decoder(DecodeSettings())
+    bomb = b'{"ts":1,"uid":"u","x":' + b"[" * 300_000
+
+    def descend(frames: int) -> list[tuple[int, int] | str]:
+        return descend(frames - 1) if frames else outcomes(decoder.decode([bomb, GOOD]))
+
+    refused, accepted = descend(800)
+    assert refused == "bad_json"
+    assert accepted == (1468244384000, xxhash.xxh3_64_intdigest(b"u1"))
+
+
+@pytest.mark.parametrize(
+    ("time_field", "user_field", "message"),
+    [
+        ("", "uid", r"time_field '' is empty or has an empty part\. Give the name"),
+        ("ts", "", "user_field '' is empty"),
+        ("event..time", "uid", r"time_field 'event\.\.time' is empty or has an empty part"),
+        (".ts", "uid", "empty part"),
+        ("ts", "uid.", "empty part"),
+        ("ts", "ts", "are the same field"),
+        ("event", "event.user", "one contains the other"),
+        ("event.user.time", "event.user", "one contains the other"),
+        ('t"s', "uid", "quote"),
+        ("t\\s", "uid", "backslash"),
+        ("ts", "u\nid", "control character"),
+        ("ts", "u\udc80", "surrogate"),
+    ],
+)
+def test_impossible_fields_are_refused(time_field: str, user_field: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Decoder(DecodeSettings(time_field=time_field, user_field=user_field))
