@@ -7,6 +7,7 @@ Numbered as in the code: 1 wait for leadership, 2 fence the previous leader, 3 r
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from time import monotonic
 from typing import Final
@@ -22,13 +23,8 @@ from streamagg.pipeline.opening import EARLIEST, openings
 from streamagg.pipeline.session import Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
 from streamagg.pipeline.supervisor import own_rss_bytes
-from streamagg.pipeline.workers import (
-    AggregatorReplaced,
-    FromAggregator,
-    FromUnmarshaller,
-    UnmarshallerReplaced,
-    Workers,
-)
+from streamagg.pipeline.turn import monotonic_ms, turn
+from streamagg.pipeline.workers import AggregatorLost, Workers
 from streamagg.settings import RunSettings, StartAt
 
 _TICK_MS: Final = 50
@@ -38,10 +34,6 @@ _RSS_EVERY_S: Final = 1.0
 _LAST_COMMIT_S: Final = 4.0
 
 log = logging.getLogger(__name__)
-
-
-class _Broken(Exception):
-    """The session cannot go on; the next one begins at the committed checkpoint."""
 
 
 class Coordinator:
@@ -71,11 +63,16 @@ class Coordinator:
                 if self._membership.leader:  # 1
                     self._lead()
                 else:
-                    self._workers.poll(_STANDBY_TICK_MS)
+                    self._stand_by(_STANDBY_TICK_MS)
         finally:
             self._asking.shutdown(wait=False, cancel_futures=True)
         self._membership.close()
         return self._tally.stats(len(self._broken))
+
+    def _stand_by(self, wait_ms: int) -> None:
+        """Keep the workers company; an empty aggregator is as good as another."""
+        with suppress(AggregatorLost):
+            self._workers.poll(wait_ms)
 
     def _lead(self) -> None:
         publisher = KafkaPublisher(self._settings, self._membership)
@@ -86,7 +83,7 @@ class Coordinator:
             self._workers.watch(publisher.fileno())
             watched = True
             self._work(self._open(publisher), publisher)  # 3, 4
-        except (_Broken, PublishFailed) as error:
+        except (AggregatorLost, PublishFailed) as error:
             self._note_broken(error)  # 5
         finally:
             if watched:
@@ -115,7 +112,7 @@ class Coordinator:
             self._workers.aggregators,
             publisher,
             next(self._epochs),
-            _now_ms(),
+            monotonic_ms(),
         )
         log.info("leading: reading %d partition(s) of %s", len(opened), settings.input)
         return session
@@ -128,7 +125,7 @@ class Coordinator:
                 if not self._membership.leader:
                     log.info("standing by: another instance leads")
                     return
-                self._turn(session)
+                turn(session, self._workers, _TICK_MS)
                 watch.look(self._workers, self._tally)
             self._session_ended = session.finished
             if not session.finished:
@@ -136,29 +133,17 @@ class Coordinator:
         finally:
             self._tally.add(session)
 
-    def _turn(self, session: Session) -> None:
-        for event in self._workers.poll(_TICK_MS):
-            match event:
-                case FromUnmarshaller(_, block):
-                    session.receive(block, 0, _now_ms())
-                case FromAggregator(shard, shard_count):
-                    session.receive(shard_count, shard, _now_ms())
-                case UnmarshallerReplaced(worker):
-                    session.replace_unmarshaller(worker, self._workers.unmarshallers)
-                case AggregatorReplaced(shard):
-                    raise _Broken(f"the users of shard {shard} are lost")
-        session.tick(_now_ms())
-
     def _commit_last(self, session: Session, publisher: KafkaPublisher) -> None:
         """Told to stop: let what is under way finish, and commit how far reading has come."""
         deadline = monotonic() + _LAST_COMMIT_S
-        while publisher.busy and monotonic() < deadline:
-            self._workers.poll(_TICK_MS)
-            session.collect(_now_ms())
+        self._wait_for(session, publisher, deadline)
         if session.request_checkpoint():
-            while publisher.busy and monotonic() < deadline:
-                self._workers.poll(_TICK_MS)
-                session.collect(_now_ms())
+            self._wait_for(session, publisher, deadline)
+
+    def _wait_for(self, session: Session, publisher: KafkaPublisher, deadline: float) -> None:
+        while publisher.busy and monotonic() < deadline:
+            self._stand_by(_TICK_MS)
+            session.collect(monotonic_ms())
 
     def _note_broken(self, error: Exception) -> None:
         log.warning("starting again from the checkpoint: %s", error)
@@ -204,13 +189,13 @@ class _Watch:
     def _look_for_silence(self) -> None:
         kafka, topic = self._settings.kafka, self._settings.input
         if self._ends is None:
-            silent = self._session.silent(_now_ms())
+            silent = self._session.silent(monotonic_ms())
             if silent:
                 self._ends = self._asking.submit(end_offsets, kafka, topic, silent, at="latest")
         elif self._ends.done():
             answer, self._ends = self._ends, None
             try:
-                self._session.confirm_idle(answer.result(), _now_ms())
+                self._session.confirm_idle(answer.result(), monotonic_ms())
             except KafkaUnreachable as error:
                 log.debug("no partition is idle while the broker does not answer: %s", error)
 
@@ -229,9 +214,5 @@ class _Watch:
             if fresh:
                 log.info("the input has %d further partition(s)", len(fresh))
                 for number, opening in openings(self._settings, fresh, {}, EARLIEST, None).items():
-                    self._session.add_partition(number, opening, _now_ms())
+                    self._session.add_partition(number, opening, monotonic_ms())
 
-
-def _now_ms() -> int:
-    """A clock that is never set: only differences count."""
-    return int(monotonic() * 1000)

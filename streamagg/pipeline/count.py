@@ -2,27 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from itertools import count as numbers
-from time import monotonic
 from typing import Final
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
 from streamagg.core.publication import Publication
 from streamagg.core.windows import Windows
-from streamagg.errors import WorkersKeepDying
 from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, LeaseBook
 from streamagg.pipeline.session import Opening, Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
 from streamagg.pipeline.supervisor import ProcessWorkers, own_rss_bytes
-from streamagg.pipeline.workers import (
-    AggregatorReplaced,
-    FromAggregator,
-    FromUnmarshaller,
-    InlineWorkers,
-    UnmarshallerReplaced,
-    Workers,
-)
+from streamagg.pipeline.turn import monotonic_ms, turn
+from streamagg.pipeline.workers import AggregatorLost, InlineWorkers, Workers
 from streamagg.records import AggregatorSetup, UnmarshallerSetup, WindowCount
 from streamagg.settings import CountSettings, KafkaSettings
 
@@ -34,18 +26,20 @@ Emit = Callable[[Windows, Sequence[WindowCount]], None]
 
 
 class _Publisher:
-    """Hands windows over at once."""
+    """Hands windows over at once, and remembers the checkpoints."""
 
     busy = False
 
-    def __init__(self, windows: Windows, emit: Emit) -> None:
+    def __init__(self, windows: Windows, emit: Emit, checkpoints: dict[int, Checkpoint]) -> None:
         self._windows = windows
         self._emit = emit
         self._finished: Publication | None = None
+        self.checkpoints = checkpoints
 
     def submit(self, publication: Publication) -> None:
         if publication.windows:
             self._emit(self._windows, publication.windows)
+        self.checkpoints = publication.checkpoints
         self._finished = publication
 
     def finished(self) -> Publication | None:
@@ -58,64 +52,59 @@ def count(settings: CountSettings, emit: Emit) -> RunStats:
 
     Raises StreamaggError, SettingsError for a file that cannot be read.
     """
-    sizes = [plain_size(path) for path in settings.files]
-    workers = _open_workers(settings, sizes)
-    tally = Tally()
+    ends = [STREAM_END if (size := plain_size(path)) is None else size for path in settings.files]
     windows = Windows(settings.window)
-    plan = Plan(
+    start = {number: Checkpoint(PartitionState(0), None, 0) for number in range(len(ends))}
+    publisher = _Publisher(windows, emit, start)
+    workers = _open_workers(settings, ends)
+    tally, ids, epochs = Tally(), numbers(), numbers(1)
+    try:
+        finished = False
+        while not finished:
+            session = Session(
+                _plan(settings, windows),
+                {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()},
+                LeaseBook(len(workers.unmarshallers), ids, BYTES),
+                workers.unmarshallers,
+                workers.aggregators,
+                publisher,
+                next(epochs),
+                monotonic_ms(),
+            )
+            finished = _drive(session, workers, tally)
+            tally.add(session)
+    finally:
+        workers.close()
+    return tally.stats(restarts=next(epochs) - 2)
+
+
+def _drive(session: Session, workers: Workers, tally: Tally) -> bool:
+    """Count to the end; False if the users counted so far are lost."""
+    try:
+        while not session.finished:
+            turn(session, workers, _TICK_MS)
+            tally.peak_rss_bytes = max(tally.peak_rss_bytes, own_rss_bytes() + workers.rss_bytes())
+    except AggregatorLost:
+        return False
+    return True
+
+
+def _plan(settings: CountSettings, windows: Windows) -> Plan:
+    return Plan(
         windows,
         settings.pipeline.slots,
         settings.pipeline.idle_timeout_ms,
         bounded=True,
         empty_windows=settings.window.empty_windows,
     )
-    try:
-        session = Session(
-            plan,
-            {number: _opening(size) for number, size in enumerate(sizes)},
-            LeaseBook(len(workers.unmarshallers), numbers(), BYTES),
-            workers.unmarshallers,
-            workers.aggregators,
-            _Publisher(windows, emit),
-            epoch=1,
-            now_ms=_now_ms(),
-        )
-        _drive(session, workers, tally)
-        tally.add(session)
-    finally:
-        workers.close()
-    return tally.stats(restarts=0)
 
 
-def _drive(session: Session, workers: Workers, tally: Tally) -> None:
-    while not session.finished:
-        session.tick(_now_ms())
-        for event in workers.poll(_TICK_MS):
-            match event:
-                case FromUnmarshaller(_, block):
-                    session.receive(block, 0, _now_ms())
-                case FromAggregator(shard, shard_count):
-                    session.receive(shard_count, shard, _now_ms())
-                case UnmarshallerReplaced(worker):
-                    session.replace_unmarshaller(worker, workers.unmarshallers)
-                case AggregatorReplaced():
-                    raise WorkersKeepDying("a process died and the users it held are lost; run the count again")
-        tally.peak_rss_bytes = max(tally.peak_rss_bytes, own_rss_bytes() + workers.rss_bytes())
-
-
-def _opening(size: int | None) -> Opening:
-    end = STREAM_END if size is None else size
-    return Opening(Checkpoint(PartitionState(0), None, 0), end, end)
-
-
-def _open_workers(settings: CountSettings, sizes: Sequence[int | None]) -> Workers:
+def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
     setup = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, "", KafkaSettings(), files=settings.files
     )
     aggregator = AggregatorSetup(settings.pipeline.slots)
-    known = [size for size in sizes if size is not None]
-    small = len(known) < len(sizes) or sum(known) < _WORTH_PROCESSES_BYTES
-    if settings.pipeline.inline or small:
+    if settings.pipeline.inline or STREAM_END in ends or sum(ends) < _WORTH_PROCESSES_BYTES:
         return InlineWorkers.opened(setup, aggregator)
     return ProcessWorkers(
         setup,
@@ -125,6 +114,3 @@ def _open_workers(settings: CountSettings, sizes: Sequence[int | None]) -> Worke
         max_restarts=settings.pipeline.max_restarts,
     )
 
-
-def _now_ms() -> int:
-    return int(monotonic() * 1000)

@@ -125,17 +125,19 @@ class Session:
             partition, at.state.offset, opening.end, opening.stop, timestamps=at.state.clock_ms is None
         )
 
-    def receive(self, message: ColumnBlock | ShardCount, shard: int, now_ms: int) -> None:
-        """Take what a worker sent; ``shard`` is the number of the aggregator."""
-        if isinstance(message, ColumnBlock):
-            if self._leases.received(message):
-                self.sequencer.offer(message, now_ms)
-                if message.consumed:
-                    self.last_block_ms = now_ms
+    def receive_block(self, block: ColumnBlock, now_ms: int) -> None:
+        """Take what an unmarshaller sent."""
+        if not self._leases.received(block):
             return
-        closing = self._closing.get(message.window) if message.epoch == self._epoch else None
+        self.sequencer.offer(block, now_ms)
+        if block.consumed:
+            self.last_block_ms = now_ms
+
+    def receive_count(self, count: ShardCount, shard: int) -> None:
+        """Take what the aggregator of a shard sent."""
+        closing = self._closing.get(count.window) if count.epoch == self._epoch else None
         if closing is not None:
-            closing.unique += message.unique
+            closing.unique += count.unique
             closing.missing.discard(shard)
 
     def replace_unmarshaller(self, worker: int, unmarshallers: Sequence[Port]) -> None:

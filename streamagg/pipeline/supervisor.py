@@ -19,13 +19,7 @@ from typing import Final
 from streamagg import errors
 from streamagg.pipeline.link import Link, LinkClosed
 from streamagg.pipeline.session import Port
-from streamagg.pipeline.workers import (
-    AggregatorReplaced,
-    Event,
-    FromAggregator,
-    FromUnmarshaller,
-    UnmarshallerReplaced,
-)
+from streamagg.pipeline.workers import AggregatorLost, Event, ShardAnswer, UnmarshallerReplaced
 from streamagg.records import (
     AggregatorSetup,
     AnyMessage,
@@ -111,23 +105,24 @@ class ProcessWorkers:
     def poll(self, timeout_ms: int) -> list[Event]:
         """What came within the time-out.
 
-        Raises the StreamaggError that a worker reports, WorkersKeepDying when the budget is used up.
+        Raises AggregatorLost, the StreamaggError that a worker reports, and WorkersKeepDying when the
+        budget is used up.
         """
         self._flush()
         self._selector.select(timeout_ms / 1000)
         events: list[Event] = []
         for number, worker in enumerate(self._unmarshallers):
             messages, alive = self._receive(worker)
-            events += [FromUnmarshaller(number, m) for m in messages if isinstance(m, ColumnBlock)]
+            events += [m for m in messages if isinstance(m, ColumnBlock)]
             if not alive:
                 self._unmarshallers[number] = self._replace(worker)
                 events.append(UnmarshallerReplaced(number))
         for number, worker in enumerate(self._aggregators):
             messages, alive = self._receive(worker)
-            events += [FromAggregator(number, m) for m in messages if isinstance(m, ShardCount)]
+            events += [ShardAnswer(number, m) for m in messages if isinstance(m, ShardCount)]
             if not alive:
                 self._aggregators[number] = self._replace(worker)
-                events.append(AggregatorReplaced(number))
+                raise AggregatorLost(f"{worker.name} died")
         return events
 
     def watch(self, fileno: int) -> None:

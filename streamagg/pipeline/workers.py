@@ -28,19 +28,11 @@ _FETCH_WAIT_MS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class FromUnmarshaller:
-    """A block, and which unmarshaller sent it."""
-
-    worker: int
-    message: ColumnBlock
-
-
-@dataclass(frozen=True, slots=True)
-class FromAggregator:
+class ShardAnswer:
     """A count, and which shard sent it."""
 
     shard: int
-    message: ShardCount
+    count: ShardCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +42,11 @@ class UnmarshallerReplaced:
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class AggregatorReplaced:
-    """An aggregator died and its sets with it; another process has its place."""
-
-    shard: int
+Event = ColumnBlock | ShardAnswer | UnmarshallerReplaced
 
 
-Event = FromUnmarshaller | FromAggregator | UnmarshallerReplaced | AggregatorReplaced
+class AggregatorLost(Exception):
+    """An aggregator died and its sets with it; another process has its place, and is empty."""
 
 
 class Workers(Protocol):
@@ -72,7 +61,10 @@ class Workers(Protocol):
         """Ports by shard."""
 
     def poll(self, timeout_ms: int) -> list[Event]:
-        """What came within the time-out; raises the StreamaggError that a worker reports."""
+        """What came within the time-out.
+
+        Raises AggregatorLost, and the StreamaggError that a worker reports.
+        """
 
     def watch(self, fileno: int) -> None:
         """Let ``poll`` return early when this descriptor is readable."""
@@ -139,13 +131,12 @@ class InlineWorkers:
     def poll(self, timeout_ms: int) -> list[Event]:
         """One round of every unmarshaller that has a lease, and all counts."""
         events: list[Event] = []
-        for number, local in enumerate(self._unmarshallers):
+        for local in self._unmarshallers:
             if local.unmarshaller.busy:
-                wait_ms = min(timeout_ms, _FETCH_WAIT_MS)
-                events += [FromUnmarshaller(number, block) for block in local.unmarshaller.step(wait_ms)]
+                events += local.unmarshaller.step(min(timeout_ms, _FETCH_WAIT_MS))
         for shard, aggregator in enumerate(self._aggregators):
             while aggregator.answers:
-                events.append(FromAggregator(shard, aggregator.answers.popleft()))
+                events.append(ShardAnswer(shard, aggregator.answers.popleft()))
         return events
 
     def watch(self, fileno: int) -> None:
