@@ -24,6 +24,16 @@ TEXTS: Final = (
     "🙂 fine", "a/b?c=d&e=f", "{[mobile]}, 64-bit", '{"ts":0,"uid":"not me"}', "\u2028", "",
 )  # fmt: skip
 
+LONG_TEXTS: Final = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/51.0.2704.103 Safari/537.36",
+    "https://shop.example/de/damen/schuhe?sort=price&page=3&utm_source=newsletter&utm_campaign=2016-07",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 9_3_2 like Mac OS X) AppleWebKit/601.1.46 Version/9.0 Mobile/13F69",
+    "https://news.example/2016/07/11/article-that-has-a-rather-long-title-and-a-number-4711.html#comments",
+    "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+    "The parcel was handed over to the neighbour on the second floor, who signed for it at a quarter past four.",
+    "Grüße aus Österreich: die Lieferung kam pünktlich, nur die Verpackung war auf einer Seite eingedrückt.",
+    "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.c2ln",
+)
 
 class Shape(NamedTuple):
     """Texts for the three places; each is empty or made of whole fields with their commas."""
@@ -90,9 +100,11 @@ def _value(draw: _Draw, depth: int) -> object:
     """A value of any JSON type; one kind of object holds decoys of the two real fields."""
     scalars: tuple[Callable[[], object], ...] = (
         lambda: TEXTS[draw.below(len(TEXTS))],
+        lambda: LONG_TEXTS[draw.below(len(LONG_TEXTS))],
+        lambda: LONG_TEXTS[draw.below(len(LONG_TEXTS))],
         lambda: draw.below(1_000_000) - 500_000,
         lambda: draw.below(1_000_000) / 1_000,
-        lambda: draw.below(1_000) * 1.5e-7,
+        lambda: float(f"{draw.below(1_000)}.5e-7"),
         lambda: (True, False, None)[draw.below(3)],
     )
     nested: tuple[Callable[[], object], ...] = (

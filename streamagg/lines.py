@@ -70,6 +70,11 @@ class LineFile:
         except OSError as error:
             raise StreamaggError(f"Reading {self.source} failed: {error.strerror or error}.") from error
 
+    def rewind(self) -> None:
+        """Begin again; only where ``size`` is known."""
+        self._file.seek(0)
+        self.position = 0
+
     def _plain(self) -> Iterator[bytes]:
         """The content, decompressed, block by block."""
         blocks = self._blocks()
@@ -89,6 +94,12 @@ class LineFile:
         while block := self._file.read1(READ_BYTES):  # type: ignore[attr-defined]
             self.position += len(block)
             yield block
+
+
+def file_size(source: str) -> int | None:
+    """Bytes of a regular file, None for everything else, and for what cannot be read."""
+    path = Path(source)
+    return path.stat().st_size if source != STDIN and path.is_file() else None
 
 
 @contextmanager

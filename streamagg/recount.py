@@ -188,7 +188,13 @@ class Recount:
     late: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def counted(self) -> int:
+        """Records in windows."""
+        return sum(window.records for window in self.windows.values())
+
     def reject(self, reason: str) -> None:
+        """Count a record under the reason why it is in no window."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 

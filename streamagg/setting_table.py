@@ -58,11 +58,16 @@ PROCESSES: Final = "Processes and memory"
 REPORTS: Final = "Results, metrics and logs"
 
 _ROWS: Final = (
-    Setting("bootstrap_servers", text, "Brokers to ask first.", "HOST:PORT,…", TOPICS, "127.0.0.1:9092"),
-    Setting("input", topic_name, "Topic to read.", "TOPIC", TOPICS, default_note="none, required by run"),
     Setting(
-        "output", topic_name, "Topic to publish to.", "TOPIC", TOPICS, default_note="none, required by run"
+        "bootstrap_servers",
+        text,
+        "Brokers to ask first: HOST:PORT, several joined by commas.",
+        "HOSTS",
+        TOPICS,
+        "127.0.0.1:9092",
     ),
+    Setting("input", topic_name, "Topic to read.", "TOPIC", TOPICS, default_note="required by run"),
+    Setting("output", topic_name, "Topic to publish to.", "TOPIC", TOPICS, default_note="required by run"),
     Setting("dead_letter", topic_name, "Topic for rejected records.", "TOPIC", TOPICS, default_note="none"),
     Setting(
         "group",
@@ -75,8 +80,8 @@ _ROWS: Final = (
     Setting(
         "delivery",
         choice("exactly-once", "at-least-once"),
-        "With transactions, or publish first and commit then.",
-        "exactly-once|at-least-once",
+        "exactly-once, or at-least-once: publish first and commit then, without transactions.",
+        "MODE",
         TOPICS,
         "exactly-once",
     ),
@@ -131,8 +136,8 @@ _ROWS: Final = (
     Setting(
         "time_unit",
         choice("s", "ms", "us", "ns", "iso8601"),
-        "Unit of the event time.",
-        "s|ms|us|ns|iso8601",
+        "Unit of the event time: s, ms, us, ns or iso8601.",
+        "UNIT",
         RECORDS,
         "s",
     ),
@@ -140,8 +145,8 @@ _ROWS: Final = (
     Setting(
         "from",
         start_at,
-        "Continue, or start anew at one end of the topic or at a time (ISO 8601 or epoch seconds).",
-        "committed|earliest|latest|TIME",
+        "committed: continue. Start anew: earliest, latest or a time (ISO 8601 or epoch seconds).",
+        "WHERE",
         READING,
         "committed",
     ),
@@ -181,7 +186,12 @@ _ROWS: Final = (
         "5",
     ),
     Setting(
-        "format", choice("table", "jsonl", "csv"), "How to print counts.", "table|jsonl|csv", REPORTS, "table"
+        "format",
+        choice("table", "jsonl", "csv"),
+        "How to print counts: table, jsonl or csv.",
+        "FORM",
+        REPORTS,
+        "table",
     ),
     Setting(
         "stats_json",
@@ -202,8 +212,8 @@ _ROWS: Final = (
     Setting(
         "log_level",
         choice("debug", "info", "warning", "error"),
-        "Least urgent log line that is shown.",
-        "debug|info|warning|error",
+        "Least urgent log line that is shown: debug, info, warning or error.",
+        "LEVEL",
         REPORTS,
         "info",
     ),

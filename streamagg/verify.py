@@ -7,7 +7,6 @@ from typing import Final, Literal, NamedTuple
 
 import orjson
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
@@ -26,8 +25,8 @@ SILENCE_S: Final = 30.0
 """A partition that is not read to its end and yields nothing for so long is given up."""
 
 Kind = Literal["missing", "unexpected", "different", "doubled", "unreadable"]
-Progress = Callable[[int], None]
-"""Told how many more offsets have been passed."""
+Progress = Callable[[float, int], None]
+"""Told which fraction of the input is read, and how many records that were."""
 
 
 class Count(NamedTuple):
@@ -73,9 +72,10 @@ class VerifySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Verification:
     """The outcome, by windows."""
 
+    recount: Recount
     windows: int
     """Windows recounted."""
     matching: int
@@ -84,32 +84,42 @@ class Comparison:
     partial: int
     """Published as partial: counted from the middle on, so that there is nothing to compare."""
     differences: tuple[Difference, ...]
+    """In the order of windows, unreadable records last."""
+    seconds: float
 
 
-def recount_topic(settings: VerifySettings, progress: Progress) -> Recount:
-    """Count the input topic up to the end it has when the call begins, partition by partition.
+def verify(settings: VerifySettings, progress: Progress) -> Verification:
+    """Recount the input, read the output, compare.
 
     Raises TopicError, KafkaUnreachable or KafkaFailed.
     """
+    started_s = monotonic()
+    partitions_of(settings.kafka, settings.output)
+    recount = recount_topic(settings, progress)
+    outputs = read_published(settings)
+    return compare(settings, recount, outputs, monotonic() - started_s)
+
+
+def recount_topic(settings: VerifySettings, progress: Progress) -> Recount:
+    """Count the input topic up to the end it has when the call begins, partition by partition."""
     recount = Recount()
-    for messages in _partitions(settings.kafka, settings.input):
+    topic = _TopicReader(settings.kafka, settings.input)
+    for messages in topic.partitions():
         partition = PartitionRecount(settings.window, settings.decode, recount)
-        for message, passed in messages:
+        for message in messages:
             kind, kafka_time_ms = message.timestamp()
             partition.add(message.value(), None if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time_ms)
-            progress(passed)
+            if recount.consumed % BATCH_RECORDS == 0:
+                progress(topic.passed / topic.length, recount.consumed)
         partition.end()
     return recount
 
 
 def read_published(settings: VerifySettings) -> list[Published | Difference]:
-    """The committed records of the output topic; a Difference for what is no count.
-
-    Raises TopicError, KafkaUnreachable or KafkaFailed.
-    """
+    """The committed records of the output topic; a Difference for what is no count."""
     outputs = []
-    for messages in _partitions(settings.kafka, settings.output):
-        for message, _ in messages:
+    for messages in _TopicReader(settings.kafka, settings.output).partitions():
+        for message in messages:
             place = f"partition {message.partition()}, offset {message.offset()}"
             outputs.append(published_count(message.key(), message.value(), place))
     return outputs
@@ -128,32 +138,31 @@ def published_count(key: bytes | None, payload: bytes | None, place: str) -> Pub
         return Difference("unreadable", None, None, (), f"{place}: {error}")
 
 
-def compare(settings: VerifySettings, recount: Recount, outputs: list[Published | Difference]) -> Comparison:
-    """Compare every window; differences come in the order of windows, unreadable records last."""
+def compare(
+    settings: VerifySettings, recount: Recount, outputs: list[Published | Difference], seconds: float
+) -> Verification:
+    """Compare every window."""
     expected = _expected(settings.window, recount.windows)
     published: dict[int, list[Published]] = {}
     for output in outputs:
         if isinstance(output, Published):
             published.setdefault(output.window_ms, []).append(output)
-    last = max(published, default=-1)
+    last_ms = max(published, default=-1)
     matching = not_yet = partial = 0
     differences = []
     for window_ms in sorted(expected.keys() | published.keys()):
         own = published.get(window_ms, [])
+        counts = tuple(one.value for one in own)
         if any(one.partial for one in own):
             partial += 1
-            continue
-        if not own and settings.allow_open and window_ms > last:
+        elif not own and settings.allow_open and window_ms > last_ms:
             not_yet += 1
-            continue
-        counts = tuple(one.value for one in own)
-        kind = _judge(expected.get(window_ms), counts, settings.allow_repeats)
-        if kind is None:
-            matching += 1
-        else:
+        elif kind := _judge(expected.get(window_ms), counts, settings.allow_repeats):
             differences.append(Difference(kind, window_ms, expected.get(window_ms), counts))
+        else:
+            matching += 1
     differences += [output for output in outputs if isinstance(output, Difference)]
-    return Comparison(len(expected), matching, not_yet, partial, tuple(differences))
+    return Verification(recount, len(expected), matching, not_yet, partial, tuple(differences), seconds)
 
 
 def _judge(expected: Count | None, counts: tuple[Count, ...], allow_repeats: bool) -> Kind | None:
@@ -175,47 +184,62 @@ def _expected(settings: WindowSettings, windows: dict[int, Window]) -> dict[int,
     return expected
 
 
-def _partitions(kafka: KafkaSettings, topic: str) -> Iterator[Iterator[tuple[Message, int]]]:
-    """The partitions of a topic, one after the other: messages, each with the offsets passed with it."""
-    numbers = range(partitions_of(kafka, topic))
-    first = end_offsets(kafka, topic, numbers, at="earliest")
-    ends = end_offsets(kafka, topic, numbers, at="latest")
-    consumer = Consumer(consumer_config(kafka, group_id="streamagg-verify", enable_partition_eof=True))
-    try:
-        for number in numbers:
-            if first[number] < ends[number]:
-                start = TopicPartition(topic, number, OFFSET_BEGINNING)
-                yield _read(consumer, start, first[number], ends[number])
-    finally:
-        consumer.close()
+class _TopicReader:
+    """Reads the committed records of a topic, one partition after the other, up to their present ends."""
 
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+        self._kafka = kafka
+        self._topic = topic
+        numbers = range(partitions_of(kafka, topic))
+        self._position = end_offsets(kafka, topic, numbers, at="earliest")
+        self._ends = end_offsets(kafka, topic, numbers, at="latest")
+        self._first = sum(self._position.values())
+        self.length = sum(self._ends.values()) - self._first
+        """Offsets to read, gaps included."""
 
-def _read(consumer: Consumer, start: TopicPartition, first: int, end: int) -> Iterator[tuple[Message, int]]:
-    """Committed messages below ``end``. Offsets have gaps: the end may be an event and no message."""
-    consumer.assign([start])
-    position, heard_s = first, monotonic()
-    while True:
-        messages = consumer.consume(BATCH_RECORDS, 0.2)
-        if messages:
-            heard_s = monotonic()
-        elif monotonic() - heard_s > SILENCE_S:
-            raise KafkaUnreachable(
-                f"Partition {start.partition} of {start.topic} yields nothing from offset {position} on."
-                " Check that its leader is up."
-            )
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    return
-                if not error.retriable():
-                    raise kafka_error(error, f"Reading the topic {start.topic}")
-                continue
-            offset = message.offset()
-            assert offset is not None
-            if offset >= end:
-                return
-            yield message, offset + 1 - position
-            position = offset + 1
-            if position == end:
-                return
+    @property
+    def passed(self) -> int:
+        """Offsets read, gaps included."""
+        return sum(self._position.values()) - self._first
+
+    def partitions(self) -> Iterator[Iterator[Message]]:
+        """The messages of each partition that has any; each is to be read before the next."""
+        consumer = Consumer(
+            consumer_config(self._kafka, group_id="streamagg-verify", enable_partition_eof=True)
+        )
+        try:
+            for number, end in self._ends.items():
+                if self._position[number] < end:
+                    yield self._read(consumer, number)
+        finally:
+            consumer.close()
+
+    def _read(self, consumer: Consumer, number: int) -> Iterator[Message]:
+        """Offsets have gaps: what ends a partition may be an event and no message."""
+        consumer.assign([TopicPartition(self._topic, number, self._position[number])])
+        heard_s = monotonic()
+        while self._position[number] < self._ends[number]:
+            messages = consumer.consume(BATCH_RECORDS, 0.2)
+            if messages:
+                heard_s = monotonic()
+            elif monotonic() - heard_s > SILENCE_S:
+                raise KafkaUnreachable(
+                    f"Partition {number} of {self._topic} yields nothing from offset"
+                    f" {self._position[number]} on. Check that its leader is up."
+                )
+            for message in messages:
+                self._position[number] = self._after(message, self._ends[number])
+                if message.error() is None and self._position[number] <= self._ends[number]:
+                    yield message
+
+    def _after(self, message: Message, end: int) -> int:
+        """The next offset to read."""
+        error, offset, number = message.error(), message.offset(), message.partition()
+        if error is None and offset is not None:
+            return offset + 1
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:
+            return end
+        if error is not None and not error.retriable():
+            raise kafka_error(error, f"Reading the topic {self._topic}")
+        assert number is not None
+        return self._position[number]

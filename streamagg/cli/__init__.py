@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from streamagg import __version__
 from streamagg.errors import ExitCode, StreamaggError
@@ -23,6 +23,20 @@ EXIT_CODES: Final = (
 )
 
 
+class VerbCommand(TyperCommand):
+    """Shows its flags under headings by theme, in the full width even of 80 columns."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        themes: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                themes.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(row)
+        for theme, rows in themes.items():
+            with formatter.section(theme):
+                formatter.write_dl(rows)
+
+
 class Verbs(TyperGroup):
     """Imports a verb when it is asked for, so that each pays for its own imports only."""
 
@@ -34,11 +48,18 @@ class Verbs(TyperGroup):
             return None
         verb = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name, epilog=EXIT_CODES)(verb)
+        single.command(cmd_name, cls=VerbCommand, epilog=EXIT_CODES)(verb)
         return typer.main.get_command(single)
 
 
-app = typer.Typer(cls=Verbs, no_args_is_help=True, epilog=EXIT_CODES, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    epilog=EXIT_CODES,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,7 +97,9 @@ def execute(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as exc:
-        text = f"{type(exc).__name__}: {exc}. This is a defect; run again with {DEBUG_FLAG} for the traceback."
+        text = (
+            f"{type(exc).__name__}: {exc}. This is a defect; run again with {DEBUG_FLAG} for the traceback."
+        )
         return _failed(text, ExitCode.FAILURE)
     return ExitCode.OK
 

@@ -35,6 +35,14 @@ def count(
     With --format jsonl these are exactly the records that run would publish.
     """
     settings = opt.resolver(locals()).count(files)
+
+    # numpy takes its time to load.
+    from streamagg.cli.printing import WindowPrinter, summary
     from streamagg.pipeline.count import count as count_files
 
-    count_files(settings, list(settings.files))
+    printer = WindowPrinter(settings.format)
+    stats = count_files(settings, printer.emit)
+    printer.print_heading()
+    if settings.stats_json is not None:
+        stats.write(settings.stats_json)
+    typer.echo(summary(stats), err=True)

@@ -2,9 +2,9 @@
 
 
 def demo() -> None:
-    """Show the whole pipeline at work on generated records and an embedded broker.
+    """Show the whole pipeline at work, with a broker of its own.
 
-    Needs no Kafka, no Java and no settings; takes less than a minute and a half.
+    Counts generated records. Needs no Kafka, no Java and no settings; takes less than a minute and a half.
     """
     from streamagg.demo import run_demo
 

@@ -33,7 +33,7 @@ def _flag(name: str) -> Any:
     default = setting.default or setting.default_note
     return typer.Option(
         f"{setting.flag}/--no-{setting.flag[2:]}" if setting.is_switch else setting.flag,
-        help=setting.help if setting.is_switch else f"{setting.help} Default: {default}.",
+        help=f"{setting.help} [{default}]",
         metavar=setting.metavar or None,
         rich_help_panel=setting.panel,
         show_default=False,

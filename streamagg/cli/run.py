@@ -40,18 +40,20 @@ def run(
     log_level: opt.LogLevel = None,
     config: opt.ConfigFile = None,
 ) -> None:
-    """Count the unique users of every window of a topic and publish them to another.
+    """Count the unique users of a topic's windows, and publish them.
 
     Runs until it is stopped, or with --until-end to the end of the topic. A second instance of the
     same group is a standby that takes over.
     """
     settings = opt.resolver(locals()).run()
+
+    # librdkafka and numpy take their time to load, and no other verb waits for this one's.
+    import msgspec
+
+    from streamagg.cli.printing import summary
     from streamagg.pipeline.run import run as run_pipeline
 
     stats = run_pipeline(settings)
+    typer.echo(summary(stats), err=True)
     if json:
-        import msgspec
-
         typer.echo(msgspec.json.encode(stats))
-    else:
-        typer.echo(summary(stats), err=True)

@@ -70,9 +70,7 @@ def decode(offset: int, metadata: str, settings: str) -> Checkpoint:
         )
     try:
         written_for, closed, read_before, clock, began, partial, aside = rest.split(" ")
-        state = PartitionState(
-            offset, _integer(clock), _set_aside(aside), began == "1", _integer(partial)
-        )
+        state = PartitionState(offset, _integer(clock), _set_aside(aside), began == "1", _integer(partial))
         checkpoint = Checkpoint(state, _integer(closed), int(read_before))
     except (ValueError, struct.error) as error:
         raise CheckpointError(

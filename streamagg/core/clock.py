@@ -143,9 +143,13 @@ class PartitionClock:
                 pass_.apply(event_time_ms[row:stop], user[row:stop], offset[row:stop])
                 row = stop
                 continue
-            if live is None:
+            time = int(event_time_ms[row])
+            reached = pass_.reaches(time)
+            if live is None and not reached:
                 raise TimestampsNeeded
-            pass_.step(int(event_time_ms[row]), int(user[row]), int(offset[row]), bool(live[row]))
+            pass_.step(
+                time, int(user[row]), int(offset[row]), reached or bool(live is not None and live[row])
+            )
             row += 1
         self.state = pass_.finish(next_offset)
         return pass_.outcome
@@ -200,7 +204,12 @@ class _Pass:
             self.outcome.runs.append(Run(times, users, state._replace(offset=int(offsets[0])), offsets))
         self.state = state._replace(clock_ms=clock)
 
-    def step(self, time: int, user: int, offset: int, live: bool) -> None:
+    def reaches(self, time: int) -> bool:
+        """Whether a record needs no vote."""
+        clock = self.state.clock_ms
+        return clock is not None and time <= clock + self.windows.max_jump_ms
+
+    def step(self, time: int, user: int, offset: int, believed: bool) -> None:
         """One record: it votes, it is applied or set aside, and what that decides is applied too."""
         before = self.state._replace(offset=offset)
         max_jump = self.windows.max_jump_ms
@@ -208,7 +217,7 @@ class _Pass:
             a._replace(seen=a.seen + 1, support=a.support + (time >= a.event_time_ms - max_jump))
             for a in before.set_aside
         ]
-        if live or self._reaches(time):
+        if believed:
             self._take(before, time, user)
         else:
             waiting.append(SetAside(offset, time, user, 0, 0))
@@ -229,14 +238,10 @@ class _Pass:
         self._flush()
         return self.state._replace(offset=next_offset)
 
-    def _reaches(self, time: int) -> bool:
-        clock = self.state.clock_ms
-        return clock is not None and time <= clock + self.windows.max_jump_ms
-
     def _take_decided(self, before: PartitionState, waiting: list[SetAside], confirmed: "Verdict") -> None:
         """Apply, in offset order, what is confirmed or within reach since the clock moved."""
         while True:
-            decided = next((a for a in waiting if confirmed(a) or self._reaches(a.event_time_ms)), None)
+            decided = next((a for a in waiting if confirmed(a) or self.reaches(a.event_time_ms)), None)
             if decided is None:
                 return
             waiting.remove(decided)

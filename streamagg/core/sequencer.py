@@ -7,6 +7,7 @@ between partitions costs waiting, not memory.
 
 from collections.abc import Container, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -266,7 +267,7 @@ class Sequencer:
         order = np.argsort(windows, kind="stable")
         ordered, users = windows[order], run.user[order]
         starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
-        for start, stop in zip(starts, starts[1:], strict=False):
+        for start, stop in pairwise(starts):
             yield from self._take(part, run, int(ordered[start]), int(order[start]), users[start:stop])
 
     def _take(
@@ -285,6 +286,10 @@ class Sequencer:
 
     def _skip(self, part: Partition, run: Run, window: int, records: int) -> None:
         """Count rows of a closed window as read again, or as too late for a window closed in silence."""
+        if part.position <= part.read_before:
+            # Also what an idle partition settles: its step stands at the position itself.
+            part.counts.published_before += records
+            return
         if run.offset is None:
             assert run.steps is not None
             offsets = np.array([step.offset for step in run.steps], np.int64)
@@ -314,8 +319,9 @@ class Sequencer:
         if not clocks:
             return False
         silent_ms = max(0, now_ms - max(part.arrived_ms for part in self.partitions.values()))
-        last_needed = self.windows.closes_at_ms(max(self._records)) if self._records else max(clocks)
-        return self._raise_watermark(max(max(clocks), min(max(clocks) + silent_ms, last_needed)))
+        greatest = max(clocks)
+        last_needed = self.windows.closes_at_ms(max(self._records)) if self._records else greatest
+        return self._raise_watermark(max(greatest, min(greatest + silent_ms, last_needed)))
 
     def _raise_watermark(self, watermark_ms: int) -> bool:
         if self.watermark_ms is not None and watermark_ms <= self.watermark_ms:

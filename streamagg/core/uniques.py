@@ -26,8 +26,9 @@ class Uniques:
         self._pile_rows = 0
 
     def add(self, users: UInt64Column) -> None:
-        """Add users, shape ``(n,)``, in any order, with repetitions; the column is kept, not copied."""
-        self._pile.append(users)
+        """Add users, shape ``(n,)``, in any order, with repetitions."""
+        # A copy: a few rows that are a view would keep the memory of their whole block.
+        self._pile.append(users.copy())
         self._pile_rows += len(users)
         if self._pile_rows >= max(_LEAST_ROWS, len(self._sorted) // 2):
             self._merge()

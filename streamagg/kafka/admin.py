@@ -7,9 +7,16 @@ from time import monotonic
 from typing import Final, Literal, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
-from streamagg.errors import KafkaUnreachable, TopicError
+# The package marks these names as its own in its documentation, not in its types.
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+    TopicMetadata,
+)
+
+from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
 from streamagg.kafka.client import HOPELESS, admin_config, kafka_error, sentence
 from streamagg.settings import KafkaSettings
 
@@ -18,6 +25,9 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_MS: Final = 10_000
 COMPACTED: Final[Mapping[str, str]] = {"cleanup.policy": "compact"}
+_EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+_LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_NO_ANSWER: Final = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
 _SLICE_S: Final = 0.25
 """How often a wait looks at the errors that the client reported meanwhile."""
 
@@ -80,12 +90,12 @@ def end_offsets(
     """
     admin = _Admin(kafka, timeout_ms)
     if at == "latest":
-        return admin.offsets(topic, partitions, OffsetSpec.latest())
+        return admin.offsets(topic, partitions, _LATEST)
     if at == "earliest":
-        return admin.offsets(topic, partitions, OffsetSpec.earliest())
+        return admin.offsets(topic, partitions, _EARLIEST)
     found = admin.offsets(topic, partitions, OffsetSpec.for_timestamp(at))
     beyond = [partition for partition, offset in found.items() if offset < 0]
-    return found | (admin.offsets(topic, beyond, OffsetSpec.latest()) if beyond else {})
+    return found | (admin.offsets(topic, beyond, _LATEST) if beyond else {})
 
 
 class _Admin:
@@ -117,7 +127,7 @@ class _Admin:
         except KafkaException as exc:
             if exc.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
-            raise kafka_error(exc, f"Creating the topic {topic.topic}") from exc
+            raise self._failed(exc, f"Creating the topic {topic.topic}") from exc
         return True
 
     def offsets(self, topic: str, partitions: Iterable[int], spec: OffsetSpec) -> dict[int, int]:
@@ -130,14 +140,14 @@ class _Admin:
         try:
             return {place.partition: self._answer(future).offset for place, future in futures.items()}
         except KafkaException as exc:
-            raise kafka_error(exc, f"Looking up offsets of the topic {topic}") from exc
+            raise self._failed(exc, f"Looking up offsets of the topic {topic}") from exc
 
     def _metadata(self, topic: str) -> TopicMetadata:
         while True:
             try:
                 return self._client.list_topics(topic, timeout=min(_SLICE_S, self._left_s())).topics[topic]
             except KafkaException as exc:
-                if exc.args[0].code() not in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+                if exc.args[0].code() not in _NO_ANSWER:
                     raise kafka_error(exc, f"Looking up the topic {topic}") from exc
             self._give_up_in_time()
 
@@ -152,9 +162,9 @@ class _Admin:
         """Raises ``KafkaUnreachable`` when the time is over, or when waiting cannot help."""
         self._client.poll(0)
         if self._trouble is not None and self._trouble.code() in HOPELESS:
-            raise self._unreachable(sentence(self._trouble))
+            raise self._unreachable()
         if monotonic() > self._deadline:
-            raise self._unreachable(sentence(self._trouble) if self._trouble else "no answer in time")
+            raise self._unreachable()
 
     def _left_s(self) -> float:
         # Never 0, which some calls take for "for ever".
@@ -165,7 +175,11 @@ class _Admin:
         if error.code() != KafkaError._ALL_BROKERS_DOWN or self._trouble is None:
             self._trouble = error
 
-    def _unreachable(self, why: str) -> KafkaUnreachable:
+    def _failed(self, exc: KafkaException, doing: str) -> StreamaggError:
+        return self._unreachable() if exc.args[0].code() in _NO_ANSWER else kafka_error(exc, doing)
+
+    def _unreachable(self) -> KafkaUnreachable:
+        why = sentence(self._trouble) if self._trouble is not None else "no answer in time"
         return KafkaUnreachable(
             f"Kafka at {self._address} cannot be used: {why}."
             " Check --bootstrap-servers, the network and the security settings (-X)."

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError, TopicError
 from streamagg.settings import KafkaSettings
 
-Config = dict[str, object]
+Config = dict[str, Any]
 OnError = Callable[[KafkaError], None]
 
 TUNED_CONSUMER: Final[Mapping[str, object]] = {

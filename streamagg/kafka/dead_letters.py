@@ -11,6 +11,8 @@ from streamagg.records import Batch
 from streamagg.settings import KafkaSettings
 
 _FLUSH_S: Final = 30.0
+OMITTED_HEADER: Final = "omitted"
+"""Bytes of a payload that was too large to be sent along."""
 
 
 class KafkaDeadLetters:
@@ -49,6 +51,11 @@ class KafkaDeadLetters:
             except BufferError:
                 self._producer.poll(1.0)
             except KafkaException as error:
+                if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE and payload is not None:
+                    # Larger than a client sends by default: where it came from has to do.
+                    headers = [*headers, (OMITTED_HEADER, str(len(payload)).encode())]
+                    payload = None
+                    continue
                 raise kafka_error(error, f"writing to the dead-letter topic {self._topic}") from error
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:

@@ -15,7 +15,9 @@ from streamagg.settings import KafkaSettings
 
 _LEADING_PARTITION: Final = 0
 _COMMITTED_TIMEOUT_S: Final = 10.0
-_SESSION_TIMEOUT_MS: Final = 10_000
+_SESSION_TIMEOUT: Final = "session.timeout.ms"
+_SESSION_TIMEOUT_MS: Final = "10000"
+"""How long a killed leader holds its standby up, unless the user chooses otherwise."""
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class Membership:
                 kafka,
                 group_id=group,
                 partition_assignment_strategy="cooperative-sticky",
-                session_timeout_ms=_SESSION_TIMEOUT_MS,
+                session_timeout_ms=kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS),
                 queued_min_messages=1,
             )
         )
@@ -46,6 +48,11 @@ class Membership:
     def leader(self) -> bool:
         """This instance owns partition 0."""
         return _LEADING_PARTITION in self._owned
+
+    @property
+    def joined(self) -> bool:
+        """The group knows this instance."""
+        return bool(self._consumer.memberid())
 
     def poll(self) -> None:
         """Serve the group without blocking; raises a StreamaggError when membership is impossible."""

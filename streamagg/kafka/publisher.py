@@ -16,7 +16,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -33,7 +33,11 @@ TRANSACTION_TIMEOUT_MS: Final = 12_000
 """A killed leader blocks read_committed readers for so long."""
 _MESSAGE_TIMEOUT_MS: Final = 10_000
 _CALL_TIMEOUT_S: Final = 10.0
+_ATTEMPTS: Final = 3
+_ATTEMPT_PAUSE_S: Final = 0.5
+_FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 _INIT_SLICE_S: Final = 1.0
+_FULL_QUEUE_WAIT_S: Final = 0.05
 _INIT_TIMEOUT_S: Final = 60.0
 
 log = logging.getLogger(__name__)
@@ -141,26 +145,44 @@ class KafkaPublisher:
             self._produce(publication)
             self._membership.commit(self._offsets(publication))
             return
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._transact(publication)
+                return
+            except KafkaException as error:
+                if not self._aborted(error.args[0]) or attempt == _ATTEMPTS - 1:
+                    raise
+                # The group has a new generation: its metadata comes with the next assignment.
+                sleep(_ATTEMPT_PAUSE_S)
+                if not self._membership.leader:
+                    raise
+
+    def _transact(self, publication: Publication) -> None:
         self._producer.begin_transaction()  # 1
-        try:
-            self._produce(publication)  # 2
-            self._producer.send_offsets_to_transaction(  # 3
-                self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
-            )
-            self._commit()  # 4
-        except (KafkaException, PublishFailed):
-            self._abort()
-            raise
+        self._produce(publication)  # 2
+        self._producer.send_offsets_to_transaction(  # 3
+            self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
+        )
+        self._commit()  # 4
 
     def _produce(self, publication: Publication) -> None:
         self._undelivered = None
         for count in publication.windows:
             key, value = render(self._windows, count)
-            self._producer.produce(self._settings.output, value, key, on_delivery=self._delivered)
+            self._enqueue(key, value)
         if publication.windows and self._producer.flush(_CALL_TIMEOUT_S):
             raise PublishFailed("the output topic did not take the records in time")
         if self._undelivered is not None:
             raise KafkaException(self._undelivered)
+
+    def _enqueue(self, key: bytes, value: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(self._settings.output, value, key, on_delivery=self._delivered)
+                return
+            except BufferError:
+                # A gap of a year with --empty-windows is half a million records.
+                self._producer.poll(_FULL_QUEUE_WAIT_S)
 
     def _commit(self) -> None:
         deadline = monotonic() + _CALL_TIMEOUT_S
@@ -172,12 +194,20 @@ class KafkaPublisher:
                 if not error.args[0].retriable() or monotonic() > deadline:
                     raise
 
-    def _abort(self) -> None:
-        """Best effort: the producer is thrown away, and its successor settles the transaction."""
+    def _aborted(self, cause: KafkaError) -> bool:
+        """The transaction is undone for sure, so that the publication may be tried once more.
+
+        Otherwise the producer is thrown away, and its successor settles what is left.
+        """
+        log.info("a publication failed: %s", cause.str())
+        if cause.code() in _FENCED or cause.fatal() or not cause.txn_requires_abort():
+            return False
         try:
             self._producer.abort_transaction(_CALL_TIMEOUT_S)
         except KafkaException as error:
-            log.debug("aborting: %s", error)
+            log.info("aborting failed: %s", error.args[0].str())
+            return False
+        return True
 
     def _offsets(self, publication: Publication) -> list[TopicPartition]:
         return [

@@ -14,11 +14,12 @@ from typing import Final
 
 from streamagg.core.publication import PublishFailed
 from streamagg.core.windows import Windows
-from streamagg.errors import KafkaUnreachable, WorkersKeepDying
+from streamagg.errors import KafkaUnreachable, StreamaggError, WorkersKeepDying
 from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.kafka.membership import Membership
 from streamagg.kafka.publisher import KafkaPublisher
 from streamagg.pipeline.leases import LeaseBook
+from streamagg.pipeline.metering import Meter
 from streamagg.pipeline.opening import EARLIEST, openings
 from streamagg.pipeline.session import Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
@@ -26,12 +27,15 @@ from streamagg.pipeline.supervisor import own_rss_bytes
 from streamagg.pipeline.turn import monotonic_ms, turn
 from streamagg.pipeline.workers import AggregatorLost, Workers
 from streamagg.settings import RunSettings, StartAt
+from streamagg.telemetry.metrics import Metrics
 
 _TICK_MS: Final = 50
 _STANDBY_TICK_MS: Final = 100
 _PARTITIONS_EVERY_S: Final = 10.0
 _RSS_EVERY_S: Final = 1.0
-_LAST_COMMIT_S: Final = 4.0
+_LAST_COMMIT_S: Final = 3.0
+_CLOSE_S: Final = 1.0
+_BROKER_PAUSE_S: Final = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +43,13 @@ log = logging.getLogger(__name__)
 class Coordinator:
     """Owns the group membership, the workers and the session."""
 
-    def __init__(self, settings: RunSettings, workers: Workers, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        workers: Workers,
+        stopping: Callable[[], bool],
+        metrics: Metrics | None = None,
+    ) -> None:
         self._settings = settings
         self._workers = workers
         self._stopping = stopping
@@ -50,10 +60,15 @@ class Coordinator:
         self._start = settings.start
         self._tally = Tally()
         self._broken: list[float] = []
+        self._meter = Meter(metrics or Metrics(), workers, self._membership, self._broken)
         self._stops: dict[int, int] | None = None
         self._session_ended = False
+        self._led = False
         if settings.until_end:
             self._stops = end_offsets(settings.kafka, settings.input, self._partitions(), at="latest")
+        self._found: dict[int, tuple[int, str]] = {}
+        if settings.start != StartAt():
+            self._found = self._membership.committed(self._partitions())
 
     def run(self) -> RunStats:
         """Work until the run ends or is told to stop; raises StreamaggError."""
@@ -66,11 +81,13 @@ class Coordinator:
                     self._stand_by(_STANDBY_TICK_MS)
         finally:
             self._asking.shutdown(wait=False, cancel_futures=True)
-        self._membership.close()
+            # Whatever ends this run, a standby or the next start shall not wait for the session time-out.
+            self._membership.close()
         return self._tally.stats(len(self._broken))
 
     def _stand_by(self, wait_ms: int) -> None:
         """Keep the workers company; an empty aggregator is as good as another."""
+        self._meter.look(self._tally)
         with suppress(AggregatorLost):
             self._workers.poll(wait_ms)
 
@@ -85,15 +102,20 @@ class Coordinator:
             self._work(self._open(publisher), publisher)  # 3, 4
         except (AggregatorLost, PublishFailed) as error:
             self._note_broken(error)  # 5
+        except KafkaUnreachable as error:
+            self._wait_for_broker(error)  # 5
         finally:
             if watched:
                 self._workers.unwatch(publisher.fileno())
-            publisher.close(_LAST_COMMIT_S)
+            publisher.close(_CLOSE_S)
 
     def _open(self, publisher: KafkaPublisher) -> Session:
         settings = self._settings
         partitions = self._partitions()
         committed = self._membership.committed(partitions)
+        if committed != self._found:
+            # Another instance has begun anew since this one was started: continue what it published.
+            self._start = StartAt()
         opened = openings(settings, partitions, committed, self._start, self._stops)
         # Only the first session of a process begins anew: a later one continues what this one published.
         self._start = StartAt()
@@ -110,15 +132,17 @@ class Coordinator:
             LeaseBook(len(self._workers.unmarshallers), self._lease_ids),
             self._workers.unmarshallers,
             self._workers.aggregators,
-            publisher,
+            self._meter.timed(publisher),
             next(self._epochs),
             monotonic_ms(),
         )
+        self._led = True
         log.info("leading: reading %d partition(s) of %s", len(opened), settings.input)
         return session
 
     def _work(self, session: Session, publisher: KafkaPublisher) -> None:
         watch = _Watch(self._settings, self._asking, session)
+        self._meter.session = session
         try:
             while not self._stopping() and not session.finished:
                 self._membership.poll()
@@ -127,11 +151,13 @@ class Coordinator:
                     return
                 turn(session, self._workers, _TICK_MS)
                 watch.look(self._workers, self._tally)
+                self._meter.look(self._tally)
             self._session_ended = session.finished
             if not session.finished:
                 self._commit_last(session, publisher)
         finally:
             self._tally.add(session)
+            self._meter.session = None
 
     def _commit_last(self, session: Session, publisher: KafkaPublisher) -> None:
         """Told to stop: let what is under way finish, and commit how far reading has come."""
@@ -145,7 +171,20 @@ class Coordinator:
             self._stand_by(_TICK_MS)
             session.collect(monotonic_ms())
 
+    def _wait_for_broker(self, error: KafkaUnreachable) -> None:
+        """A broker that went away may come back; one that was never there is the user's mistake."""
+        if not self._led:
+            raise error
+        log.warning("trying again in %g s: %s", _BROKER_PAUSE_S, error)
+        back = monotonic() + _BROKER_PAUSE_S
+        while monotonic() < back and not self._stopping():
+            self._membership.poll()
+            self._stand_by(_STANDBY_TICK_MS)
+
     def _note_broken(self, error: Exception) -> None:
+        if not self._membership.leader:
+            log.info("no longer the leader: %s", error)
+            return
         log.warning("starting again from the checkpoint: %s", error)
         now = monotonic()
         self._broken.append(now)
@@ -160,6 +199,7 @@ class Coordinator:
         return list(range(partitions_of(self._settings.kafka, self._settings.input)))
 
     def _gives_up(self) -> bool:
+        self._meter.look(self._tally)
         self._membership.poll()
         return self._stopping() or not self._membership.leader
 
@@ -196,7 +236,7 @@ class _Watch:
             answer, self._ends = self._ends, None
             try:
                 self._session.confirm_idle(answer.result(), monotonic_ms())
-            except KafkaUnreachable as error:
+            except StreamaggError as error:
                 log.debug("no partition is idle while the broker does not answer: %s", error)
 
     def _look_for_partitions(self, now: float) -> None:
@@ -207,7 +247,8 @@ class _Watch:
             self._next_partitions = now + _PARTITIONS_EVERY_S
             try:
                 found = answer.result()
-            except KafkaUnreachable:
+            except StreamaggError as error:
+                log.debug("whether the input grew is asked again: %s", error)
                 return
             known = self._session.sequencer.partitions
             fresh = [number for number in range(found) if number not in known]

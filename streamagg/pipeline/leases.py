@@ -118,6 +118,10 @@ class LeaseBook:
         ranges.next = offset
         ranges.timestamps = True
 
+    def end(self, partition: int) -> int:
+        """The end offset of a partition as last heard."""
+        return self._partitions[partition].end
+
     def finished(self, partition: int) -> bool:
         """Every offset of a bounded partition has been delivered."""
         ranges = self._partitions[partition]
@@ -179,8 +183,13 @@ class LeaseBook:
 
     @staticmethod
     def _worker_for(ranges: _Ranges, lease: Lease, load: list[int]) -> int:
-        """Who reads just before it goes on without a new fetch, else the one with the least to do."""
+        """Who reads just before it goes on without a new fetch, else the one with the least to do.
+
+        A lease that begins beyond the end of the log cannot be fetched yet: only who reads up to it can
+        have it, however much that one has to do.
+        """
+        beyond = lease.start > ranges.end
         for held in ranges.held.values():
-            if held.lease.stop == lease.start and load[held.worker] < _LEASES_A_WORKER:
+            if held.lease.stop == lease.start and (beyond or load[held.worker] < _LEASES_A_WORKER):
                 return held.worker
         return load.index(min(load))

@@ -36,7 +36,11 @@ def openings(
     else:
         offsets = _start_offsets(settings, partitions, start)
         known = {p: _anew(offsets[p], begins[p], {}) for p in partitions}
-    return {p: Opening(known[p], ends[p], None if stops is None else stops[p]) for p in partitions}
+    anew = set(partitions) if start.kind != "committed" else set(partitions) - committed.keys()
+    return {
+        p: Opening(known[p], ends[p], None if stops is None else stops[p], committed=p not in anew)
+        for p in partitions
+    }
 
 
 def _start_offsets(settings: RunSettings, partitions: list[int], start: StartAt) -> dict[int, int]:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from contextlib import nullcontext
 from types import FrameType
 
 from streamagg.errors import ExitCode, TopicError
@@ -13,6 +14,8 @@ from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.pipeline.workers import InlineWorkers, Workers
 from streamagg.records import AggregatorSetup, UnmarshallerSetup
 from streamagg.settings import RunSettings
+from streamagg.telemetry.endpoint import serving
+from streamagg.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +43,13 @@ def run(settings: RunSettings) -> RunStats:
     stop = _Stop()
     stop.install()
     _check_topics(settings)
-    workers = _open_workers(settings)
-    try:
-        stats = Coordinator(settings, workers, lambda: stop.requested).run()
-    finally:
-        workers.close()
+    metrics = Metrics()
+    with serving(settings.metrics, metrics) if settings.metrics else nullcontext():
+        workers = _open_workers(settings)
+        try:
+            stats = Coordinator(settings, workers, lambda: stop.requested, metrics).run()
+        finally:
+            workers.close()
     if settings.stats_json is not None:
         stats.write(settings.stats_json)
     return stats

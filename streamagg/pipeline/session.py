@@ -52,6 +52,8 @@ class Opening:
     end: int
     """End offset when the session began."""
     stop: int | None = None
+    committed: bool = True
+    """The checkpoint is the committed one; one made anew is committed before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,10 @@ class Session:
         self._published_through = max((w for w in published if w is not None), default=None)
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
+        self._commit_now = False
         self._all_closed = False
         self._paused = False
+        self._at_rest = False
         self.first_lease_ms: int | None = None
         self.last_block_ms = now_ms
         self.sequencer = Sequencer(plan.windows, plan.slots, {}, closed_through=self._published_through)
@@ -120,7 +124,10 @@ class Session:
         at = opening.checkpoint
         self.sequencer.add_partition(partition, at.state, at.read_before)
         self.sequencer.partitions[partition].arrived_ms = now_ms
-        self._committed[partition] = at.state
+        if opening.committed:
+            self._committed[partition] = at.state
+        else:
+            self._commit_now = True
         self._leases.add_partition(
             partition, at.state.offset, opening.end, opening.stop, timestamps=at.state.clock_ms is None
         )
@@ -153,6 +160,9 @@ class Session:
             self._advance(now_ms)
         self._publish(now_ms)
         self._issue(now_ms)
+        # With nothing leased, nothing more can come: what still waits in memory is held by a watermark
+        # that this run will not move.
+        self._at_rest = not self._leases.outstanding
 
     def silent(self, now_ms: int) -> list[int]:
         """Partitions that may be idle: caught up, and nothing arrived for the idle time-out."""
@@ -173,10 +183,14 @@ class Session:
             if ends.get(partition) == self.sequencer.partitions[partition].position:
                 self.sequencer.set_idle(partition)
 
+    def lag(self, partition: int) -> int:
+        """Offsets between what is applied and the end of a partition."""
+        return max(0, self._leases.end(partition) - self.sequencer.partitions[partition].position)
+
     @property
     def finished(self) -> bool:
         """A bounded run: everything is read and published, and the checkpoint committed."""
-        if not self.plan.bounded or self._publisher.busy or self._closing or self._leases.outstanding:
+        if not self.plan.bounded or self._publisher.busy or self._closing or not self._at_rest:
             return False
         if self._paused or not (self._all_closed or self.plan.keep_open):
             return False
@@ -245,11 +259,12 @@ class Session:
 
     def _checkpoint_due(self, now_ms: int) -> bool:
         ended = self.plan.bounded and not self._leases.outstanding and not self._closing
-        return ended or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
+        return self._commit_now or ended or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
 
     def _submit(self, counts: tuple[WindowCount, ...], now_ms: int) -> None:
         through = counts[-1].window if counts else self._published_through
         self._committed_ms = now_ms
+        self._commit_now = False
         positions = {number: part.position for number, part in self.sequencer.partitions.items()}
         checkpoints = {
             number: Checkpoint(state, through, positions[number])

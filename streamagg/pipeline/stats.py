@@ -1,6 +1,6 @@
 """The counters of a run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -86,6 +86,17 @@ class Tally:
         self._ms += _busy_ms(session)
         self._sessions += 1
         self._add_partitions(self._partitions, session, ended=not session.finished)
+
+    @property
+    def windows(self) -> int:
+        """Windows published."""
+        return self._windows
+
+    def partitions(self) -> dict[int, PartitionStats]:
+        """A copy of the counters by partition."""
+        return {
+            number: replace(part, rejected=dict(part.rejected)) for number, part in self._partitions.items()
+        }
 
     def stats(self, restarts: int) -> RunStats:
         """The counters as they are now."""

@@ -29,6 +29,8 @@ from streamagg.records import (
     UnmarshallerSetup,
     WorkerFailed,
 )
+from streamagg.telemetry import logs
+from streamagg.telemetry.metrics import WorkerSample
 
 _SILENCE_S: Final = 30.0
 """A worker that sends nothing for so long is stuck."""
@@ -51,7 +53,7 @@ class _Worker:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamagg.pipeline.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "streamagg.pipeline.worker", str(theirs.fileno()), logs.level()],
                 pass_fds=[theirs.fileno()],
             )
         finally:
@@ -88,7 +90,7 @@ class ProcessWorkers:
         self._restarts: deque[float] = deque()
         self._selector = selectors.DefaultSelector()
         self._polled = monotonic()
-        self.restarts = 0
+        self._replaced = 0
         self._unmarshallers = [self._start(f"unmarshaller-{i}", unmarshaller) for i in range(unmarshallers)]
         self._aggregators = [self._start(f"aggregator-{i}", aggregator) for i in range(aggregators)]
 
@@ -137,9 +139,14 @@ class ProcessWorkers:
         """Resident memory of all worker processes together, as last heard."""
         return sum(worker.rss_bytes for worker in self._all())
 
-    def cpu_s(self) -> dict[str, float]:
-        """CPU seconds by worker, as last heard."""
-        return {worker.name: worker.cpu_s for worker in self._all()}
+    def usage(self) -> dict[str, WorkerSample]:
+        """What each worker process uses, by its name, as last heard."""
+        return {worker.name: WorkerSample(worker.cpu_s, worker.rss_bytes) for worker in self._all()}
+
+    @property
+    def restarts(self) -> int:
+        """Workers that were replaced."""
+        return self._replaced
 
     def close(self) -> None:
         """End the workers."""
@@ -202,7 +209,7 @@ class ProcessWorkers:
         self._restarts.append(now)
         while self._restarts and now - self._restarts[0] > _BUDGET_PERIOD_S:
             self._restarts.popleft()
-        self.restarts += 1
+        self._replaced += 1
         if len(self._restarts) > self._max_restarts:
             raise errors.WorkersKeepDying(
                 f"{worker.name} died ({how}), and {self._max_restarts} workers before it within ten minutes; "

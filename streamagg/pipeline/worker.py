@@ -1,4 +1,4 @@
-"""The main function of a worker process: ``python -m streamagg.pipeline.worker <fd>``.
+"""The main function of a worker process: ``python -m streamagg.pipeline.worker <fd> <log level>``.
 
 The first message on the link says what the worker is. It ends when the link closes, and so with its
 parent, however that died.
@@ -32,6 +32,7 @@ from streamagg.records import (
     WindowRows,
     WorkerFailed,
 )
+from streamagg.telemetry import logs
 
 _FETCH_WAIT_MS: Final = 20
 """How long a fetch waits for a full batch: bounds the delay of live records."""
@@ -109,6 +110,7 @@ def main() -> None:
     """Work until the link closes; a StreamaggError is told to the coordinator."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logs.setup(sys.argv[2])
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     try:
         _work(link)

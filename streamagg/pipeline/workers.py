@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import sleep
 from typing import Final, Protocol
 
 from streamagg.decode import Decoder
@@ -23,8 +24,10 @@ from streamagg.records import (
     UnmarshallerSetup,
     WindowRows,
 )
+from streamagg.telemetry.metrics import WorkerSample
 
 _FETCH_WAIT_MS: Final = 20
+_REST_MS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,13 @@ class Workers(Protocol):
 
     def rss_bytes(self) -> int:
         """Resident memory of all worker processes together, as last heard."""
+
+    def usage(self) -> dict[str, WorkerSample]:
+        """What each worker process uses, by its name, as last heard."""
+
+    @property
+    def restarts(self) -> int:
+        """Workers that were replaced."""
 
     def close(self) -> None:
         """End the workers."""
@@ -137,6 +147,9 @@ class InlineWorkers:
         for shard, aggregator in enumerate(self._aggregators):
             while aggregator.answers:
                 events.append(ShardAnswer(shard, aggregator.answers.popleft()))
+        if not events and not any(local.unmarshaller.busy for local in self._unmarshallers):
+            # The caller waits for something else, and shall not spin meanwhile.
+            sleep(min(timeout_ms, _REST_MS) / 1000)
         return events
 
     def watch(self, fileno: int) -> None:
@@ -147,6 +160,15 @@ class InlineWorkers:
 
     def rss_bytes(self) -> int:
         """No processes of their own."""
+        return 0
+
+    def usage(self) -> dict[str, WorkerSample]:
+        """No processes of their own."""
+        return {}
+
+    @property
+    def restarts(self) -> int:
+        """Nothing dies alone here."""
         return 0
 
     def close(self) -> None:

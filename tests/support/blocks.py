@@ -21,7 +21,7 @@ class Record:
 
 def records_at(*times_s: float, first: int = 0, live: bool = False) -> list[Record]:
     """Records with these event times in seconds, at the offsets from ``first`` on, each of another user."""
-    return [Record(first + i, int(time * 1000), 100 + i, live) for i, time in enumerate(times_s)]
+    return [Record(first + i, round(time * 1000), 100 + i, live) for i, time in enumerate(times_s)]
 
 
 def block(

@@ -51,7 +51,8 @@ def _apply(log: Sequence[Record], settings: WindowSettings, total: Recount) -> N
             if log[row].time_ms <= clock + settings.max_jump_ms or votes(row, until) >= needed:
                 aside.remove(row)
                 take(row)
-                return take_decided(until, ended)
+                take_decided(until, ended)
+                break
 
     for row, record in enumerate(log):
         if record.live or record.time_ms <= clock + settings.max_jump_ms:

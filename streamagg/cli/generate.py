@@ -1,0 +1,51 @@
+"""``streamagg generate``: made-up records."""
+
+from typing import Annotated
+
+import typer
+
+
+def generate(
+    count: Annotated[int, typer.Option(help="How many records.")] = 1_000_000,
+    users: Annotated[int, typer.Option(help="Users, each as likely as the others.")] = 100_000,
+    rate: Annotated[float, typer.Option(help="Records a second of event time.")] = 1_000,
+    size: Annotated[int, typer.Option(help="Bytes of a record, about.", metavar="BYTES")] = 2_200,
+    disorder: Annotated[
+        float, typer.Option(help="Fraction of the records that come late.", metavar="FRACTION")
+    ] = 0,
+    max_delay: Annotated[
+        int, typer.Option(help="These come 1 to so many seconds late.", metavar="SECONDS")
+    ] = 30,
+    corrupt: Annotated[
+        float,
+        typer.Option(
+            help="Fraction of broken records: bad JSON, fields missing or of wrong types, flipped bits.",
+            metavar="FRACTION",
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same records.")] = 1,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="File to write, .gz and .zst compressed. Default: stdout."),
+    ] = None,
+) -> None:
+    """Write made-up records as JSON lines, for trying things out and for measuring.
+
+    Nested fields of all JSON types with decoys of the two real ones, which stand anywhere in the root;
+    event times begin at 1468244384.
+    """
+    from streamagg.generate import GenerateSettings, write
+    from streamagg.lines import open_output
+
+    settings = GenerateSettings(
+        count=count,
+        users=users,
+        rate=rate,
+        size_bytes=size,
+        disorder=disorder,
+        max_delay_s=max_delay,
+        corrupt=corrupt,
+        seed=seed,
+    )
+    with open_output(output) as out:
+        write(settings, out)

@@ -1,0 +1,65 @@
+"""How counts and counters look on a terminal, in a pipe and in a file."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from streamagg.core.publication import render
+from streamagg.core.windows import Windows
+from streamagg.pipeline.stats import RunStats
+from streamagg.records import WindowCount
+from streamagg.settings import CountFormat
+
+_HEADINGS: Final[dict[CountFormat, str]] = {
+    "table": f"{'window start (UTC)':<23}  {'unique users':>12}  {'records':>12}",
+    "csv": "ts,cnt,records,partial",
+}
+
+
+class WindowPrinter:
+    """Prints one line on stdout for each window as it closes, below a heading where the form has one."""
+
+    def __init__(self, form: CountFormat) -> None:
+        self._line = {"table": _table_row, "jsonl": _json_line, "csv": _csv_row}[form]
+        self._heading = _HEADINGS.get(form)
+
+    def emit(self, windows: Windows, counts: Sequence[WindowCount]) -> None:
+        """Print windows, in order."""
+        self.print_heading()
+        sys.stdout.writelines(self._line(windows, count) + "\n" for count in counts)
+        sys.stdout.flush()
+
+    def print_heading(self) -> None:
+        """Print the heading unless it is out; late, so that an unreadable file leaves stdout empty."""
+        if self._heading is not None:
+            print(self._heading)
+        self._heading = None
+
+
+def summary(stats: RunStats) -> str:
+    """The counters for a person, two lines."""
+    rejected = sum(stats.rejected.values())
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(stats.rejected.items()))
+    return (
+        f"{stats.records:,} records in {stats.seconds:.1f} s ({stats.records_per_second:,.0f} records/s),"
+        f" {stats.windows:,} windows\n"
+        f"counted {stats.counted:,}, late {stats.late:,}, rejected {rejected:,}"
+        + (f" ({reasons})" if reasons else "")
+    )
+
+
+def _json_line(windows: Windows, count: WindowCount) -> str:
+    return render(windows, count)[1].decode()
+
+
+def _csv_row(windows: Windows, count: WindowCount) -> str:
+    key, _ = render(windows, count)
+    return f"{key.decode()},{count.unique},{count.records},{str(count.partial).lower()}"
+
+
+def _table_row(windows: Windows, count: WindowCount) -> str:
+    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(count.window))
+    shown = start.isoformat(" ", "milliseconds" if start.microsecond else "seconds").removesuffix("+00:00")
+    note = "  partial" if count.partial else ""
+    return f"{shown:<23}  {count.unique:>12,}  {count.records:>12,}{note}"

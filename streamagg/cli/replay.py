@@ -1,0 +1,127 @@
+"""``streamagg replay``: JSON lines into a topic."""
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamagg.cli import options as opt
+from streamagg.errors import KafkaFailed, SettingsError
+
+if TYPE_CHECKING:
+    from streamagg.replay import ReplayStats
+
+
+def replay(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="JSON lines, plain, .gz or .zst; - is standard input.")
+    ],
+    topic: Annotated[str, typer.Option(help="Topic to write to.", metavar="TOPIC")],
+    rate: Annotated[
+        str | None, typer.Option(help="Records a second. Default: as fast as possible.", metavar="N[/s]")
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(
+            help="As the records happened, at a multiple of that speed; gaps over 10 minutes are skipped.",
+            metavar="Nx",
+        ),
+    ] = None,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Begin again at the end of the file, with the same event times.")
+    ] = False,
+    key_field: Annotated[
+        str | None,
+        typer.Option(help="Field that becomes the key. Default: no key, partitions in turn.", metavar="PATH"),
+    ] = None,
+    partitions: Annotated[
+        int | None, typer.Option(help="Create the topic with so many if it is absent.", metavar="N")
+    ] = None,
+    compression: Annotated[
+        str, typer.Option(help="Of the batches sent.", metavar="none|lz4|zstd|snappy|gzip")
+    ] = "none",
+    bootstrap_servers: opt.BootstrapServers = None,
+    kafka: opt.ClientSettings = None,
+    time_field: opt.TimeField = None,
+    time_unit: opt.TimeUnit = None,
+    json: opt.Json = False,
+    log_level: opt.LogLevel = None,
+    config: opt.ConfigFile = None,
+) -> None:
+    """Send JSON lines to a topic, and check that every one of them arrives.
+
+    Ctrl-C ends it after what is under way has arrived; a second Ctrl-C ends it at once.
+    """
+    resolver = opt.resolver(
+        {
+            "bootstrap_servers": bootstrap_servers,
+            "kafka": kafka,
+            "time_field": time_field,
+            "time_unit": time_unit,
+            "log_level": log_level,
+            "config": config,
+        }
+    )
+    from streamagg.cli.progress import progress_bar
+    from streamagg.lines import file_size
+    from streamagg.replay import ReplaySettings, StopSwitch
+    from streamagg.replay import replay as send
+
+    settings = ReplaySettings(
+        source=file,
+        topic=topic,
+        kafka=resolver.kafka(),
+        decode=resolver.decode(),
+        rate=None if rate is None else number_with_unit("--rate", rate, "/s"),
+        speed=None if speed is None else number_with_unit("--speed", speed, "x"),
+        loop=loop,
+        key_field=key_field,
+        partitions=partitions,
+        compression=compression,
+    )
+    stop = StopSwitch()
+    total = None if loop else file_size(file)
+    with stop.installed(), progress_bar(f"to {topic}", total) as advance:
+        stats = send(settings, stop, lambda sent, source: advance(source.position, sent.records))
+    typer.echo(as_json(stats) if json else as_text(stats, topic))
+    if stats.sent.failed:
+        reason, _ = max(stats.sent.reasons.items(), key=lambda item: item[1])
+        raise KafkaFailed(
+            f"{stats.sent.failed:,} of {stats.sent.records:,} records were not delivered: {reason}."
+            " Check the broker and its limits, then replay again into an empty topic."
+        )
+
+
+def number_with_unit(flag: str, text: str, unit: str) -> float:
+    """A number, with or without its unit behind it; raises SettingsError."""
+    number = text.strip().removesuffix(unit)
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", number):
+        raise SettingsError(f"{flag} {text} must be a number such as 10 or 10{unit}.")
+    return float(number)
+
+
+def as_text(stats: "ReplayStats", topic: str) -> str:
+    """The outcome for a person."""
+    ended = "Stopped: " if stats.interrupted else ""
+    return (
+        f"{ended}{stats.delivered:,} records ({stats.sent.bytes / 1e6:,.1f} MB) delivered to {topic}"
+        f" in {stats.seconds:.1f} s, {stats.records_per_second:,.0f} records/s"
+    )
+
+
+def as_json(stats: "ReplayStats") -> str:
+    """The outcome for a program."""
+    import orjson
+
+    return orjson.dumps(
+        {
+            "records": stats.sent.records,
+            "delivered": stats.delivered,
+            "failed": stats.sent.failed,
+            "reasons": stats.sent.reasons,
+            "bytes": stats.sent.bytes,
+            "seconds": round(stats.seconds, 3),
+            "records_per_second": round(stats.records_per_second, 1),
+            "interrupted": stats.interrupted,
+        }
+    ).decode()

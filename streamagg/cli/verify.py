@@ -1,0 +1,155 @@
+"""``streamagg verify``: is what was published what the input says?"""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from streamagg.cli import options as opt
+from streamagg.errors import DataDiffers
+
+if TYPE_CHECKING:
+    from streamagg.verify import Count, Difference, Verification
+
+SHOWN: Final = 50
+"""Differences a person gets to see; --json has all."""
+PIPE_WIDTH: Final = 160
+"""Columns of the table where no terminal gives a width."""
+
+
+def verify(
+    input_: opt.Input = None,
+    output: opt.Output = None,
+    bootstrap_servers: opt.BootstrapServers = None,
+    kafka: opt.ClientSettings = None,
+    granularity: opt.Granularity = None,
+    max_lag: opt.MaxLag = None,
+    max_jump: opt.MaxJump = None,
+    window_offset: opt.WindowOffset = None,
+    empty_windows: opt.EmptyWindows = None,
+    time_field: opt.TimeField = None,
+    user_field: opt.UserField = None,
+    time_unit: opt.TimeUnit = None,
+    max_record_bytes: opt.MaxRecordBytes = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Windows after the last published one may be missing yet.")
+    ] = False,
+    allow_repeats: Annotated[
+        bool,
+        typer.Option("--allow-repeats", help="A window may be there again with the same value."),
+    ] = False,
+    json: opt.Json = False,
+    log_level: opt.LogLevel = None,
+    config: opt.ConfigFile = None,
+) -> None:
+    """Recount the input topic in a simple, independent way and compare every published window.
+
+    Give it the settings of the run. The recount begins with the oldest record of the topic, so that it
+    fits runs which did so too; windows published as partial are not compared. Exit code 4 if anything
+    differs.
+    """
+    settings = opt.resolver(locals()).run()
+    from streamagg.cli.progress import progress_bar
+    from streamagg.verify import VerifySettings
+    from streamagg.verify import verify as compare_topics
+
+    wanted = VerifySettings(
+        input=settings.input,
+        output=settings.output,
+        window=settings.window,
+        decode=settings.decode,
+        kafka=settings.kafka,
+        allow_open=allow_open,
+        allow_repeats=allow_repeats,
+    )
+    with progress_bar(f"recounting {settings.input}", 1.0) as advance:
+        outcome = compare_topics(wanted, advance)
+    if json:
+        typer.echo(as_json(outcome))
+    else:
+        print_outcome(outcome)
+    if outcome.differences:
+        raise DataDiffers(
+            f"{len(outcome.differences):,} of the windows of {settings.output} differ from a recount of"
+            f" {settings.input}. If the run had other settings than this recount, give it those."
+        )
+
+
+def print_outcome(outcome: "Verification") -> None:
+    """Differences as a table, then two lines of totals."""
+    if outcome.differences:
+        _print_table(outcome.differences)
+    recount = outcome.recount
+    rejected = "".join(f", {reason} {count:,}" for reason, count in sorted(recount.rejected.items()))
+    typer.echo(
+        f"{recount.consumed:,} records recounted in {outcome.seconds:.1f} s: {recount.counted:,} counted,"
+        f" {recount.late:,} late, {sum(recount.rejected.values()):,} rejected{rejected}"
+    )
+    typer.echo(
+        f"{outcome.matching:,} of {outcome.windows:,} windows agree, {len(outcome.differences):,} differ,"
+        f" {outcome.open:,} not published yet, {outcome.partial:,} partial"
+    )
+
+
+def _print_table(differences: "tuple[Difference, ...]") -> None:
+    """On a terminal with lines and colours, in a pipe without."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("window start (UTC)", "epoch", "what", "recounted: users / records", "published")
+    for difference in differences[:SHOWN]:
+        table.add_row(
+            *_when(difference.window_ms),
+            difference.kind,
+            "-" if difference.recounted is None else _words(difference.recounted),
+            "\n".join(map(_words, difference.published)) or difference.detail or "-",
+        )
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    if not console.is_terminal:
+        table.box = None
+    console.print(table)
+    if len(differences) > SHOWN:
+        typer.echo(f"… and {len(differences) - SHOWN:,} more; --json has all")
+
+
+def _when(window_ms: int | None) -> tuple[str, str]:
+    if window_ms is None:
+        return "-", "-"
+    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=window_ms)
+    return f"{start:%Y-%m-%d %H:%M:%S}", f"{window_ms / 1_000:.15g}"
+
+
+def _words(count: "Count") -> str:
+    return f"{count.unique:,} / {count.records:,}"
+
+
+def as_json(outcome: "Verification") -> str:
+    """The outcome for a program; times in seconds."""
+    import orjson
+
+    recount = outcome.recount
+    return orjson.dumps(
+        {
+            "windows": outcome.windows,
+            "matching": outcome.matching,
+            "open": outcome.open,
+            "partial": outcome.partial,
+            "differences": [_difference(one) for one in outcome.differences],
+            "records": recount.consumed,
+            "counted": recount.counted,
+            "late": recount.late,
+            "rejected": recount.rejected,
+            "seconds": round(outcome.seconds, 3),
+        }
+    ).decode()
+
+
+def _difference(one: "Difference") -> dict[str, object]:
+    return {
+        "ts": None if one.window_ms is None else one.window_ms / 1_000,
+        "kind": one.kind,
+        "recounted": None if one.recounted is None else one.recounted._asdict(),
+        "published": [count._asdict() for count in one.published],
+        "detail": one.detail,
+    }

@@ -1,0 +1,102 @@
+"""``streamagg demo``: generated records through the whole pipeline, on an embedded broker, to look at.
+
+1 start a broker inside this process, 2 start ``streamagg run`` on it, 3 send half an hour of records, a
+minute of them each second, and count them a second time on the way, 4 read back what is published and
+show it, 5 stop the run and compare.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+
+from streamagg.demo.board import Board
+from streamagg.demo.feed import WINDOW, Feed
+from streamagg.demo.outputs import Outputs
+from streamagg.demo.pipeline import RunningPipeline
+from streamagg.demo.summary import print_summary
+from streamagg.errors import DataDiffers, KafkaFailed
+from streamagg.kafka.embedded import PARTITIONS, embedded_broker
+from streamagg.settings import DecodeSettings, KafkaSettings
+from streamagg.verify import VerifySettings, compare
+
+INPUT: Final = "records"
+OUTPUT: Final = "unique-users"
+START_TIMEOUT_S: Final = 45.0
+STALL_S: Final = 30.0
+"""If no window is published for so long, none will be."""
+TICK_S: Final = 0.05
+
+
+def run_demo() -> None:
+    """Run the show; raises DataDiffers if a window is not what the recount says, or StreamaggError."""
+    console = Console(highlight=False)
+    with _ended_by_sigterm(), embedded_broker([INPUT, OUTPUT]) as bootstrap:
+        kafka = KafkaSettings(bootstrap)
+        with RunningPipeline(bootstrap, INPUT, OUTPUT) as pipeline:
+            with Board(console) as board:
+                _wait_until_ready(pipeline, board)
+                feed = Feed(kafka, INPUT, PARTITIONS)
+                with Outputs(kafka, OUTPUT, PARTITIONS) as outputs:
+                    _show(pipeline, feed, outputs, board)
+                board.phase("Stopping the run, and comparing with the recount ...")
+            stats = pipeline.stop()
+        settings = VerifySettings(INPUT, OUTPUT, WINDOW, DecodeSettings(), kafka)
+        found = compare(settings, feed.recount, outputs.records, stats.seconds)
+        print_summary(console, found, stats, feed)
+        if found.differences or not feed.agrees(stats):
+            raise DataDiffers(
+                "What was published is not what a recount of the records says."
+                " Please report this, with what is printed above."
+            )
+
+
+def _wait_until_ready(pipeline: RunningPipeline, board: Board) -> None:
+    board.phase("Starting the processes and joining the consumer group (takes about 5 s) ...")
+    deadline = monotonic() + START_TIMEOUT_S
+    while not pipeline.ready():
+        if monotonic() > deadline:
+            raise KafkaFailed(
+                f"The pipeline was not ready within {START_TIMEOUT_S:g} s: the machine is busy."
+            )
+        pipeline.wait(TICK_S)
+        board.refresh()
+
+
+def _show(pipeline: RunningPipeline, feed: Feed, outputs: Outputs, board: Board) -> None:
+    """Until every window is published, or none comes any more."""
+    board.phase("A minute of records is sent each second.")
+    began = progressed = monotonic()
+    silent = False
+    while monotonic() - progressed < STALL_S:
+        feed.send(monotonic() - began, outputs.through_ms)
+        if fresh := outputs.read(TICK_S):
+            progressed = monotonic()
+            board.add(fresh)
+        board.status(pipeline.counters())
+        board.refresh()
+        pipeline.check()
+        if feed.ended and not silent:
+            silent = True
+            progressed = monotonic()
+            board.phase("All records are sent. The last minute closes by the clock, 5 s after its end ...")
+        if silent and outputs.windows >= feed.windows:
+            return
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the show like Ctrl-C: with nothing left running."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,138 @@
+"""The live table on a terminal; elsewhere one line for each window."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from streamagg.demo.feed import MINUTES, WINDOW
+from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS, Counters
+from streamagg.verify import Published
+
+TITLE: Final = "streamagg demo: unique users of every minute, counted from a Kafka topic"
+PARTS: Final = (
+    f"embedded Kafka broker, 1 coordinator, {UNMARSHALLERS} unmarshallers, {AGGREGATORS} aggregators"
+)
+OTHER_LINES: Final = 9
+"""Lines of the screen that are no rows."""
+FIXED_COLUMNS: Final = 32
+RATE_OVER_S: Final = 3.0
+REFRESH_EVERY_S: Final = 0.125
+
+
+class Board:
+    """What there is to see; a context, so that the terminal is left as it was."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._rows: list[Published] = []
+        self._early: dict[int, Published] = {}
+        self._recent: deque[Counters] = deque()
+        self._phase = ""
+        self._drawn_s = 0.0
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+
+    def phase(self, text: str) -> None:
+        """What is going on."""
+        self._phase = text
+        if self._console.is_terminal:
+            self._live.update(self._screen(), refresh=True)
+        else:
+            self._console.print(text, soft_wrap=True)
+
+    def add(self, fresh: Iterable[Published]) -> None:
+        """Windows that were published; they may come from several partitions, and are shown in order."""
+        self._early |= {row.window_ms: row for row in fresh}
+        while self._early:
+            first_ms = min(self._early)
+            if self._rows and first_ms > self._rows[-1].window_ms + WINDOW.granularity_ms:
+                return
+            row = self._early.pop(first_ms)
+            self._rows.append(row)
+            if not self._console.is_terminal:
+                users, records = row.value
+                self._console.print(f"{_minute(row)}  {users:>8,} unique users  {records:>8,} records")
+
+    def status(self, counters: Counters | None) -> None:
+        """The newest counters of the run."""
+        if counters is None or (self._recent and self._recent[-1] == counters):
+            return
+        self._recent.append(counters)
+        while counters.at_s - self._recent[0].at_s > RATE_OVER_S:
+            self._recent.popleft()
+
+    def refresh(self) -> None:
+        """Draw, if it is time."""
+        if self._console.is_terminal and monotonic() - self._drawn_s >= REFRESH_EVERY_S:
+            self._drawn_s = monotonic()
+            self._live.update(self._screen(), refresh=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(f"{TITLE}\n{PARTS}", soft_wrap=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def _screen(self) -> RenderableType:
+        return Group(
+            Text(TITLE, "bold", overflow="ellipsis", no_wrap=True),
+            Text(PARTS, "dim", overflow="ellipsis", no_wrap=True),
+            "",
+            table(self._shown(), self._console),
+            "",
+            Text(self._counters(), "bold", overflow="ellipsis", no_wrap=True),
+            Text(self._phase, "dim", overflow="ellipsis", no_wrap=True),
+        )
+
+    def _shown(self) -> Sequence[Published]:
+        """As many of the latest rows as the screen has lines for."""
+        return self._rows[-max(3, min(MINUTES, self._console.height - OTHER_LINES)) :]
+
+    def _counters(self) -> str:
+        if not self._recent:
+            return ""
+        first, last = self._recent[0], self._recent[-1]
+        seconds = last.at_s - first.at_s
+        rate = (last.records - first.records) / seconds if seconds else 0
+        return (
+            f"{rate:,.0f} records/s   read {last.records:,}   late {last.late:,}"
+            f"   rejected {last.rejected:,}   open windows {last.open_windows}"
+        )
+
+
+def table(rows: Sequence[Published], console: Console) -> Table:
+    """A row for each window; the bar shows the unique users as a part of the records."""
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    grid.add_column("minute", no_wrap=True)
+    grid.add_column("unique users", justify="right", style="bold green", no_wrap=True)
+    grid.add_column("records", justify="right", no_wrap=True)
+    full, rest = ("█", "░") if console.encoding.lower().startswith("utf") else ("#", ".")
+    grid.add_column(f"{full} unique users {rest} records", no_wrap=True)
+    width = max(10, min(80, console.width - FIXED_COLUMNS))
+    most = max((row.value.records for row in rows), default=1)
+    for row in rows:
+        users, records = row.value
+        filled = round(users / most * width)
+        bar = Text(full * filled, "green").append(rest * (round(records / most * width) - filled), "dim")
+        grid.add_row(_minute(row), f"{users:,}", f"{records:,}", bar)
+    return grid
+
+
+def _minute(row: Published) -> str:
+    return datetime.fromtimestamp(row.window_ms / 1_000, UTC).strftime("%H:%M")

@@ -1,0 +1,62 @@
+"""Reads back what is published, while it is published."""
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from streamagg.kafka.client import consumer_config, kafka_error
+from streamagg.settings import KafkaSettings
+from streamagg.verify import Difference, Published, published_count
+
+BATCH_RECORDS: Final = 100
+
+
+class Outputs:
+    """Everything that was in the output topic so far."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str, partitions: int) -> None:
+        self.records: list[Published | Difference] = []
+        self.through_ms: int | None = None
+        """Start of the latest window published."""
+        self._starts: set[int] = set()
+        self._topic = topic
+        # The embedded broker leaves the checksum of transaction markers empty.
+        client = {**kafka.client, "check.crcs": "false"}
+        config = consumer_config(replace(kafka, client=client), group_id="streamagg-demo-reader")
+        self._consumer = Consumer(config)
+        self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+
+    @property
+    def windows(self) -> int:
+        """Windows published, each counted once."""
+        return len(self._starts)
+
+    def read(self, wait_s: float) -> list[Published]:
+        """The counts that came within the time; raises a StreamaggError."""
+        fresh = []
+        for message in self._consumer.consume(BATCH_RECORDS, wait_s):
+            error = message.error()
+            if error is not None:
+                if error.retriable():
+                    continue
+                raise kafka_error(error, f"Reading the topic {self._topic}")
+            record = published_count(message.key(), message.value(), f"offset {message.offset()}")
+            self.records.append(record)
+            if isinstance(record, Published):
+                fresh.append(record)
+                self._starts.add(record.window_ms)
+                self.through_ms = max(self._starts)
+        return fresh
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._consumer.close()

@@ -1,0 +1,46 @@
+"""What the demo says at the end."""
+
+from rich.console import Console
+
+from streamagg.demo.feed import Feed
+from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS
+from streamagg.pipeline.stats import RunStats
+from streamagg.verify import Verification
+
+SHOWN_DIFFERENCES = 5
+
+
+def print_summary(console: Console, found: Verification, stats: RunStats, feed: Feed) -> None:
+    """The verdict first, then where the records went, then what to do next."""
+    good = not found.differences and feed.agrees(stats)
+    verdict = f"{found.matching} of {found.windows} windows equal an independent recount of the records"
+    console.print(f"\n{'OK' if good else 'DIFFERENT'}  {verdict}", style="bold green" if good else "bold red")
+    for line in _lines(found, stats, feed):
+        console.print(f"    {line}", soft_wrap=True)
+
+
+def _lines(found: Verification, stats: RunStats, feed: Feed) -> list[str]:
+    rejected = sum(stats.rejected.values())
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(stats.rejected.items()))
+    lines = [
+        f"{stats.records:,} records = {stats.counted:,} counted + {stats.late:,} late"
+        f" + {rejected:,} rejected",
+    ]
+    if reasons:
+        lines.append(f"rejected: {reasons}")
+    if not feed.agrees(stats):
+        recount = feed.recount
+        lines.append(
+            f"recount: {feed.sent:,} sent, {recount.counted:,} counted, {recount.late:,} late, "
+            f"rejected {dict(sorted(recount.rejected.items()))}"
+        )
+    for one in found.differences[:SHOWN_DIFFERENCES]:
+        lines.append(
+            f"{one.kind}: window {one.window_ms}, recounted {one.recounted}, published {one.published}"
+        )
+    lines.append(
+        f"{1 + UNMARSHALLERS + AGGREGATORS} processes, {stats.peak_rss_bytes / 1e6:,.0f} MB together;"
+        f" {stats.records_per_second:,.0f} records/s, as many as were sent"
+    )
+    lines.append("On a real Kafka: make broker, make replay, make run (see README.md)")
+    return lines

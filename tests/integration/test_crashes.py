@@ -1,0 +1,113 @@
+"""Acceptance 2 and 3: processes die at random moments; every window comes out once, with the right value."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from tests.integration.conftest import RunFactory
+from tests.support.instances import alive, wait_until
+from tests.support.pipeline import QUICK_GROUP, Feed, Run, made_records
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+KILLS = 5
+PIECES = 60
+
+
+def feed_slowly(run: Run, made: list[bytes], partitions: int) -> threading.Thread:
+    """Send records in pieces until the thread is joined: the run always has something to do."""
+
+    def work() -> None:
+        feed = Feed(run.bootstrap, run.input, partitions)
+        size = len(made) // PIECES
+        for first in range(0, len(made), size):
+            feed.send(made[first : first + size])
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_the_process_group_is_killed_again_and_again(delivery: str, new_run: RunFactory) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    run = new_run(2)
+    made = made_records(30_000)
+    feeding = feed_slowly(run, made, 2)
+    try:
+        for _ in range(KILLS):
+            with run.start("--delivery", delivery, *QUICK_GROUP) as instance:
+                instance.wait_for("leading:")
+                # The moment of the kill is what is drawn: from before the first commit to well behind it.
+                time.sleep(chance.uniform(0, 1.5))
+                instance.kill()
+    finally:
+        feeding.join()
+    run.until_end("--delivery", delivery, *QUICK_GROUP)
+    run.check(allow_repeats=delivery == "at-least-once")
+
+
+def test_single_workers_are_killed(new_run: RunFactory) -> None:
+    """An unmarshaller, then an aggregator: the run goes on by itself."""
+    run = new_run(2)
+    made = made_records(30_000)
+    feeding = feed_slowly(run, made, 2)
+    with run.start("--unmarshallers", "2", "--aggregators", "2", *QUICK_GROUP) as instance:
+        try:
+            instance.wait_for("leading:")
+            wait_until(lambda: len(run.published()) > 2, "the first windows")
+            for kind in ("unmarshaller", "aggregator"):
+                published = len(run.published())
+                victim = instance.workers(kind)[0]
+                os.kill(victim, signal.SIGKILL)
+                instance.wait_for(f"(process {victim}) died: signal 9; replaced")
+                wait_until(lambda before=published: len(run.published()) > before, "further windows")
+        finally:
+            feeding.join()
+        instance.signal(signal.SIGTERM)
+        assert instance.wait(10) == 0
+    run.until_end(*QUICK_GROUP)
+    run.check()
+
+
+def test_a_worker_that_is_killed_in_a_bounded_run(new_run: RunFactory) -> None:
+    run = new_run(1)
+    Feed(run.bootstrap, run.input).send(made_records(60_000))
+    with run.start("--until-end", "--unmarshallers", "2", *QUICK_GROUP) as instance:
+        instance.wait_for("leading:")
+        for kind in ("unmarshaller", "aggregator"):
+            for victim in instance.workers(kind)[:1]:
+                os.kill(victim, signal.SIGKILL)
+        assert instance.wait() == 0, instance.log
+    run.check()
+
+
+def test_workers_end_with_their_coordinator(new_run: RunFactory) -> None:
+    """SIGKILL to the main process alone leaves no orphans behind."""
+    run = new_run(1)
+    with run.start("--unmarshallers", "2", "--aggregators", "2") as instance:
+        instance.wait_for("leading:")
+        workers = instance.workers()
+        assert len(workers) == 4
+        instance.signal(signal.SIGKILL)
+        wait_until(lambda: not any(map(alive, workers)), "the end of all workers", 10)
+        instance.wait()
+
+
+def test_a_worker_that_keeps_dying_ends_the_run(new_run: RunFactory) -> None:
+    run = new_run(1)
+    with run.start("--unmarshallers", "1", "--max-restarts", "1") as instance:
+        instance.wait_for("leading:")
+        for deaths in (1, 2):
+            wait_until(lambda: len(instance.workers("unmarshaller")) == 1, "an unmarshaller")
+            os.kill(instance.workers("unmarshaller")[0], signal.SIGKILL)
+            if deaths == 1:
+                instance.wait_for("replaced")
+        assert instance.wait() == 5
+        assert "--max-restarts" in instance.log

@@ -1,0 +1,169 @@
+"""Leases: every offset is read once, whoever dies, wherever the log has gaps, however it ends."""
+
+import itertools
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamagg.pipeline.leases import LeaseBook, LeaseSize
+from streamagg.records import ColumnBlock, Lease
+
+SIZE = LeaseSize(100, 10)
+
+
+def block(lease: Lease, first: int, stop: int, *, end: int = 0, caught_up: bool = False) -> ColumnBlock:
+    return ColumnBlock(
+        lease.id, lease.partition, first, stop, end, caught_up, stop - first, {}, b"", b"", b"\0" * 4
+    )
+
+
+def book(workers: int, *, end: int = 1_000, stop: int | None = None, start: int = 0) -> LeaseBook:
+    leases = LeaseBook(workers, itertools.count(), SIZE)
+    leases.add_partition(0, start, end, stop, timestamps=True)
+    return leases
+
+
+def test_workers_read_one_partition_at_once() -> None:
+    issued = book(2).issue([(0, 0)])
+    assert sorted({worker for worker, _ in issued}) == [0, 1]
+    assert [(lease.start, lease.stop) for _, lease in issued] == [(0, 100), (100, 200), (200, 300), (300, 400)]
+
+
+def test_timestamps_are_asked_for_first_and_at_the_tail() -> None:
+    leases = book(1, end=150)
+    first, second = (lease for _, lease in leases.issue([(0, 0)]))
+    assert (first.timestamps, second.timestamps) == (True, False)
+    leases.received(block(first, 0, 100, end=150))
+    leases.received(block(second, 100, 190, end=190))
+    (tail,) = (lease for _, lease in leases.issue([(0, 0)]))
+    assert (tail.start, tail.timestamps) == (200, True)
+
+
+def test_the_tail_has_one_lease() -> None:
+    leases = book(4, end=0)
+    assert [(lease.start, lease.stop) for _, lease in leases.issue([(0, 0)])] == [(0, 100)]
+    assert leases.issue([(0, 0)]) == []
+
+
+def test_who_reads_before_goes_on() -> None:
+    leases = book(3, end=0)
+    ((worker, lease),) = leases.issue([(0, 0)])
+    leases.received(block(lease, 0, 90, end=90))
+    ((following, tail),) = leases.issue([(0, 0)])
+    assert (following, tail.start) == (worker, 100)
+
+
+def test_a_partition_that_waits_in_memory_gets_nothing() -> None:
+    assert book(1).issue([(0, 100_001)]) == []
+
+
+def test_what_a_lost_worker_had_not_delivered_is_issued_again() -> None:
+    leases = book(2)
+    held = [lease for worker, lease in leases.issue([(0, 0)]) if worker == 0]
+    leases.received(block(held[0], held[0].start, held[0].start + 30))
+    leases.worker_lost(0)
+    again = [(lease.start, lease.stop) for _, lease in leases.issue([(0, 0)])]
+    assert again[: len(held)] == [(held[0].start + 30, held[0].stop), (held[1].start, held[1].stop)]
+
+
+def test_blocks_nobody_waits_for_are_refused() -> None:
+    leases = book(1)
+    lease = leases.issue([(0, 0)])[0][1]
+    assert leases.received(block(lease, 0, 50))
+    assert not leases.received(block(lease, 0, 50)), "delivered before"
+    assert not leases.received(block(lease, 60, 70)), "behind a hole"
+    leases.reread(0, 20)
+    assert not leases.received(block(lease, 50, 60)), "of a lease that was given up"
+    again = leases.issue([(0, 0)])[0][1]
+    assert (again.start, again.timestamps) == (20, True)
+
+
+@pytest.mark.parametrize("end", [0, 40, 100, 140])
+def test_a_bounded_partition_that_ends_early(end: int) -> None:
+    leases = book(1, end=1_000, stop=1_000)
+    issued = [lease for _, lease in leases.issue([(0, 0)])]
+    for lease in issued:
+        if lease.start < end or lease.start == end == 0:
+            stop = min(lease.stop, end)
+            leases.received(block(lease, lease.start, stop, end=end, caught_up=stop == end))
+    assert leases.finished(0)
+    assert not leases.outstanding
+    assert leases.issue([(0, 0)]) == []
+
+
+@dataclass
+class Log:
+    """A partition that grows, read by workers that die."""
+
+    chance: random.Random
+    leases: LeaseBook
+    workers: int
+    end: int
+    stop: int | None
+    held: dict[int, list[tuple[Lease, int]]] = field(default_factory=dict)
+    delivered: list[tuple[int, int]] = field(default_factory=list)
+
+    def step(self) -> None:
+        for worker, lease in self.leases.issue([(0, 0)]):
+            self.held.setdefault(worker, []).append((lease, lease.start))
+        worker = self.chance.randrange(self.workers)
+        match self.chance.random():
+            case luck if luck < 0.1:
+                self.held.pop(worker, None)
+                self.leases.worker_lost(worker)
+            case luck if luck < 0.2 and self.stop is None:
+                self.end += self.chance.randrange(200)
+            case _ if self.held.get(worker):
+                self.read(worker)
+
+    def read(self, worker: int) -> None:
+        lease, at = self.held[worker][0]
+        stop = min(lease.stop, self.end, at + self.chance.randrange(1, 60))
+        if stop < at:
+            return
+        caught_up = stop == self.end
+        assert self.leases.received(block(lease, at, stop, end=self.end, caught_up=caught_up))
+        if stop > at:
+            self.delivered.append((at, stop))
+        over = stop == lease.stop or (caught_up and self.stop is not None)
+        self.held[worker][:1] = [] if over else [(lease, stop)]
+
+
+@given(
+    seed=st.integers(0, 1 << 32),
+    workers=st.integers(1, 4),
+    end=st.integers(0, 2_000),
+    bounded=st.booleans(),
+)
+def test_no_offset_is_read_twice_or_never(seed: int, workers: int, end: int, bounded: bool) -> None:
+    """::
+
+        offsets   0 ......................... end
+        worker 0  [======]x      [=====]           x dies
+        worker 1          [======]  ...
+        again            [=]
+    """
+    leases = book(workers, end=end, stop=end if bounded else None)
+    log = Log(random.Random(seed), leases, workers, end, end if bounded else None)
+    for _ in range(400):
+        log.step()
+    log.chance = random.Random(seed + 1)
+    for _ in range(5_000):
+        if sum(stop - first for first, stop in log.delivered) == log.end and not (
+            bounded and not leases.finished(0)
+        ):
+            break
+        for worker in range(workers):
+            for new_worker, lease in leases.issue([(0, 0)]):
+                log.held.setdefault(new_worker, []).append((lease, lease.start))
+            if log.held.get(worker):
+                log.read(worker)
+    read = sorted(log.delivered)
+    assert [first for first, _ in read] == [0, *(stop for _, stop in read)][: len(read)]
+    assert (read[-1][1] if read else 0) == log.end
+    if bounded:
+        assert leases.finished(0)
+        assert not leases.outstanding

@@ -1,0 +1,108 @@
+"""The text that is committed beside an offset."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamagg.core.checkpoint import Checkpoint, decode, encode, fingerprint
+from streamagg.core.clock import PartitionState, SetAside
+from streamagg.errors import CheckpointError, ExitCode
+from streamagg.settings import DecodeSettings, WindowSettings
+
+SETTINGS = fingerprint(WindowSettings(), DecodeSettings())
+OFFSETS = st.integers(0, 2**63 - 1)
+TIMES = st.integers(0, 253_402_300_799_999)
+SET_ASIDE = st.builds(
+    SetAside, OFFSETS, TIMES, st.integers(0, 2**64 - 1), st.integers(0, 31), st.integers(0, 2)
+)
+STATES = st.builds(
+    PartitionState,
+    OFFSETS,
+    st.none() | TIMES,
+    st.lists(SET_ASIDE, max_size=32).map(tuple),
+    st.booleans(),
+    st.none() | st.integers(-(2**40), 2**40),
+)
+CHECKPOINTS = st.builds(Checkpoint, STATES, st.none() | st.integers(-(2**40), 2**40), OFFSETS)
+FULL = Checkpoint(
+    PartitionState(
+        2**63 - 1,
+        253_402_300_799_999,
+        tuple(SetAside(2**63 - 1 - i, 253_402_300_799_999, 2**64 - 1, 31, 2) for i in range(32)),
+        True,
+        4_223_371_679,
+    ),
+    4_223_371_679,
+    2**63 - 1,
+)
+
+
+@given(CHECKPOINTS)
+def test_what_was_written_is_read_back(checkpoint: Checkpoint) -> None:
+    text = encode(checkpoint, SETTINGS)
+    assert decode(checkpoint.state.offset, text, SETTINGS) == checkpoint
+
+
+def test_the_largest_checkpoint_is_ascii_and_fits() -> None:
+    text = encode(FULL, SETTINGS)
+    assert text.isascii()
+    assert len(text) < 1_500
+
+
+@pytest.mark.parametrize(
+    "text", ["", "something else", "streamagg2 a b c", "streamagg", "streamagg10 x - 0 - 0 - -"]
+)
+def test_another_writer_is_refused(text: str) -> None:
+    with pytest.raises(CheckpointError, match="did not write") as refused:
+        decode(0, text, SETTINGS)
+    assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_other_settings_are_refused() -> None:
+    text = encode(FULL, SETTINGS)
+    other = fingerprint(WindowSettings(max_lag_ms=6_000), DecodeSettings())
+    with pytest.raises(CheckpointError, match="other settings"):
+        decode(FULL.state.offset, text, other)
+
+
+GOOD = encode(FULL, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD[:-1],
+        GOOD[:-4],
+        GOOD.rsplit(" ", 1)[0],
+        GOOD + " 1",
+        GOOD.replace("253402300799999", "1.5"),
+        GOOD.replace("253402300799999", ""),
+        GOOD[:-10] + "*" + GOOD[-9:],
+        "streamagg1 ",
+        "streamagg1",
+    ],
+)
+def test_damage_is_noticed(text: str) -> None:
+    with pytest.raises(CheckpointError, match="damaged"):
+        decode(0, text, SETTINGS)
+
+
+OTHER_WINDOWS = WindowSettings(30_000, 1, 6_000, 66_000, True)
+OTHER_DECODING = DecodeSettings("time", "id", "ms", 1_000)
+
+
+def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
+    """Each field by itself: all others keep their default."""
+    seen = [SETTINGS]
+    for field in dataclasses.fields(WindowSettings):
+        window = WindowSettings()
+        object.__setattr__(window, field.name, getattr(OTHER_WINDOWS, field.name))
+        seen.append(fingerprint(window, DecodeSettings()))
+    for field in dataclasses.fields(DecodeSettings):
+        decoding = DecodeSettings()
+        object.__setattr__(decoding, field.name, getattr(OTHER_DECODING, field.name))
+        seen.append(fingerprint(WindowSettings(), decoding))
+    assert len(set(seen)) == len(seen) == 10
+    assert fingerprint(WindowSettings(), DecodeSettings()) == SETTINGS

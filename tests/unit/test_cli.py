@@ -1,0 +1,215 @@
+"""The command line: exit codes, errors as sentences, data on stdout and words on stderr."""
+
+import inspect
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamagg import __version__, cli
+from streamagg.cli import execute
+from streamagg.cli.count import count
+from streamagg.cli.run import run
+from streamagg.errors import ExitCode, KafkaUnreachable
+from streamagg.layers import CLIENT_FLAG
+from streamagg.setting_table import SETTINGS
+
+RECORDS = b"""{"ts": 0, "uid": "a"}
+{"ts": 30, "uid": "b"}
+{"ts": 59, "uid": "a"}
+{"ts": 60, "uid": "a"}
+not json
+"""
+TIMEOUT_S = 60
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No settings from outside, and logging as it was."""
+    for name in list(os.environ):
+        if name.startswith("STREAMAGG_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    logger = logging.getLogger("streamagg")
+    before = logger.level, logger.propagate, logger.handlers[:]
+    yield
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
+    logger.handlers[:] = before[2]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> str:
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(RECORDS)
+    return str(path)
+
+
+def started(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", "from streamagg.cli import main; main()", *arguments],
+        input=stdin,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"streamagg {__version__}\n"
+
+
+def test_the_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--help"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    assert [verb for verb in cli.VERBS if f"  {verb}  " not in text] == []
+
+
+def test_the_help_of_run_has_its_flags_under_headings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert execute(["run", "--help"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    for setting in SETTINGS.values():
+        if setting.name != "format":
+            assert setting.flag in text
+            assert f"{setting.panel}:" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_every_setting_is_a_parameter_of_a_verb() -> None:
+    parameters = {
+        name.rstrip("_")
+        for verb in (run, count)
+        for name in inspect.signature(verb, eval_str=True).parameters
+    }
+    assert set(SETTINGS) - parameters == set()
+    assert CLIENT_FLAG in parameters
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["walk"], ["run", "--max-lagg", "5s"], ["count"], ["run", "--max-lag"], ["count", "f", "--until-end"]],
+)
+def test_a_wrong_command_line_is_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(arguments) == ExitCode.USAGE
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Error: " in output.err
+
+
+def test_a_wrong_setting_is_usage_and_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["run", "--input", "a", "--output", "b", "--granularity", "0s"]) == ExitCode.USAGE
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("streamagg: granularity = '0s' (flag --granularity) must be a duration")
+    assert len(output.err.splitlines()) == 1
+
+
+def test_a_setting_of_the_environment_reaches_the_verb(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMAGG_SLOTS", "1")
+    assert execute(["count", "-"]) == ExitCode.USAGE
+    assert "variable STREAMAGG_SLOTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_traceback_only_with_debug(
+    place: int, records: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("streamagg.pipeline.count.count", broken)
+    arguments = ["count", records]
+    assert execute(arguments) == ExitCode.FAILURE
+    assert capsys.readouterr().err.startswith(
+        "streamagg: ZeroDivisionError: oops. This is a defect; run again with"
+    )
+    arguments.insert(place, "--debug")
+    assert execute(arguments) == ExitCode.FAILURE
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_debug_behind_two_dashes_is_a_name() -> None:
+    assert cli._debug_first(["count", "--debug", "--", "--debug"]) == ["--debug", "count", "--", "--debug"]
+    assert cli._debug_first(["count", "--", "--debug"]) == ["count", "--", "--debug"]
+
+
+def test_an_error_gives_its_exit_code(monkeypatch: pytest.MonkeyPatch, records: str) -> None:
+    def unreachable(*_: object) -> None:
+        raise KafkaUnreachable("nobody there")
+
+    monkeypatch.setattr("streamagg.pipeline.count.count", unreachable)
+    assert execute(["count", records]) == ExitCode.UNREACHABLE
+
+
+def test_an_interrupt_gives_its_exit_code(monkeypatch: pytest.MonkeyPatch, records: str) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streamagg.pipeline.count.count", interrupted)
+    assert execute(["count", records]) == ExitCode.INTERRUPTED
+
+
+def test_count_prints_data_on_stdout_and_words_on_stderr(records: str, tmp_path: Path) -> None:
+    stats = tmp_path / "stats.json"
+    ended = started("count", records, "--format", "jsonl", "--inline", "--stats-json", str(stats))
+    assert ended.returncode == ExitCode.OK, ended.stderr
+    rows = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [(row["ts"], row["cnt"], row["records"]) for row in rows] == [(0, 2, 3), (60, 1, 1)]
+    assert b"5 records" in ended.stderr
+    found = json.loads(stats.read_text())
+    assert (found["records"], found["counted"], found["rejected"]) == (5, 4, {"bad_json": 1})
+
+
+def test_count_reads_standard_input_and_prints_csv() -> None:
+    ended = started("count", "-", "--format", "csv", "--inline", stdin=RECORDS)
+    assert ended.stdout.decode().splitlines() == ["ts,cnt,records,partial", "0,2,3,false", "60,1,1,false"]
+
+
+def test_count_prints_a_table_for_people() -> None:
+    ended = started("count", "-", "--inline", stdin=RECORDS)
+    heading, first, _ = ended.stdout.decode().splitlines()
+    assert heading.split() == ["window", "start", "(UTC)", "unique", "users", "records"]
+    assert first.split() == ["1970-01-01", "00:00:00", "2", "3"]
+    assert len(heading) == len(first)
+
+
+def test_a_file_without_windows_has_a_heading_and_one_that_cannot_be_read_nothing(tmp_path: Path) -> None:
+    empty = started("count", "-", "--format", "csv", "--inline")
+    assert (empty.returncode, empty.stdout) == (ExitCode.OK, b"ts,cnt,records,partial\n")
+    absent = started("count", str(tmp_path / "absent"), "--format", "csv", "--inline")
+    assert (absent.returncode, absent.stdout) == (ExitCode.USAGE, b"")
+    assert b"absent: No such file" in absent.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error_worth_words(records: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as nobody:
+        ended = subprocess.run(
+            [sys.executable, "-c", "from streamagg.cli import main; main()", "count", records, "--inline"],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    assert b"Traceback" not in ended.stderr
+    assert b"BrokenPipe" not in ended.stderr
+
+
+def test_help_does_not_load_what_only_work_needs() -> None:
+    code = "import sys; from streamagg.cli import execute; execute(['run', '--help']); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT_S, check=True)
+    loaded = ended.stdout.decode().split()
+    assert "typer" in loaded
+    assert {"numpy", "confluent_kafka", "msgspec", "prometheus_client"} & set(loaded) == set()

@@ -1,0 +1,144 @@
+"""Generated records: the same everywhere, of the promised shape, broken only where asked for."""
+
+import hashlib
+import io
+import json
+
+import pytest
+
+from streamagg.errors import SettingsError
+from streamagg.filling import FIRST_TIME_S
+from streamagg.generate import CHUNK_RECORDS, CORRUPTIONS, GenerateSettings, records, user_id, write
+
+
+def generated(**settings: float) -> list[bytes]:
+    return [record for chunk in records(GenerateSettings(**settings)) for record in chunk]  # type: ignore[arg-type]
+
+
+def test_the_first_records_of_seed_1_are_frozen() -> None:
+    # What somebody measured or counted once can be generated again, with every version of Python.
+    digest = hashlib.sha256(b"\n".join(generated(count=5_000, disorder=0.1, corrupt=0.1))).hexdigest()
+    assert digest == "65ab5dc7575f30764287f2960a0d42d6e84c292bf404006a973a9baddfd0f425"
+
+
+def test_the_seed_decides_and_the_number_of_records_does_not() -> None:
+    few, many = generated(count=10), generated(count=CHUNK_RECORDS + 10)
+    assert many[:10] == few
+    assert len(many) == CHUNK_RECORDS + 10
+    assert generated(count=10, seed=2) != few
+
+
+@pytest.mark.parametrize("size", [100, 180, 2_200, 10_000])
+def test_records_have_about_the_size_asked_for(size: int) -> None:
+    sizes = [len(record) for record in generated(count=2_000, size_bytes=size)]
+    assert max(sizes) <= size + 5
+    assert min(sizes) >= size - 30
+    assert abs(sum(sizes) / len(sizes) - size) < 12
+
+
+def test_records_are_json_of_all_types_with_decoys() -> None:
+    types: set[type] = set()
+    decoys = 0
+    for record in generated(count=500):
+        document = json.loads(record, object_pairs_hook=unique)
+        assert type(document["ts"]) is int
+        assert type(document["uid"]) is str
+        stack = [value for name, value in document.items() if name not in ("ts", "uid")]
+        while stack:
+            value = stack.pop()
+            types.add(type(value))
+            if isinstance(value, dict):
+                decoys += "uid" in value and "ts" in value
+            stack += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    assert types == {str, int, float, bool, type(None), list, dict}
+    assert decoys > 500
+
+
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def test_real_fields_stand_anywhere_in_the_root() -> None:
+    places = {
+        (list(document).index("ts") == 0, list(document)[-1] == "ts", list(document)[-1] == "uid")
+        for document in map(json.loads, generated(count=2_000))
+    }
+    assert {(True, False, False), (False, True, False), (False, False, True), (False, False, False)} <= places
+
+
+def test_text_is_escaped_and_not_ascii() -> None:
+    text = b"".join(generated(count=500))
+    assert b"\\u" in text
+    assert b'\\"' in text
+    assert "東京".encode() in text
+    assert b"\n" not in text
+
+
+def test_event_time_runs_at_the_rate() -> None:
+    times = [json.loads(record)["ts"] for record in generated(count=3_500, rate=1_000, size_bytes=60)]
+    assert times == [FIRST_TIME_S + number // 1_000 for number in range(3_500)]
+
+
+def test_some_come_late_by_choice() -> None:
+    count, fraction, longest = 20_000, 0.25, 40
+    documents = map(json.loads, generated(count=count, disorder=fraction, max_delay_s=longest, size_bytes=60))
+    delays = [FIRST_TIME_S + number // 1_000 - document["ts"] for number, document in enumerate(documents)]
+    assert set(delays) == set(range(longest + 1))
+    assert abs(sum(delay > 0 for delay in delays) / count - fraction) < 0.02
+
+
+def test_users_are_many_and_spread_evenly() -> None:
+    seen = [json.loads(record)["uid"] for record in generated(count=50_000, users=100, size_bytes=60)]
+    counts = {user: seen.count(user) for user in set(seen)}
+    assert len(counts) == 100
+    assert max(counts.values()) < 2 * min(counts.values())
+
+
+def test_user_ids_differ_and_escapes_do_not_make_others() -> None:
+    numbers = range(200_000)
+    assert len({user_id(number) for number in numbers}) == len(numbers)
+    for number in range(200):
+        plain, escaped = (json.loads(b'"%b"' % user_id(number, escaped=how)) for how in (False, True))
+        assert plain == escaped
+
+
+def test_corrupt_records_are_of_every_kind_and_as_many_as_asked_for() -> None:
+    count, fraction = 20_000, 0.1
+    broken = generated(count=count, corrupt=fraction, size_bytes=200)
+    whole = generated(count=count, size_bytes=200)
+    changed = sum(one != other for one, other in zip(broken, whole, strict=True))
+    assert abs(changed / count - fraction) < 0.01
+    assert not any(b"\n" in record for record in broken)
+
+
+@pytest.mark.parametrize("corrupt", CORRUPTIONS)
+def test_every_corruption_breaks_something(corrupt: object) -> None:
+    record = b'{"a":[1],"ts":1468244384,"uid":"u"}'
+    assert corrupt(record, b'"ts":1468244384', 0x9E3779B9) != record  # type: ignore[operator]
+
+
+def test_write_ends_every_record_with_a_newline() -> None:
+    out = io.BytesIO()
+    settings = GenerateSettings(count=CHUNK_RECORDS + 1, size_bytes=60)
+    assert write(settings, out) == len(out.getvalue())
+    assert out.getvalue().split(b"\n") == [record for chunk in records(settings) for record in chunk] + [b""]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("count", -1),
+        ("users", 0),
+        ("rate", 0),
+        ("size_bytes", 39),
+        ("disorder", 1.5),
+        ("max_delay_s", 0),
+        ("corrupt", -0.1),
+        ("corrupt", float("nan")),
+        ("seed", -1),
+    ],
+)
+def test_impossible_settings_are_refused(setting: str, value: float) -> None:
+    with pytest.raises(SettingsError, match="must be"):
+        GenerateSettings(**{setting: value})  # type: ignore[arg-type]

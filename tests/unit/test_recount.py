@@ -1,0 +1,126 @@
+"""The recount: the decoding policy by the frozen corpus, the rules of event time by time lines.
+
+Time lines read from left to right in offset order; a window is 10 s long, max lag 2 s, max jump 12 s.
+"""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from streamagg.recount import Event, PartitionRecount, Recount, Recounter, Rejected
+from streamagg.settings import DecodeSettings, WindowSettings
+from tests.unit.test_decode import CASES, payload_of, settings_of, unfold
+
+WINDOW = WindowSettings(granularity_ms=10_000, max_lag_ms=2_000, max_jump_ms=12_000)
+
+
+def outcome(case: dict[str, Any]) -> Event | str:
+    try:
+        return Recounter(settings_of(case)).event(payload_of(case))
+    except Rejected as rejected:
+        return str(rejected)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_corpus(case: dict[str, Any]) -> None:
+    expect = case["expect"]
+    expected = expect["reason"] if "reason" in expect else Event(expect["ts_ms"], unfold(expect["user"]))
+    assert outcome(case) == expected
+
+
+def recount(times_s: list[float], kafka_time_s: float | None = None, *, end: bool = True) -> Recount:
+    """Records of different users at these event times, in one partition."""
+    result = Recount()
+    partition = PartitionRecount(WINDOW, DecodeSettings(), result)
+    for number, time_s in enumerate(times_s):
+        record = json.dumps({"ts": time_s, "uid": f"user {number}"}).encode()
+        partition.add(record, None if kafka_time_s is None else round(kafka_time_s * 1_000))
+    if end:
+        partition.end()
+    return result
+
+
+def counts(result: Recount) -> dict[int, int]:
+    return {start_ms // 1_000: len(window.users) for start_ms, window in sorted(result.windows.items())}
+
+
+def test_records_fall_into_half_open_windows() -> None:
+    #   100 ........ 110 ........ 120
+    #   |x         x|x           |x
+    assert counts(recount([100, 109.999, 110, 120])) == {100: 2, 110: 1, 120: 1}
+
+
+def test_a_record_is_late_once_its_window_plus_max_lag_has_passed() -> None:
+    #   100 ........ 110  112
+    #   | 1   3      |2    |4   5 is late: the clock is at 112 = 110 + max lag
+    result = recount([101, 111.999, 105, 112, 105])
+    assert counts(result) == {100: 2, 110: 2}
+    assert result.late == 1
+
+
+def test_one_record_from_far_away_is_rejected_in_the_end() -> None:
+    #   100 101 102 ...                                    9999
+    #    1   3   4   then 31 more                            2
+    result = recount([100, 9_999, *[101 + number / 10 for number in range(32)]], end=False)
+    assert counts(result) == {100: 33}
+    assert result.rejected == {"future": 1}
+
+
+def test_it_is_rejected_at_the_32nd_record_behind_it_and_not_before() -> None:
+    undecided = recount([100, 9_999, *[101] * 31], end=False)
+    assert undecided.rejected == {}
+    assert recount([100, 9_999, *[101] * 32], end=False).rejected == {"future": 1}
+
+
+def test_a_gap_is_believed_with_the_third_record_behind_it() -> None:
+    #   100                     500  501  502  503
+    #    1                       2    3    4    5 confirms 2, which brings 3 and 4 within reach
+    assert counts(recount([100, 500, 501, 502], end=False)) == {100: 1}
+    assert counts(recount([100, 500, 501, 502, 503], end=False)) == {100: 1, 500: 4}
+
+
+def test_the_first_records_of_a_partition_wait_like_any_other() -> None:
+    assert counts(recount([9_999, 100, 101, 102, 103], end=False)) == {100: 4}
+
+
+def test_a_live_record_waits_for_nobody() -> None:
+    assert counts(recount([100], 100, end=False)) == {100: 1}
+    assert counts(recount([100], 112, end=False)) == {100: 1}
+    assert counts(recount([100], 112.001, end=False)) == {}
+
+
+def test_at_the_end_those_are_believed_that_nobody_spoke_against() -> None:
+    #   100      500 501                 100      500  101
+    #    1        2   3   |end            1        2    3   |end
+    assert counts(recount([100, 500, 501])) == {100: 1, 500: 2}
+    result = recount([100, 500, 101])
+    assert counts(result) == {100: 2}
+    assert result.rejected == {"future": 1}
+
+
+def test_every_record_is_counted_late_or_rejected() -> None:
+    rng = random.Random(7)
+    result = recount([rng.choice([100, 200, 5_000]) + rng.random() * 40 for _ in range(2_000)])
+    assert result.consumed == 2_000 == result.counted + result.late + sum(result.rejected.values())
+
+
+def test_a_user_counts_once_in_a_window_however_it_is_written() -> None:
+    result = Recount()
+    partition = PartitionRecount(WINDOW, DecodeSettings(), result)
+    for uid in ('"é7"', '"\\u00e97"', "7", '"7"'):
+        partition.add(f'{{"ts":100,"uid":{uid}}}'.encode(), None)
+    partition.end()
+    (window,) = result.windows.values()
+    assert (window.users, window.records) == ({"é7", "7"}, 4)
+
+
+def test_windows_may_be_shifted() -> None:
+    result = Recount()
+    shifted = WindowSettings(granularity_ms=10_000, offset_ms=3_000, max_lag_ms=0, max_jump_ms=12_000)
+    partition = PartitionRecount(shifted, DecodeSettings(), result)
+    for time_s in (102, 103, 112):
+        partition.add(b'{"ts":%d,"uid":"u"}' % time_s, None)
+    partition.end()
+    assert sorted(result.windows) == [93_000, 103_000]

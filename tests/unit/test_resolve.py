@@ -1,0 +1,274 @@
+"""Settings in layers, and errors that name the setting, its origin and what would be valid."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streamagg.errors import SettingsError
+from streamagg.resolve import Resolver, usable_cores
+from streamagg.setting_table import SETTINGS
+from streamagg.settings import (
+    CountSettings,
+    DecodeSettings,
+    KafkaSettings,
+    RunSettings,
+    StartAt,
+    WindowSettings,
+)
+
+TOPICS = {"input": "in", "output": "out"}
+
+
+def resolved(
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    path: Path | None = None,
+) -> Resolver:
+    return Resolver(flags or {}, environ or {}, path)
+
+
+def toml(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def refused(
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    path: Path | None = None,
+) -> str:
+    """The error of a run with two topics and these settings."""
+    with pytest.raises(SettingsError) as caught:
+        Resolver({**TOPICS, **(flags or {})}, environ or {}, path).run()
+    return str(caught.value)
+
+
+def test_the_defaults_of_the_table_are_those_of_the_settings() -> None:
+    assert resolved().window() == WindowSettings()
+    assert resolved().decode() == DecodeSettings()
+    assert resolved().kafka() == KafkaSettings()
+    run = resolved(TOPICS).run()
+    assert run == RunSettings(input="in", output="out", kafka=run.kafka, pipeline=run.pipeline)
+    count = resolved().count(["a"])
+    assert count == CountSettings(files=("a",), pipeline=count.pipeline)
+
+
+def test_the_cores_give_the_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for cores in (1, 2, 8, 64):
+        monkeypatch.setattr("streamagg.resolve.usable_cores", lambda cores=cores: cores)
+        pipeline = resolved().pipeline()
+        found.append((pipeline.unmarshallers, pipeline.aggregators))
+    assert found == [(1, 1), (2, 1), (8, 1), (8, 8)]
+    assert usable_cores() >= 1
+
+
+def test_a_flag_goes_before_a_variable_before_the_file_before_the_default(tmp_path: Path) -> None:
+    path = toml(tmp_path, 'granularity = "1s"\nmax_lag = "1s"\nmax_jump = "1s"\n')
+    environ = {"STREAMAGG_MAX_LAG": "2s", "STREAMAGG_MAX_JUMP": "2s"}
+    window = resolved({"max_jump": "3s", "max_lag": None}, environ, path).window()
+    assert window == WindowSettings(granularity_ms=1_000, max_lag_ms=2_000, max_jump_ms=3_000)
+
+
+def test_max_jump_follows_granularity_and_max_lag() -> None:
+    assert resolved({"granularity": "10s", "max_lag": "2s"}).window().max_jump_ms == 12_000
+
+
+def test_the_file_can_be_named_by_a_variable(tmp_path: Path) -> None:
+    path = toml(tmp_path, 'user_field = "user.id"')
+    assert resolved({}, {"STREAMAGG_CONFIG": str(path)}).decode().user_field == "user.id"
+
+
+def test_values_of_toml_have_its_types(tmp_path: Path) -> None:
+    path = toml(tmp_path, "granularity = 30\nslots = 12\nempty_windows = true\nmax_record_bytes = 1000\n")
+    resolver = resolved({}, {}, path)
+    assert (resolver.window().granularity_ms, resolver.window().empty_windows) == (30_000, True)
+    assert (resolver.pipeline().slots, resolver.decode().max_record_bytes) == (12, 1_000)
+
+
+def test_names_with_an_underscore_behind_are_the_flags_of_that_name() -> None:
+    run = resolved({"input_": "in", "output": "out", "from_": "2016-07-11T13:39:44Z"}).run()
+    assert (run.input, run.start) == ("in", StartAt("time", 1_468_244_384_000))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("committed", "committed"), ("earliest", "earliest"), ("latest", "latest")]
+)
+def test_where_to_begin(text: str, kind: str) -> None:
+    assert resolved({**TOPICS, "from_": text}).run().start.kind == kind
+
+
+@pytest.mark.parametrize(("text", "address"), [("9100", "127.0.0.1:9100"), ("0.0.0.0:1", "0.0.0.0:1")])
+def test_a_bare_port_of_metrics_binds_to_loopback(text: str, address: str) -> None:
+    assert resolved({**TOPICS, "metrics": text}).run().metrics == address
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [
+        ("granularity", "0s", "at least 1ms"),
+        ("granularity", "0.0001s", "whole milliseconds"),
+        ("max_lag", "-5s", "at least 0ms"),
+        ("max_jump", "0", "at least 1ms"),
+        ("idle_timeout", "-1ms", "at least 0ms"),
+        ("window_offset", "60s", "shorter than granularity"),
+        ("slots", "1", "of at least 2|from 2 to"),
+        ("aggregators", "0", "from 1 to 256"),
+        ("unmarshallers", "two", "from 1 to 256"),
+        ("max_restarts", "-1", "from 0 to"),
+        ("output_partitions", "0", "from 1 to"),
+        ("output_replicas", "0", "from 1 to"),
+        ("time_field", "", "none of them empty"),
+        ("user_field", "a..b", "none of them empty"),
+        ("user_field", "ts", "two fields"),
+        ("user_field", "ts.user", "two fields"),
+        ("time_unit", "h", "one of s, ms, us, ns, iso8601"),
+        ("max_record_bytes", "0", "from 1 byte"),
+        ("delivery", "never", "one of exactly-once, at-least-once"),
+        ("group", " ", "not empty"),
+        ("input", "a/b", "a topic name"),
+        ("output", "in", "two different topics"),
+        ("dead_letter", "out", "two different topics"),
+        ("from", "noon", "committed, earliest, latest, or a time"),
+        ("metrics", "70000", "a port such as"),
+        ("bootstrap_servers", "", "not empty"),
+        ("keep_open", "true", "--until-end"),
+        ("inline", "maybe", "true or false"),
+        ("create_topics", "", "true or false"),
+    ],
+)
+def test_an_error_names_the_setting_its_origin_and_what_is_valid(
+    name: str, value: str, valid: str, tmp_path: Path
+) -> None:
+    path = toml(tmp_path, f'{name} = "{value}"\n')
+    from_file = {topic: text for topic, text in TOPICS.items() if topic != name}
+    origins = {
+        f"flag {SETTINGS[name].flag}": refused({name: value}),
+        f"variable {SETTINGS[name].variable}": str(_error(from_file, {SETTINGS[name].variable: value})),
+        f"key {name} in file {path}": str(_error(from_file, {}, path)),
+    }
+    for origin, text in origins.items():
+        assert origin in text
+        assert name in text
+        assert any(words in text for words in valid.split("|")), text
+
+
+def _error(
+    flags: Mapping[str, object], environ: Mapping[str, str], path: Path | None = None
+) -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
+        Resolver(flags, environ, path).run()
+    return caught.value
+
+
+def test_the_slots_must_hold_what_max_lag_keeps_open() -> None:
+    text = refused({"slots": "61", "max_lag": "1h"})
+    assert "slots = 61 (flag --slots)" in text
+    assert "max_lag = 1h (flag --max-lag)" in text
+    assert "granularity = 60s (the default)" in text
+    assert "at least 62 slots" in text
+    assert resolved({"slots": "62", "max_lag": "1h"}).pipeline().slots == 62
+
+
+def test_the_topics_are_required() -> None:
+    with pytest.raises(
+        SettingsError, match=r"input is missing: give --input TOPIC.*STREAMAGG_INPUT.*key input"
+    ):
+        resolved({"output": "out"}).run()
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"), [("STREAMAGG_MAX_LAGG", "STREAMAGG_MAX_LAG?"), ("STREAMAGG_QQQQ", "Unset it")]
+)
+def test_an_unknown_variable_is_an_error(variable: str, hint: str) -> None:
+    text = refused({}, {variable: "1"})
+    assert variable in text
+    assert hint in text
+
+
+def test_variables_of_others_are_none_of_our_business() -> None:
+    environ = {
+        "STREAMAGG_TEST_BOOTSTRAP": "x",
+        "STREAMAGG_BROKER_HOME": "x",
+        "STREAMAGG_FAULT": "x",
+        "HOME": "x",
+    }
+    assert resolved({}, environ).window() == WindowSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('granularty = "1s"', "did you mean granularity?"),
+        ('max-lag = "1s"', "did you mean max_lag?"),
+        ("granularity = ", "is not TOML"),
+        ("kafka = 5", "must be a table"),
+        ("[kafka]\nx = []", "must be a text or a number"),
+        ("[window]\ngranularity = 1", "The key window"),
+    ],
+)
+def test_a_wrong_file_is_an_error(text: str, words: str, tmp_path: Path) -> None:
+    path = toml(tmp_path, text)
+    error = refused({}, {}, path)
+    assert words in error
+    assert str(path) in error
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in refused({}, {}, tmp_path / "absent.toml")
+
+
+def test_client_settings_come_from_all_layers(tmp_path: Path) -> None:
+    path = toml(tmp_path, '[kafka]\nclient.rack = "file"\n"linger.ms" = 7\nsocket.keepalive.enable = true\n')
+    environ = {"STREAMAGG_KAFKA_CLIENT_RACK": "variable", "STREAMAGG_KAFKA_CLIENT_ID": "variable"}
+    kafka = resolved({"kafka": ["client.id=flag=1"]}, environ, path).kafka()
+    assert kafka.client == {
+        "client.rack": "variable",
+        "client.id": "flag=1",
+        "linger.ms": "7",
+        "socket.keepalive.enable": "true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("plugin.library.paths", "run code"),
+        ("sasl.kerberos.kinit.cmd", "run code"),
+        ("enable.auto.commit", "same transaction"),
+        ("group.id", "--group"),
+        ("bootstrap.servers", "--bootstrap-servers"),
+        ("test.mock.num.brokers", "simulated"),
+        ("no.such.property", "No such configuration property"),
+        ("fetch.min.bytes", "Invalid value"),
+    ],
+)
+def test_a_refused_client_setting_is_named_with_its_origin(key: str, reason: str, tmp_path: Path) -> None:
+    path = toml(tmp_path, f'[kafka]\n{key} = "x"\n')
+    variable = "STREAMAGG_KAFKA_" + key.replace(".", "_").upper()
+    for origin, text in {
+        f"flag -X {key}": refused({"kafka": [f"{key}=x"]}),
+        f"variable {variable}": refused({}, {variable: "x"}),
+        f"key kafka.{key} in file {path}": refused({}, {}, path),
+    }.items():
+        assert key in text
+        assert reason in text
+        assert origin in text
+
+
+@pytest.mark.parametrize("pair", ["client.id", "=x", ""])
+def test_a_client_flag_is_a_pair(pair: str) -> None:
+    assert "must be KEY=VALUE" in refused({"kafka": [pair]})
+
+
+def test_settings_can_cross_the_wall_of_a_process() -> None:
+    kafka = resolved({"kafka": ["client.id=x"]}).kafka()
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(kafka), type=KafkaSettings) == kafka
+
+
+def test_standard_input_is_read_once() -> None:
+    with pytest.raises(SettingsError, match="only once"):
+        resolved().count(["-", "a", "-"])
