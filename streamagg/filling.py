@@ -25,15 +25,16 @@ TEXTS: Final = (
 )  # fmt: skip
 
 LONG_TEXTS: Final = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/51.0.2704.103 Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/51.0.2704.103 Safari/537",
     "https://shop.example/de/damen/schuhe?sort=price&page=3&utm_source=newsletter&utm_campaign=2016-07",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 9_3_2 like Mac OS X) AppleWebKit/601.1.46 Version/9.0 Mobile/13F69",
     "https://news.example/2016/07/11/article-that-has-a-rather-long-title-and-a-number-4711.html#comments",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
-    "The parcel was handed over to the neighbour on the second floor, who signed for it at a quarter past four.",
+    "The parcel was handed over to the neighbour on the second floor, who signed for it at half past four.",
     "Grüße aus Österreich: die Lieferung kam pünktlich, nur die Verpackung war auf einer Seite eingedrückt.",
     "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.c2ln",
 )
+
 
 class Shape(NamedTuple):
     """Texts for the three places; each is empty or made of whole fields with their commas."""

@@ -40,7 +40,7 @@ def _lines(found: Verification, stats: RunStats, feed: Feed) -> list[str]:
         )
     lines.append(
         f"{1 + UNMARSHALLERS + AGGREGATORS} processes, {stats.peak_rss_bytes / 1e6:,.0f} MB together;"
-        f" {stats.records_per_second:,.0f} records/s, as many as were sent"
+        f" {stats.records_per_second:,.0f} records/s, the pace of the demo"
     )
     lines.append("On a real Kafka: make broker, make replay, make run (see README.md)")
     return lines

@@ -256,4 +256,3 @@ class _Watch:
                 log.info("the input has %d further partition(s)", len(fresh))
                 for number, opening in openings(self._settings, fresh, {}, EARLIEST, None).items():
                     self._session.add_partition(number, opening, monotonic_ms())
-

@@ -113,4 +113,3 @@ def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
         aggregators=settings.pipeline.aggregators,
         max_restarts=settings.pipeline.max_restarts,
     )
-

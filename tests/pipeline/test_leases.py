@@ -29,7 +29,12 @@ def book(workers: int, *, end: int = 1_000, stop: int | None = None, start: int 
 def test_workers_read_one_partition_at_once() -> None:
     issued = book(2).issue([(0, 0)])
     assert sorted({worker for worker, _ in issued}) == [0, 1]
-    assert [(lease.start, lease.stop) for _, lease in issued] == [(0, 100), (100, 200), (200, 300), (300, 400)]
+    assert [(lease.start, lease.stop) for _, lease in issued] == [
+        (0, 100),
+        (100, 200),
+        (200, 300),
+        (300, 400),
+    ]
 
 
 def test_timestamps_are_asked_for_first_and_at_the_tail() -> None:
@@ -141,10 +146,10 @@ class Log:
 def test_no_offset_is_read_twice_or_never(seed: int, workers: int, end: int, bounded: bool) -> None:
     """::
 
-        offsets   0 ......................... end
-        worker 0  [======]x      [=====]           x dies
-        worker 1          [======]  ...
-        again            [=]
+    offsets   0 ......................... end
+    worker 0  [======]x      [=====]           x dies
+    worker 1          [======]  ...
+    again            [=]
     """
     leases = book(workers, end=end, stop=end if bounded else None)
     log = Log(random.Random(seed), leases, workers, end, end if bounded else None)

@@ -47,7 +47,9 @@ class Feed:
         self._turns = itertools.cycle(range(partitions))
         self._failed: list[KafkaError] = []
 
-    def enqueue(self, payload: bytes | None, *, partition: int | None = None, key: bytes | None = None) -> None:
+    def enqueue(
+        self, payload: bytes | None, *, partition: int | None = None, key: bytes | None = None
+    ) -> None:
         """Send without waiting."""
         to = next(self._turns) if partition is None else partition
         self._producer.produce(self._topic, payload, key, partition=to, on_delivery=self._delivered)
