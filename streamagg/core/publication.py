@@ -19,6 +19,8 @@ class Publication:
     windows: tuple[WindowCount, ...]
     checkpoints: dict[int, Checkpoint]
     """By partition; written for every partition."""
+    future: tuple[tuple[int, int], ...] = ()
+    """Partition and offset of records rejected as future since the last publication."""
 
     @property
     def through(self) -> int | None:

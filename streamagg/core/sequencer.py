@@ -71,7 +71,8 @@ class Counts:
 class Partition:
     """One partition as the sequencer sees it."""
 
-    def __init__(self, windows: Windows, state: PartitionState, read_before: int) -> None:
+    def __init__(self, number: int, windows: Windows, state: PartitionState, read_before: int) -> None:
+        self.number = number
         self.clock = PartitionClock(windows, state)
         self.counts = Counts(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
@@ -138,12 +139,13 @@ class Sequencer:
         self.partitions: dict[int, Partition] = {}
         self._records: dict[int, int] = {}
         self._unfreed: set[int] = set()
+        self._future: list[tuple[int, int]] = []
         for partition, state in partitions.items():
             self.add_partition(partition, state, (read_before or {}).get(partition, state.offset))
 
     def add_partition(self, partition: int, state: PartitionState, read_before: int) -> None:
         """Begin with a partition; it holds the watermark until it has a clock or is idle."""
-        self.partitions[partition] = Partition(self.windows, state, read_before)
+        self.partitions[partition] = Partition(partition, self.windows, state, read_before)
 
     @property
     def open_windows(self) -> int:
@@ -197,6 +199,11 @@ class Sequencer:
         """The window is published: its slot may be used again."""
         self._unfreed.discard(window)
 
+    def take_future(self) -> tuple[tuple[int, int], ...]:
+        """Partition and offset of the records rejected as future since the last call."""
+        taken, self._future = tuple(self._future), []
+        return taken
+
     def checkpoint(self, through: int | None) -> dict[int, PartitionState]:
         """Per partition, where reading must begin again once windows up to ``through`` are published.
 
@@ -230,13 +237,13 @@ class Sequencer:
             part.counts.reject(reason, records)
         self._account(part, outcome)
 
-    @staticmethod
-    def _account(part: Partition, outcome: Outcome) -> None:
+    def _account(self, part: Partition, outcome: Outcome) -> None:
         part.outbox += outcome.runs
         part.counts.waiting += sum(len(run.user) for run in outcome.runs)
         part.counts.late += outcome.late
         if outcome.future:
             part.counts.reject("future", len(outcome.future))
+            self._future += [(part.number, offset) for offset in outcome.future]
         part.counts.set_aside = len(part.clock.state.set_aside)
 
     def _deliver(self, part: Partition) -> Generator[Step, None, bool]:

@@ -87,6 +87,8 @@ class Board:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is KeyboardInterrupt:
+            self.phase("Stopping ...")
         self._live.stop()
 
     def _screen(self) -> RenderableType:
@@ -110,8 +112,8 @@ class Board:
         first, last = self._recent[0], self._recent[-1]
         seconds = last.at_s - first.at_s
         rate = (last.records - first.records) / seconds if seconds else 0
-        return (
-            f"{rate:,.0f} records/s   read {last.records:,}   late {last.late:,}"
+        return (f"{rate:,.0f} records/s   " if rate else "") + (
+            f"read {last.records:,}   late {last.late:,}"
             f"   rejected {last.rejected:,}   open windows {last.open_windows}"
         )
 

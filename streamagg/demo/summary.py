@@ -24,10 +24,10 @@ def _lines(found: Verification, stats: RunStats, feed: Feed) -> list[str]:
     reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(stats.rejected.items()))
     lines = [
         f"{stats.records:,} records = {stats.counted:,} counted + {stats.late:,} late"
-        f" + {rejected:,} rejected",
+        f" + {rejected:,} rejected{':' if reasons else ''}",
     ]
     if reasons:
-        lines.append(f"rejected: {reasons}")
+        lines.append(f"  {reasons}")
     if not feed.agrees(stats):
         recount = feed.recount
         lines.append(

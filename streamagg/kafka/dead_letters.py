@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streamagg.errors import KafkaUnreachable
-from streamagg.kafka.client import kafka_error, producer_config
+from streamagg.kafka.client import consumer_config, kafka_error, producer_config
 from streamagg.records import Batch
 from streamagg.settings import KafkaSettings
 
 _FLUSH_S: Final = 30.0
+_READ_S: Final = 10.0
 OMITTED_HEADER: Final = "omitted"
 """Bytes of a payload that was too large to be sent along."""
 
@@ -61,3 +62,40 @@ class KafkaDeadLetters:
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._failed = error
+
+
+class FutureLetters:
+    """Sends records that the clock rejected: they are read again, by their offset."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str, input_topic: str) -> None:
+        self._letters = KafkaDeadLetters(kafka, topic, input_topic)
+        self._consumer = Consumer(consumer_config(kafka, group_id="streamagg-dead-letters"))
+        self._input = input_topic
+
+    def put(self, places: Sequence[tuple[int, int]]) -> None:
+        """Write the records at these (partition, offset) down and wait for the broker.
+
+        Raises KafkaUnreachable, TopicError or KafkaFailed.
+        """
+        for partition, offset in places:
+            batch = Batch(
+                0, partition, offset, offset + 1, -1, False, [self._read(partition, offset)], [offset]
+            )
+            self._letters.put(batch, [(0, "future")])
+        self._consumer.unassign()
+
+    def close(self) -> None:
+        """Close the consumer."""
+        self._consumer.close()
+
+    def _read(self, partition: int, offset: int) -> bytes | None:
+        """The payload; None if it has been removed meanwhile."""
+        self._consumer.assign([TopicPartition(self._input, partition, offset)])
+        message = self._consumer.poll(_READ_S)
+        if message is None:
+            raise KafkaUnreachable(
+                f"the input topic {self._input} could not be read for the dead-letter topic"
+            )
+        if message.error() is not None or message.offset() != offset:
+            return None
+        return message.value()

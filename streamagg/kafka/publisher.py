@@ -24,8 +24,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from streamagg.core import checkpoint
 from streamagg.core.publication import Publication, PublishFailed, render
 from streamagg.core.windows import Windows
-from streamagg.errors import KafkaUnreachable
+from streamagg.errors import KafkaUnreachable, StreamaggError
 from streamagg.kafka.client import kafka_error, producer_config
+from streamagg.kafka.dead_letters import FutureLetters
 from streamagg.kafka.membership import Membership
 from streamagg.settings import RunSettings
 
@@ -54,6 +55,11 @@ class KafkaPublisher:
         self._exactly_once = settings.delivery == "exactly-once"
         self._undelivered: KafkaError | None = None
         self._producer = Producer(self._config())
+        self._letters = (
+            FutureLetters(settings.kafka, settings.dead_letter, settings.input)
+            if settings.dead_letter
+            else None
+        )
         self._jobs: queue.SimpleQueue[Publication | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Publication | BaseException] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
@@ -99,6 +105,8 @@ class KafkaPublisher:
             self._thread.join(timeout_s)
             if self._thread.is_alive():
                 return
+        if self._letters is not None:
+            self._letters.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
@@ -134,13 +142,15 @@ class KafkaPublisher:
         while (publication := self._jobs.get()) is not None:
             try:
                 self._publish(publication)
-            except (KafkaException, PublishFailed) as error:
+            except (KafkaException, PublishFailed, StreamaggError) as error:
                 self._results.put(error)
             else:
                 self._results.put(publication)
             os.write(self._wake_write, b".")
 
     def _publish(self, publication: Publication) -> None:
+        if self._letters is not None and publication.future:
+            self._letters.put(publication.future)
         if not self._exactly_once:
             self._produce(publication)
             self._membership.commit(self._offsets(publication))

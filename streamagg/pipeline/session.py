@@ -270,7 +270,8 @@ class Session:
             number: Checkpoint(state, through, positions[number])
             for number, state in self.sequencer.checkpoint(through).items()
         }
-        self._publisher.submit(Publication(tuple(self._with_empty(counts)), checkpoints))
+        windows = tuple(self._with_empty(counts))
+        self._publisher.submit(Publication(windows, checkpoints, self.sequencer.take_future()))
 
     def _counted(self) -> Iterator[WindowCount]:
         for window in sorted(self._closing):

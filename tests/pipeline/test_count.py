@@ -30,7 +30,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """About 30 MB: several leases for every worker."""
     made = tmp_path_factory.mktemp("count") / "stream.jsonl"
     with made.open("wb") as out:
-        settings = GenerateSettings(60_000, users=3_000, rate=100, size_bytes=500, disorder=0.05, corrupt=0.001)
+        settings = GenerateSettings(
+            60_000, users=3_000, rate=100, size_bytes=500, disorder=0.05, corrupt=0.001
+        )
         write(settings, out)
     return made
 

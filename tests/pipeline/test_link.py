@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -55,7 +56,7 @@ def test_frames_cut_anywhere(cuts: list[int]) -> None:
     data = framed(MESSAGES)
     link = Link(CutSocket(data, sorted(min(cut, len(data)) for cut in cuts)))  # type: ignore[arg-type]
     got: list[AnyMessage] = []
-    with pytest.raises(LinkClosed):
+    with suppress(LinkClosed):
         while True:
             got += link.receive()
     assert got == MESSAGES

@@ -1,0 +1,221 @@
+"""Sessions in memory: whatever is cut, killed or fails to publish, every window comes out once.
+
+::
+
+    log        0 ................................ end
+    session 1  [=====x                                   ends at any turn
+    session 2     [==========x                           begins at the checkpoint
+    session 3          [=========================]
+"""
+
+import itertools
+import json
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamagg.core.checkpoint import fingerprint
+from streamagg.core.publication import PublishFailed
+from streamagg.core.windows import Windows
+from streamagg.decode import Decoder
+from streamagg.pipeline.leases import LeaseBook, LeaseSize
+from streamagg.pipeline.session import Opening, Plan, Session
+from streamagg.pipeline.turn import turn
+from streamagg.pipeline.unmarshaller import Unmarshaller
+from streamagg.pipeline.workers import InlineWorkers, ShardAnswer
+from streamagg.records import AggregatorSetup, ColumnBlock
+from streamagg.recount import PartitionRecount, Recount
+from streamagg.settings import DecodeSettings, WindowSettings
+from tests.support.memory import MemoryOutput, MemoryPublisher, MemoryReader, MemoryTopic, Message
+
+WINDOW = WindowSettings(10_000, max_lag_ms=5_000, max_jump_ms=15_000)
+SLOTS = 4
+PRINT = fingerprint(WINDOW, DecodeSettings())
+MOST_TURNS = 5_000
+Published = dict[int, tuple[int, int]]
+
+
+def made_topic(chance: random.Random, partitions: int, most: int) -> MemoryTopic:
+    """Times go forward with disorder, gaps, lies and broken records; offsets have gaps."""
+    logs: dict[int, list[Message]] = {}
+    for partition in range(partitions):
+        time_s, offset = 1_000.0 + chance.randrange(200), 0
+        logs[partition] = []
+        for _ in range(chance.randrange(most)):
+            offset += 1 if chance.random() < 0.9 else chance.randrange(2, 9)
+            time_s += chance.choice([0, 0.1, 0.5, 2])
+            luck = chance.random()
+            if luck < 0.005:
+                time_s += 500
+            told = time_s + 5_000 if luck > 0.99 else time_s - chance.choice([0, 0, 0, 3, 12, 40])
+            payload = json.dumps({"ts": told, "uid": f"u{chance.randrange(30)}"}).encode()
+            logs[partition].append(Message(offset, b"broken" if 0.5 < luck < 0.51 else payload))
+    ends = {p: (log[-1].offset + 1 + chance.randrange(3) if log else 0) for p, log in logs.items()}
+    return MemoryTopic(logs, ends)
+
+
+def recounted(topic: MemoryTopic) -> Published:
+    total = Recount()
+    for log in topic.partitions.values():
+        partition = PartitionRecount(WINDOW, DecodeSettings(), total)
+        for message in log:
+            partition.add(message.payload, None)
+        partition.end()
+    return {start: (len(window.users), window.records) for start, window in total.windows.items()}
+
+
+@dataclass
+class Bench:
+    """Runs sessions on a topic, one after the other, until one has finished."""
+
+    topic: MemoryTopic
+    chance: random.Random
+    unmarshallers: int = 2
+    aggregators: int = 2
+    failures: float = 0
+    output: MemoryOutput = field(default_factory=MemoryOutput)
+    epochs: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def session(
+        self, stops: dict[int, int] | None, *, keep_open: bool = False
+    ) -> tuple[Session, InlineWorkers]:
+        """Up to ``stops``, or without an end."""
+        readers = [
+            Unmarshaller(MemoryReader(self.topic, self.chance), Decoder(DecodeSettings()), WINDOW.max_jump_ms)
+            for _ in range(self.unmarshallers)
+        ]
+        workers = InlineWorkers(readers, [AggregatorSetup(SLOTS)] * self.aggregators)
+        known = self.output.checkpoints(list(self.topic.partitions), PRINT)
+        session = Session(
+            Plan(Windows(WINDOW), SLOTS, 1_000, bounded=stops is not None, keep_open=keep_open),
+            {p: Opening(at, self.topic.ends[p], stops and stops[p]) for p, at in known.items()},
+            LeaseBook(self.unmarshallers, itertools.count(), LeaseSize(60, 10)),
+            workers.unmarshallers,
+            workers.aggregators,
+            MemoryPublisher(self.output, PRINT, self.chance, self.failures),
+            next(self.epochs),
+            0,
+        )
+        return session, workers
+
+    def until_end(self, *, crashes: int = 0, keep_open: bool = False) -> Session:
+        """The session that finished; those before it ended at a random turn, or with a failure."""
+        stops = dict(self.topic.ends)
+        while True:
+            session, workers = self.session(stops, keep_open=keep_open)
+            last_turn = self.chance.randrange(60) if crashes else MOST_TURNS
+            crashes -= 1
+            try:
+                for _ in range(last_turn):
+                    if session.finished:
+                        return session
+                    turn(session, workers, 0)
+            except PublishFailed:
+                continue
+            assert last_turn < MOST_TURNS, "the session does not come to an end"
+
+    def published(self) -> Published:
+        starts = [Windows(WINDOW).start_ms(count.window) for count in self.output.windows]
+        assert len(set(starts)) == len(starts), "a window came out twice"
+        return {
+            start: (count.unique, count.records)
+            for start, count in zip(starts, self.output.windows, strict=True)
+        }
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 1 << 32),
+    partitions=st.integers(1, 4),
+    unmarshallers=st.integers(1, 3),
+    aggregators=st.integers(1, 3),
+    crashes=st.integers(0, 6),
+    failures=st.sampled_from([0, 0.3]),
+)
+def test_every_window_once_with_its_value(
+    seed: int, partitions: int, unmarshallers: int, aggregators: int, crashes: int, failures: float
+) -> None:
+    chance = random.Random(seed)
+    topic = made_topic(chance, partitions, 400)
+    bench = Bench(topic, chance, unmarshallers, aggregators, failures)
+    bench.until_end(crashes=crashes)
+    assert bench.published() == recounted(topic)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 1 << 32), partitions=st.integers(1, 3), cuts=st.integers(1, 4))
+def test_runs_that_keep_open_continue_as_if_there_had_been_no_pause(
+    seed: int, partitions: int, cuts: int
+) -> None:
+    chance = random.Random(seed)
+    whole = made_topic(chance, partitions, 300)
+    bench = Bench(MemoryTopic(whole.partitions, {}), chance)
+    for cut in range(1, cuts + 1):
+        bench.topic.ends = {p: end * cut // (cuts + 1) for p, end in whole.ends.items()}
+        bench.topic.partitions = {
+            p: [m for m in log if m.offset < bench.topic.ends[p]] for p, log in whole.partitions.items()
+        }
+        bench.until_end(keep_open=True, crashes=chance.randrange(2))
+    bench.topic = whole
+    bench.until_end()
+    assert bench.published() == recounted(whole)
+
+
+def test_a_continued_run_reads_before_it_says_that_it_has_finished() -> None:
+    session, _ = Bench(MemoryTopic({0: [Message(0, b"{}")]}, {0: 1}), random.Random(1)).session(
+        {0: 1}, keep_open=True
+    )
+    assert not session.finished
+
+
+@pytest.mark.parametrize("unmarshallers", [1, 3])
+def test_a_worker_that_is_replaced(unmarshallers: int) -> None:
+    chance = random.Random(3)
+    topic = made_topic(chance, 2, 400)
+    bench = Bench(topic, chance, unmarshallers)
+    session, workers = bench.session(dict(topic.ends))
+    turns = 0
+    while not session.finished:
+        turn(session, workers, 0)
+        turns += 1
+        assert turns < MOST_TURNS
+        if turns % 7 == 0 and turns < 70:
+            lost = chance.randrange(unmarshallers)
+            workers._unmarshallers[lost].unmarshaller.close()
+            session.replace_unmarshaller(lost, workers.unmarshallers)
+    assert bench.published() == recounted(topic)
+
+
+def test_a_silent_topic_closes_its_windows() -> None:
+    """An unbounded session: nothing arrives any more, time runs on by the wall clock."""
+    rows = [Message(i, json.dumps({"ts": 1_000 + i, "uid": str(i)}).encode()) for i in range(7)]
+    bench = Bench(MemoryTopic({0: rows, 1: []}, {0: 7, 1: 0}), random.Random(5))
+    session, workers = bench.session(None)
+    for _ in range(100):
+        session.tick(0)
+        for event in workers.poll(0):
+            assert isinstance(event, ColumnBlock)
+            session.receive_block(event, 0)
+    session.tick(0)
+    assert session.silent(999) == []
+    assert session.silent(1_000) == [1], "the other has rows that wait for the watermark"
+    session.confirm_idle({1: 1}, 1_000)
+    assert session.silent(1_000) == [1], "its end has moved: something is on the way"
+    session.confirm_idle({1: 0}, 1_000)
+    session.tick(1_000)
+    assert session.silent(1_000) == [0]
+    session.confirm_idle({0: 7}, 1_000)
+    # The window [1000, 1010) closes at 1015 of event time, 9 s after the last record.
+    for now_ms in (1_000, 8_900):
+        session.tick(now_ms)
+        assert not counted(workers)
+    session.tick(9_000)
+    assert counted(workers)
+
+
+def counted(workers: InlineWorkers) -> bool:
+    """An aggregator has answered."""
+    return any(isinstance(event, ShardAnswer) for event in workers.poll(0))
