@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 
 from streamagg.demo.board import Board
-from streamagg.demo.feed import WINDOW, Feed
+from streamagg.demo.feed import MINUTES, WINDOW, Feed
 from streamagg.demo.outputs import Outputs
 from streamagg.demo.pipeline import RunningPipeline
 from streamagg.demo.summary import print_summary
@@ -32,7 +32,7 @@ STALL_S: Final = 30.0
 TICK_S: Final = 0.05
 
 
-def run_demo() -> None:
+def run_demo(minutes: int = MINUTES) -> None:
     """Run the show; raises DataDiffers if a window is not what the recount says, or StreamaggError."""
     console = Console(highlight=False)
     with _ended_by_sigterm(), embedded_broker([INPUT, OUTPUT]) as bootstrap:
@@ -40,7 +40,7 @@ def run_demo() -> None:
         with RunningPipeline(bootstrap, INPUT, OUTPUT) as pipeline:
             with Board(console) as board:
                 _wait_until_ready(pipeline, board)
-                feed = Feed(kafka, INPUT, PARTITIONS)
+                feed = Feed(kafka, INPUT, PARTITIONS, minutes)
                 with Outputs(kafka, OUTPUT, PARTITIONS) as outputs:
                     _show(pipeline, feed, outputs, board)
                 board.phase("Stopping the run, and comparing with the recount ...")

@@ -23,21 +23,19 @@ MOST_AHEAD: Final = 3
 """Windows sent and not published: the embedded broker drops records that wait too long."""
 FLUSH_TIMEOUT_S: Final = 20.0
 _MINUTE_S: Final = WINDOW.granularity_ms // 1_000
-_LENGTH_S: Final = MINUTES * _MINUTE_S - FIRST_TIME_S % _MINUTE_S
-"""From the first record, inside a minute, to the end of the last minute."""
 
 
 class Feed:
     """Sends what is due; ``recount`` knows what must be published."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, partitions: int, length_s: int = _LENGTH_S) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, partitions: int, minutes: int) -> None:
         self.recount = Recount()
         self.ended = False
         self._sender = Sender(kafka, topic, partitions, compression="lz4")
         self._partitions = [
             PartitionRecount(WINDOW, DecodeSettings(), self.recount) for _ in range(partitions)
         ]
-        self._chunks = _chunks(length_s)
+        self._chunks = _chunks(minutes)
         self._next = next(self._chunks, None)
 
     @property
@@ -87,8 +85,9 @@ class Feed:
         return now_ms // WINDOW.granularity_ms - through_ms // WINDOW.granularity_ms > MOST_AHEAD
 
 
-def _chunks(length_s: int) -> Iterator[tuple[float, list[bytes]]]:
-    """Records, and when they happen in seconds of event time after the first."""
+def _chunks(minutes: int) -> Iterator[tuple[float, list[bytes]]]:
+    """Records, and when they happen in seconds of event time after the first, up to the end of a minute."""
+    length_s = minutes * _MINUTE_S - FIRST_TIME_S % _MINUTE_S
     settings = GenerateSettings(
         count=length_s * RATE, users=30_000, rate=RATE, size_bytes=200, disorder=0.01, corrupt=0.001, seed=7
     )

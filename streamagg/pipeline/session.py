@@ -265,9 +265,11 @@ class Session:
         through = counts[-1].window if counts else self._published_through
         self._committed_ms = now_ms
         self._commit_now = False
-        positions = {number: part.position for number, part in self.sequencer.partitions.items()}
+        parts = self.sequencer.partitions.items()
+        # While catching up after a start, what had been read before it still counts as read before.
+        read = {number: max(part.position, part.read_before) for number, part in parts}
         checkpoints = {
-            number: Checkpoint(state, through, positions[number])
+            number: Checkpoint(state, through, read[number])
             for number, state in self.sequencer.checkpoint(through).items()
         }
         windows = tuple(self._with_empty(counts))
