@@ -48,11 +48,18 @@ class Feed:
         self._failed: list[KafkaError] = []
 
     def enqueue(
-        self, payload: bytes | None, *, partition: int | None = None, key: bytes | None = None
+        self,
+        payload: bytes | None,
+        *,
+        partition: int | None = None,
+        key: bytes | None = None,
+        timestamp_ms: int = 0,
     ) -> None:
-        """Send without waiting."""
+        """Send without waiting; Kafka timestamp 0 is the present."""
         to = next(self._turns) if partition is None else partition
-        self._producer.produce(self._topic, payload, key, partition=to, on_delivery=self._delivered)
+        self._producer.produce(
+            self._topic, payload, key, partition=to, on_delivery=self._delivered, timestamp=timestamp_ms
+        )
         self._producer.poll(0)
 
     def flush(self) -> None:
