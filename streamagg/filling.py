@@ -101,8 +101,8 @@ def _value(draw: _Draw, depth: int) -> object:
     """A value of any JSON type; one kind of object holds decoys of the two real fields."""
     scalars: tuple[Callable[[], object], ...] = (
         lambda: TEXTS[draw.below(len(TEXTS))],
-        lambda: LONG_TEXTS[draw.below(len(LONG_TEXTS))],
-        lambda: LONG_TEXTS[draw.below(len(LONG_TEXTS))],
+        # Most bytes of a real record are in its long texts: addresses, browsers, messages, tokens.
+        *[lambda: LONG_TEXTS[draw.below(len(LONG_TEXTS))]] * 6,
         lambda: draw.below(1_000_000) - 500_000,
         lambda: draw.below(1_000_000) / 1_000,
         lambda: float(f"{draw.below(1_000)}.5e-7"),

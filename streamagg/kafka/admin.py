@@ -98,6 +98,14 @@ def end_offsets(
     return found | (admin.offsets(topic, beyond, _LATEST) if beyond else {})
 
 
+def has_members(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) -> bool:
+    """Whether somebody is in a consumer group, or was killed so lately that the group still waits.
+
+    Raises KafkaUnreachable or KafkaFailed.
+    """
+    return _Admin(kafka, timeout_ms).members(group) > 0
+
+
 class _Admin:
     """One admin client, and the last connection error it reported."""
 
@@ -141,6 +149,16 @@ class _Admin:
             return {place.partition: self._answer(future).offset for place, future in futures.items()}
         except KafkaException as exc:
             raise self._failed(exc, f"Looking up offsets of the topic {topic}") from exc
+
+    def members(self, group: str) -> int:
+        """How many members a consumer group has; a group that does not exist has none."""
+        future = self._client.describe_consumer_groups([group], request_timeout=self._left_s())[group]
+        try:
+            return len(self._answer(future).members)
+        except KafkaException as exc:
+            if exc.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            raise self._failed(exc, f"Looking up the consumer group {group}") from exc
 
     def _metadata(self, topic: str) -> TopicMetadata:
         while True:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -114,7 +115,7 @@ class LeaseReader:
                     next=stop,
                     end=self._end(partition),
                     caught_up=caught_up is not None and fit == len(offsets) and stop == caught_up,
-                    payloads=[m.value() for m in messages[:fit]],
+                    payloads=list(map(Message.value, messages[:fit])),
                     offsets=offsets[:fit],
                     timestamps_ms=[_timestamp(m) for m in messages[:fit]] if lease.timestamps else None,
                 )
@@ -163,10 +164,13 @@ def _records(messages: list[Message]) -> tuple[list[Message], int | None]:
 
 
 def _by_partition(messages: list[Message]) -> dict[int, list[Message]]:
-    by_partition: dict[int, list[Message]] = {}
-    for message in messages:
-        by_partition.setdefault(message.partition() or 0, []).append(message)
-    return by_partition
+    """The messages of each partition, in their order, without a step of the interpreter for each."""
+    numbers = list(map(Message.partition, messages))
+    return {
+        number: list(compress(messages, map(number.__eq__, numbers)))
+        for number in dict.fromkeys(numbers)
+        if number is not None
+    }
 
 
 def _offsets(messages: list[Message]) -> Sequence[int]:

@@ -15,7 +15,7 @@ from typing import Final
 from streamagg.core.publication import PublishFailed
 from streamagg.core.windows import Windows
 from streamagg.errors import KafkaUnreachable, StreamaggError, WorkersKeepDying
-from streamagg.kafka.admin import end_offsets, partitions_of
+from streamagg.kafka.admin import end_offsets, has_members, partitions_of
 from streamagg.kafka.membership import Membership
 from streamagg.kafka.publisher import KafkaPublisher
 from streamagg.pipeline.leases import LeaseBook
@@ -53,11 +53,16 @@ class Coordinator:
         self._settings = settings
         self._workers = workers
         self._stopping = stopping
+        self._start = settings.start
+        if settings.start != StartAt() and has_members(settings.kafka, settings.group):
+            log.warning(
+                "the group %s is at work: its counts are continued, whatever --from says", settings.group
+            )
+            self._start = StartAt()
         self._membership = Membership(settings.kafka, settings.group, settings.input)
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._lease_ids = count()
         self._epochs = count(1)
-        self._start = settings.start
         self._tally = Tally()
         self._broken: list[float] = []
         self._meter = Meter(metrics or Metrics(), workers, self._membership, self._broken)

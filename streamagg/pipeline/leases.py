@@ -1,7 +1,9 @@
 """Who reads which offsets.
 
-A lease is a range of offsets of one partition. While there is backlog several unmarshallers read one
-partition at once; at its tail one of them holds a lease that reaches beyond the end.
+A lease is a range of offsets of one partition. Who reads a partition goes on with it, because every
+change throws away what the client has fetched ahead: its next lease comes before the last one is done.
+While there is backlog, unmarshallers that run dry take a range of a partition that others read, so that
+several read one partition at once. At its tail one of them holds a lease that reaches beyond the end.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,9 +12,9 @@ from typing import Final
 
 from streamagg.records import ColumnBlock, Lease
 
-_LEASES_A_WORKER: Final = 2
-"""Leases into the backlog that an unmarshaller holds at once: one to read, one to go on with."""
-_MOST_WAITING: Final = 100_000
+_PARTITIONS_A_WORKER: Final = 4
+"""Partitions with backlog that an unmarshaller reads at once."""
+_MOST_WAITING: Final = 200_000
 """Rows that a partition may hold in memory before it gets no further leases."""
 _WAITING_IN_ALL: Final = 1_600_000
 """The same for all partitions together."""
@@ -26,8 +28,8 @@ class LeaseSize:
     fewest: int
 
 
-RECORDS: Final = LeaseSize(100_000, 5_000)
-BYTES: Final = LeaseSize(16 << 20, 1 << 20)
+RECORDS: Final = LeaseSize(200_000, 10_000)
+BYTES: Final = LeaseSize(64 << 20, 4 << 20)
 """Of files, whose offsets count bytes."""
 
 
@@ -38,6 +40,11 @@ class _Held:
     lease: Lease
     worker: int
     received: int
+
+    @property
+    def unread(self) -> int:
+        """Offsets still to come."""
+        return self.lease.stop - self.received
 
 
 @dataclass(slots=True)
@@ -108,7 +115,7 @@ class LeaseBook:
             for held in [h for h in ranges.held.values() if h.worker == worker]:
                 del ranges.held[held.lease.id]
                 ranges.gaps.append((held.received, held.lease.stop))
-            ranges.gaps.sort()
+            ranges.gaps = _merged(ranges.gaps)
 
     def reread(self, partition: int, offset: int) -> None:
         """Read a partition again from ``offset`` on, with timestamps in this and all later leases."""
@@ -137,34 +144,50 @@ class LeaseBook:
 
         ``order`` gives the partitions, the neediest first, with the rows each has waiting in memory.
         """
-        load = [0] * self._workers
-        for ranges in self._partitions.values():
-            for held in ranges.held.values():
-                load[held.worker] += 1
-        issued = []
-        for partition, waiting in order:
-            ranges = self._partitions[partition]
-            while (lease := self._next(partition, ranges, waiting, min(load))) is not None:
-                worker = self._worker_for(ranges, lease, load)
-                load[worker] += 1
-                ranges.held[lease.id] = _Held(lease, worker, lease.start)
-                issued.append((worker, lease))
+        able = [(number, self._partitions[number]) for number, waiting in order if self._has_room(waiting)]
+        issued: list[tuple[int, Lease]] = []
+        for number, ranges in able:
+            worker = self._reader_for(ranges)
+            if worker is not None:
+                issued.append((worker, self._lease(number, ranges, worker)))
+        for worker in range(self._workers):
+            needy = next((place for place in able if place[1].behind and not place[1].exhausted), None)
+            if needy is not None and self._nearly_dry(worker):
+                issued.append((worker, self._lease(*needy, worker)))
         return issued
 
-    def _next(self, partition: int, ranges: _Ranges, waiting: int, least_load: int) -> Lease | None:
-        size = self._size()
-        unread = sum(h.lease.stop - h.received for h in ranges.held.values())
-        if waiting > min(_MOST_WAITING, _WAITING_IN_ALL // len(self._partitions)) or ranges.exhausted:
+    def _has_room(self, waiting: int) -> bool:
+        return waiting <= min(_MOST_WAITING, _WAITING_IN_ALL // len(self._partitions))
+
+    def _reader_for(self, ranges: _Ranges) -> int | None:
+        """Who shall read on in a partition; None if nobody need, or can."""
+        if ranges.exhausted:
             return None
-        if ranges.behind:
-            if least_load >= _LEASES_A_WORKER or unread >= size * _LEASES_A_WORKER * self._workers:
-                return None
-        elif unread > size // 4:
+        if ranges.held:
+            last = max(ranges.held.values(), key=lambda held: held.lease.stop)
+            goes_on = not ranges.gaps and last.unread <= self._size() // 4
+            return last.worker if goes_on else None
+        load = [len(self._held_by(worker)) for worker in range(self._workers)]
+        if ranges.behind and min(load) >= _PARTITIONS_A_WORKER:
             return None
+        return load.index(min(load))
+
+    def _nearly_dry(self, worker: int) -> bool:
+        """Less than a quarter of a lease is there for it to read."""
+        there = sum(max(0, min(h.lease.stop, r.end) - h.received) for r, h in self._held_by(worker))
+        return there <= self._size() // 4
+
+    def _held_by(self, worker: int) -> list[tuple[_Ranges, _Held]]:
+        every = self._partitions.values()
+        return [(ranges, held) for ranges in every for held in ranges.held.values() if held.worker == worker]
+
+    def _lease(self, partition: int, ranges: _Ranges, worker: int) -> Lease:
         timestamps = ranges.timestamps or ranges.timestamps_once or not ranges.behind
         ranges.timestamps_once = False
-        start, stop = self._range(ranges, size)
-        return Lease(next(self._ids), partition, start, stop, timestamps)
+        start, stop = self._range(ranges, self._size())
+        lease = Lease(next(self._ids), partition, start, stop, timestamps)
+        ranges.held[lease.id] = _Held(lease, worker, start)
+        return lease
 
     def _range(self, ranges: _Ranges, size: int) -> tuple[int, int]:
         if ranges.gaps:
@@ -181,15 +204,12 @@ class LeaseBook:
             size = min(size, left // (2 * self._workers))
         return max(self._lease_size.fewest, size)
 
-    @staticmethod
-    def _worker_for(ranges: _Ranges, lease: Lease, load: list[int]) -> int:
-        """Who reads just before it goes on without a new fetch, else the one with the least to do.
 
-        A lease that begins beyond the end of the log cannot be fetched yet: only who reads up to it can
-        have it, however much that one has to do.
-        """
-        beyond = lease.start > ranges.end
-        for held in ranges.held.values():
-            if held.lease.stop == lease.start and (beyond or load[held.worker] < _LEASES_A_WORKER):
-                return held.worker
-        return load.index(min(load))
+def _merged(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges that touch as one: a lease must not begin beyond the end of the log."""
+    merged: list[tuple[int, int]] = []
+    for start, stop in sorted(gaps):
+        if merged and merged[-1][1] == start:
+            start = merged.pop()[0]
+        merged.append((start, stop))
+    return merged

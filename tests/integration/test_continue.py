@@ -30,7 +30,7 @@ def test_a_pause_between_two_runs_leaves_no_trace(
         # The cut lies inside a window.
         feed.send(made[first : first + 2_000])
         keep = ("--keep-open",) if first < 4_000 else ()
-        stats = run.until_end(*keep)
+        stats = run.until_end("--inline", *keep)
         windows += stats["windows"]
         counted += stats["records"]
     assert counted >= 6_000
@@ -43,22 +43,22 @@ def test_a_pause_between_two_runs_leaves_no_trace(
 def test_a_run_that_has_nothing_new_to_read(new_run: RunFactory) -> None:
     run = new_run()
     Feed(run.bootstrap, run.input).send(made_records(2_000))
-    run.until_end()
+    run.until_end("--inline")
     published = run.published()
-    assert run.until_end()["windows"] == 0
-    assert run.until_end("--keep-open")["windows"] == 0
+    assert run.until_end("--inline")["windows"] == 0
+    assert run.until_end("--inline", "--keep-open")["windows"] == 0
     assert run.published() == published
 
 
 def test_changed_settings_are_refused(new_run: RunFactory) -> None:
     run = new_run()
     Feed(run.bootstrap, run.input).send(made_records(1_000))
-    published = run.until_end()["windows"]
-    code, words = run.refused("--granularity", "20s")
+    published = run.until_end("--inline")["windows"]
+    code, words = run.refused("--inline", "--granularity", "20s")
     assert code == 2
     assert "--from earliest" in words
     assert len(run.published()) == published
-    run.until_end("--from", "earliest")
+    run.until_end("--inline", "--from", "earliest")
     assert len(run.published()) == 2 * published
 
 
@@ -66,16 +66,16 @@ def test_lost_history_is_refused(new_run: RunFactory) -> None:
     run = new_run()
     feed = Feed(run.bootstrap, run.input)
     feed.send(made_records(1_000))
-    run.until_end("--keep-open")
+    run.until_end("--inline", "--keep-open")
     feed.send(made_records(1_000, seed=2))
     admin = AdminClient({"bootstrap.servers": run.bootstrap})
     for future in admin.delete_records([TopicPartition(run.input, 0, 1_500)]).values():
         future.result(READY_S)
-    code, words = run.refused()
+    code, words = run.refused("--inline")
     assert code == 2
     assert "retention" in words
     assert "--from earliest" in words
-    run.until_end("--from", "earliest")
+    run.until_end("--inline", "--from", "earliest")
 
 
 def test_foreign_offsets_are_refused(new_run: RunFactory) -> None:
@@ -85,7 +85,7 @@ def test_foreign_offsets_are_refused(new_run: RunFactory) -> None:
     place = ConsumerGroupTopicPartitions(run.output, [TopicPartition(run.input, 0, 50)])
     for future in admin.alter_consumer_group_offsets([place]).values():
         future.result(READY_S)
-    code, words = run.refused()
+    code, words = run.refused("--inline")
     assert code == 2
     assert "--group" in words
 
@@ -123,7 +123,7 @@ def test_sigterm_ends_well_and_loses_nothing(new_run: RunFactory) -> None:
         assert instance.wait(10) == 0
         assert "stopping" in instance.log
     feed.send(made[5_000:])
-    run.until_end()
+    run.until_end("--inline")
     run.check()
 
 
@@ -193,7 +193,7 @@ def test_history_that_begins_inside_the_log_is_partial(new_run: RunFactory) -> N
     admin = AdminClient({"bootstrap.servers": run.bootstrap})
     for future in admin.delete_records([TopicPartition(run.input, 0, 250)]).values():
         future.result(READY_S)
-    run.until_end()
+    run.until_end("--inline")
     comparison = run.verify()
     assert comparison.partial >= 1
     assert not comparison.differences

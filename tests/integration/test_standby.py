@@ -1,6 +1,7 @@
 """Acceptance 4: two instances of one group, and the leader is killed, or falls asleep and wakes up."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -11,21 +12,31 @@ from tests.support.pipeline import QUICK_GROUP, Feed, made_records
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 LEADING = "leading:"
+OWNED = re.compile(r"(?:assigned|left with) \[(.*)\]")
 
 
-def led_by_one(first: Instance, second: Instance) -> tuple[Instance, Instance]:
-    """Leader and standby, once the group has settled."""
+def led_by_one(partitions: int, first: Instance, second: Instance) -> tuple[Instance, Instance]:
+    """Leader and standby, once the group has settled: a newcomer may take partitions from the other."""
 
     def leader() -> Instance | None:
-        turns = [i.log.rfind(LEADING) > i.log.rfind("standing by") for i in (first, second)]
-        return first if turns == [True, False] else second if turns == [False, True] else None
+        if sorted(len(owned(i)) for i in (first, second)) != [partitions // 2, partitions - partitions // 2]:
+            return None
+        if owned(first) | owned(second) != set(range(partitions)):
+            return None
+        found = first if 0 in owned(first) else second
+        return found if found.log.rfind(LEADING) > found.log.rfind("standing by") else None
 
-    first.wait_for("assigned [")
     second.wait_for("assigned [")
     wait_until(lambda: leader() is not None, "a single leader")
     found = leader()
     assert found is not None
     return found, second if found is first else first
+
+
+def owned(instance: Instance) -> set[int]:
+    """The partitions an instance was last known to own."""
+    told = OWNED.findall(instance.log)
+    return {int(number) for number in told[-1].split(",") if number.strip()} if told else set()
 
 
 def test_a_standby_takes_over_from_a_killed_leader(new_run: RunFactory) -> None:
@@ -36,16 +47,32 @@ def test_a_standby_takes_over_from_a_killed_leader(new_run: RunFactory) -> None:
     with run.start("--from", "earliest", *QUICK_GROUP) as one:
         one.wait_for(LEADING)
         with run.start("--from", "earliest", *QUICK_GROUP) as other:
-            leader, standby = led_by_one(one, other)
+            leader, standby = led_by_one(2, one, other)
             wait_until(lambda: len(run.published()) > 5, "windows of the leader")
             took_over = standby.log.count(LEADING) + 1
             leader.kill()
             standby.wait_for(LEADING, took_over)
-            feed.send(made[10_000:])
             before = len(run.published())
+            feed.send(made[10_000:])
             wait_until(lambda: len(run.published()) > before, "windows of the standby")
             standby.signal(signal.SIGTERM)
             assert standby.wait(10) == 0
+    run.until_end(*QUICK_GROUP)
+    run.check()
+
+
+def test_an_instance_that_joins_a_group_at_work_does_not_begin_anew(new_run: RunFactory) -> None:
+    run = new_run(2)
+    Feed(run.bootstrap, run.input, 2).send(made_records(2_000))
+    with run.start("--from", "earliest", "--idle-timeout", "1s", *QUICK_GROUP) as one:
+        # Everything is published and committed when the other one comes.
+        wait_until(lambda: len(run.published()) >= 4, "the windows")
+        with run.start("--from", "earliest", *QUICK_GROUP) as other:
+            other.wait_for("is at work")
+            one.kill()
+            other.wait_for(LEADING)
+            other.signal(signal.SIGTERM)
+            assert other.wait(10) == 0
     run.until_end(*QUICK_GROUP)
     run.check()
 
@@ -58,14 +85,14 @@ def test_a_leader_that_wakes_up_publishes_nothing(new_run: RunFactory) -> None:
     with run.start(*QUICK_GROUP) as one:
         one.wait_for(LEADING)
         with run.start(*QUICK_GROUP) as other:
-            leader, standby = led_by_one(one, other)
+            leader, standby = led_by_one(2, one, other)
             wait_until(lambda: len(run.published()) > 5, "windows of the leader")
             took_over = standby.log.count(LEADING) + 1
             leader.signal(signal.SIGSTOP)
             try:
+                before = len(run.published())
                 feed.send(made[10_000:])
                 standby.wait_for(LEADING, took_over)
-                before = len(run.published())
                 wait_until(lambda: len(run.published()) > before, "windows of the standby")
             finally:
                 leader.signal(signal.SIGCONT)
@@ -88,7 +115,7 @@ def test_a_leader_that_leaves_hands_over_at_once(new_run: RunFactory) -> None:
         one.wait_for(LEADING)
         with run.start() as other:
             wait_until(lambda: bool(run.published()), "windows of the leader")
-            leader, standby = led_by_one(one, other)
+            leader, standby = led_by_one(1, one, other)
             leader.signal(signal.SIGTERM)
             assert leader.wait(10) == 0
             assert standby.wait_for(LEADING, standby.log.count(LEADING) + 1, timeout_s=8) < 8

@@ -28,23 +28,56 @@ def book(workers: int, *, end: int = 1_000, stop: int | None = None, start: int 
 
 def test_workers_read_one_partition_at_once() -> None:
     issued = book(2).issue([(0, 0)])
-    assert sorted({worker for worker, _ in issued}) == [0, 1]
-    assert [(lease.start, lease.stop) for _, lease in issued] == [
-        (0, 100),
-        (100, 200),
-        (200, 300),
-        (300, 400),
-    ]
+    assert [(worker, lease.start, lease.stop) for worker, lease in issued] == [(0, 0, 100), (1, 100, 200)]
+
+
+def test_partitions_are_shared_out_before_one_is_split() -> None:
+    leases = LeaseBook(2, itertools.count(), SIZE)
+    for partition in range(4):
+        leases.add_partition(partition, 0, 1_000, None, timestamps=False)
+    issued = leases.issue([(partition, 0) for partition in range(4)])
+    assert [(worker, lease.partition) for worker, lease in issued] == [(0, 0), (1, 1), (0, 2), (1, 3)]
+
+
+def test_who_reads_a_partition_goes_on_with_it_before_its_lease_is_done() -> None:
+    """::
+
+    offsets   0        100       200       300
+    worker 0  [======75%
+    worker 1            [====50%   ]
+                                  [=========] goes on where the last lease ends
+    """
+    leases = book(2)
+    (_, first), (_, second) = leases.issue([(0, 0)])
+    leases.received(block(first, 0, 70))
+    leases.received(block(second, 100, 170))
+    assert leases.issue([(0, 0)]) == []
+    leases.received(block(second, 170, 175))
+    ((worker, third),) = leases.issue([(0, 0)])
+    assert (worker, third.start) == (1, 200)
+
+
+def test_a_worker_that_runs_dry_helps_where_there_is_most_need() -> None:
+    leases = book(2, end=150)
+    leases.add_partition(1, 0, 1_000, None, timestamps=False)
+    order = [(0, 0), (1, 0)]
+    (_, lease), *_ = leases.issue(order)
+    leases.received(block(lease, 0, 100, end=150))
+    ((worker, rest),) = leases.issue([(0, 0), (1, 500_000)])
+    assert (worker, rest.partition, rest.start) == (0, 0, 100)
+    leases.received(block(rest, 100, 150, end=150))
+    assert (0, 1, 100) in [(w, helped.partition, helped.start) for w, helped in leases.issue(order)]
 
 
 def test_timestamps_are_asked_for_first_and_at_the_tail() -> None:
     leases = book(1, end=150)
-    first, second = (lease for _, lease in leases.issue([(0, 0)]))
-    assert (first.timestamps, second.timestamps) == (True, False)
+    ((_, first),) = leases.issue([(0, 0)])
     leases.received(block(first, 0, 100, end=150))
+    ((_, second),) = leases.issue([(0, 0)])
     leases.received(block(second, 100, 190, end=190))
-    (tail,) = (lease for _, lease in leases.issue([(0, 0)]))
-    assert (tail.start, tail.timestamps) == (200, True)
+    ((_, tail),) = leases.issue([(0, 0)])
+    assert [lease.timestamps for lease in (first, second, tail)] == [True, False, True]
+    assert tail.start == 200
 
 
 def test_the_tail_has_one_lease() -> None:
@@ -62,16 +95,40 @@ def test_who_reads_before_goes_on() -> None:
 
 
 def test_a_partition_that_waits_in_memory_gets_nothing() -> None:
-    assert book(1).issue([(0, 100_001)]) == []
+    assert book(1).issue([(0, 200_001)]) == []
 
 
 def test_what_a_lost_worker_had_not_delivered_is_issued_again() -> None:
     leases = book(2)
-    held = [lease for worker, lease in leases.issue([(0, 0)]) if worker == 0]
-    leases.received(block(held[0], held[0].start, held[0].start + 30))
+    (_, first), (_, second) = leases.issue([(0, 0)])
+    leases.received(block(first, 0, 30))
+    leases.received(block(second, 100, 130))
     leases.worker_lost(0)
-    again = [(lease.start, lease.stop) for _, lease in leases.issue([(0, 0)])]
-    assert again[: len(held)] == [(held[0].start + 30, held[0].stop), (held[1].start, held[1].stop)]
+    again = [(worker, lease.start, lease.stop) for worker, lease in leases.issue([(0, 0)])]
+    assert again == [(0, 30, 100)]
+
+
+def test_leases_of_a_lost_worker_beyond_the_end_are_issued_as_one() -> None:
+    """Offset 100 cannot be fetched while the log ends at 80."""
+    leases = book(1, end=0)
+    ((_, first),) = leases.issue([(0, 0)])
+    leases.received(block(first, 0, 80, end=80))
+    assert [lease.start for _, lease in leases.issue([(0, 0)])] == [100]
+    leases.worker_lost(0)
+    assert [(lease.start, lease.stop) for _, lease in leases.issue([(0, 0)])] == [(80, 200)]
+
+
+def test_a_lease_beyond_the_end_goes_to_who_reads_up_to_it() -> None:
+    leases = LeaseBook(2, itertools.count(), SIZE)
+    for partition in range(4):
+        leases.add_partition(partition, 0, 0, None, timestamps=False)
+    order = [(partition, 0) for partition in range(4)]
+    readers = {lease.partition: worker for worker, lease in leases.issue(order)}
+    for held in range(4):
+        leases.received(ColumnBlock(held, held, 0, 80, 80, True, 80, {}, b"", b"", b""))
+    further = leases.issue(order[::-1])
+    assert sorted((lease.partition, lease.start) for _, lease in further) == [(p, 100) for p in range(4)]
+    assert all(worker == readers[lease.partition] for worker, lease in further)
 
 
 def test_blocks_nobody_waits_for_are_refused() -> None:
@@ -89,9 +146,8 @@ def test_blocks_nobody_waits_for_are_refused() -> None:
 @pytest.mark.parametrize("end", [0, 40, 100, 140])
 def test_a_bounded_partition_that_ends_early(end: int) -> None:
     leases = book(1, end=1_000, stop=1_000)
-    issued = [lease for _, lease in leases.issue([(0, 0)])]
-    for lease in issued:
-        if lease.start < end or lease.start == end == 0:
+    while issued := leases.issue([(0, 0)]):
+        for _, lease in issued:
             stop = min(lease.stop, end)
             leases.received(block(lease, lease.start, stop, end=end, caught_up=stop == end))
     assert leases.finished(0)

@@ -18,6 +18,7 @@ _numbers = itertools.count()
 
 GRANULARITY_MS: Final = 10_000
 WINDOW: Final = WindowSettings(GRANULARITY_MS, max_lag_ms=5_000, max_jump_ms=15_000)
+DECODE: Final = DecodeSettings()
 QUICK_GROUP: Final = ("-X", "session.timeout.ms=3000", "-X", "heartbeat.interval.ms=500")
 """A killed member holds its successor up for the session time-out: short where that is not the point."""
 
@@ -89,16 +90,19 @@ class Run:
     output: str
     directory: Path
     window: WindowSettings = WINDOW
+    decode: DecodeSettings = DECODE
     group: str = ""
 
     def arguments(self, *more: str) -> list[str]:
         """Flags of ``streamagg run``."""
-        window = self.window
+        window, decode = self.window, self.decode
         return [
             *("--bootstrap-servers", self.bootstrap, "--input", self.input, "--output", self.output),
             *("--group", self.group or self.output),
             *("--granularity", f"{window.granularity_ms}ms", "--max-lag", f"{window.max_lag_ms}ms"),
             *("--max-jump", f"{window.max_jump_ms}ms"),
+            *("--time-field", decode.time_field, "--user-field", decode.user_field),
+            *("--time-unit", decode.time_unit, "--max-record-bytes", str(decode.max_record_bytes)),
             *more,
         ]
 
@@ -128,7 +132,7 @@ class Run:
             self.input,
             self.output,
             self.window,
-            DecodeSettings(),
+            self.decode,
             KafkaSettings(self.bootstrap),
             allow_open=allow_open,
             allow_repeats=allow_repeats,
