@@ -1,4 +1,4 @@
-"""How fast ``streamagg run`` is beside a bare read of the same topic, in turn: ``python -m bench.speed TOPIC``.
+"""How fast ``streamagg run`` is beside a bare read of the same topic: ``python -m bench.speed TOPIC``.
 
 Each round reads the topic bare with two consumers, then counts it with streamagg into a fresh group and
 output topic. Prints a row a run and the medians, and writes them all as JSON with ``--json FILE``.

@@ -37,6 +37,8 @@ _CALL_TIMEOUT_S: Final = 10.0
 _ATTEMPTS: Final = 3
 _ATTEMPT_PAUSE_S: Final = 0.5
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+_STUCK_S: Final = 20.0
+"""A producer whose broker was started anew may hang in a call, whatever time-out the call was given."""
 _INIT_SLICE_S: Final = 1.0
 _FULL_QUEUE_WAIT_S: Final = 0.05
 _INIT_TIMEOUT_S: Final = 60.0
@@ -65,6 +67,7 @@ class KafkaPublisher:
         self._wake_read, self._wake_write = os.pipe()
         self._thread: threading.Thread | None = None
         self.busy = False
+        self._submitted = 0.0
 
     def start(self, give_up: Callable[[], bool]) -> bool:
         """Fence the previous leader and settle its transaction; False if told to give up meanwhile.
@@ -84,6 +87,7 @@ class KafkaPublisher:
     def submit(self, publication: Publication) -> None:
         """Begin to publish; only while not busy."""
         self.busy = True
+        self._submitted = monotonic()
         self._jobs.put(publication)
 
     def finished(self) -> Publication | None:
@@ -91,6 +95,9 @@ class KafkaPublisher:
         try:
             result = self._results.get_nowait()
         except queue.Empty:
+            if self.busy and monotonic() - self._submitted > _STUCK_S:
+                self.busy = False
+                raise PublishFailed(f"Kafka did not finish a publication within {_STUCK_S:g} s") from None
             return None
         os.read(self._wake_read, 1)
         self.busy = False

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
+from streamagg.core.partition import Partition
 from streamagg.core.publication import Publication, Publisher
-from streamagg.core.sequencer import Closed, Partition, Reread, Rows, Sequencer, Step
+from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.core.sharding import split
 from streamagg.core.windows import Windows
 from streamagg.pipeline.leases import LeaseBook

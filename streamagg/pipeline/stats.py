@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from streamagg.core.sequencer import Counts
+from streamagg.core.partition import Counts
 from streamagg.pipeline.session import Session
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from streamagg.core.clock import PartitionState, SetAside
-from streamagg.core.sequencer import Closed, Counts, Reread, Rows, Sequencer, Step
+from streamagg.core.partition import Counts
+from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.core.windows import Windows
 from streamagg.settings import WindowSettings
 from tests.support.blocks import Record, block, records_at, whole

@@ -1,0 +1,82 @@
+"""One partition as the sequencer sees it: what is parked, what waits for the ring, where it all went."""
+
+from dataclasses import dataclass, field
+
+from streamagg.core.clock import PartitionClock, PartitionState, Run
+from streamagg.core.windows import Windows
+from streamagg.records import ColumnBlock
+
+
+@dataclass(slots=True)
+class Counts:
+    """Where the records of a partition went.
+
+    ``consumed = counted + late + closed_early + published_before + rejected + set aside + waiting``.
+    """
+
+    consumed: int = 0
+    counted: int = 0
+    late: int = 0
+    closed_early: int = 0
+    """Late for a window that was closed while the partition was idle."""
+    published_before: int = 0
+    """Read again after a start; their window had been published already."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    set_aside: int = 0
+    waiting: int = 0
+    """Accepted, and waiting for a slot of the ring."""
+
+    def reject(self, reason: str, records: int) -> None:
+        """Count rejected records under their reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + records
+
+
+class Partition:
+    """One partition as the sequencer sees it."""
+
+    def __init__(self, number: int, windows: Windows, state: PartitionState, read_before: int) -> None:
+        self.number = number
+        self.clock = PartitionClock(windows, state)
+        self.counts = Counts(set_aside=len(state.set_aside), consumed=len(state.set_aside))
+        self.parked: dict[int, ColumnBlock] = {}
+        self.outbox: list[Run] = []
+        self.first_touch: dict[int, PartitionState] = {}
+        """For every open window: the state just before the step that first put a record into it."""
+        self.read_before = read_before
+        """Offsets below it were read before the start."""
+        self.idle = False
+        self.caught_up = False
+        self.arrived_ms = 0
+        """Wall clock of the last arrival."""
+
+    @property
+    def position(self) -> int:
+        """Next offset to apply."""
+        return self.clock.state.offset
+
+    @property
+    def ready(self) -> bool:
+        """Something can be applied."""
+        return bool(self.outbox) or self.position in self.parked
+
+    @property
+    def drained(self) -> bool:
+        """Nothing waits to be applied."""
+        return not self.outbox and not self.parked
+
+    def parked_rows(self) -> int:
+        """Rows that wait in memory."""
+        return sum(map(len, self.parked.values())) + self.counts.waiting
+
+    def floor_ms(self) -> int | None:
+        """Event time below which no more rows can come; None before the first record."""
+        return self.outbox[0].clock_after_first() if self.outbox else self.clock.state.clock_ms
+
+    def settled_state(self) -> PartitionState:
+        """The state behind the last row that was delivered."""
+        return self.outbox[0].state_before(0) if self.outbox else self.clock.state
+
+    def checkpoint(self, through: int | None) -> PartitionState:
+        """Where reading must begin again once all windows up to ``through`` are published."""
+        states = [s for window, s in self.first_touch.items() if through is None or window > through]
+        return min([*states, self.settled_state()], key=lambda state: state.offset)
