@@ -86,7 +86,9 @@ def run_aggregator(link: Link, aggregator: Aggregator) -> None:
 
 
 def _work(link: Link) -> None:
-    messages = link.receive(_IDLE_WAIT_MS * 60)
+    messages = link.receive(_IDLE_WAIT_MS)
+    while not messages:
+        messages = link.receive(_IDLE_WAIT_MS)
     match messages:
         case [UnmarshallerSetup() as setup, *rest]:
             unmarshaller = open_unmarshaller(setup, Decoder(setup.decode))
