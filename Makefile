@@ -7,6 +7,8 @@ PARTITIONS ?= 4
 INPUT ?= streamagg-input
 OUTPUT ?= streamagg-output
 FLAGS ?=
+# Tests on a real broker mostly wait: for session time-outs, for silence, for a broker that comes back.
+TEST_WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,7 +49,7 @@ demo: $(INSTALLED) ## The whole pipeline on generated records; needs nothing els
 
 .PHONY: test
 test: $(INSTALLED) ## All tests; those on real Kafka where Java 17 and Maven are installed
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 .PHONY: check
 check: $(INSTALLED) ## Lint, format, types, direction of imports

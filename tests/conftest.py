@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,7 +20,6 @@ START_ATTEMPTS = 3
 ADMIN_TIMEOUT_S = 30
 
 TopicFactory = Callable[..., str]
-WHY_SKIPPED = pytest.StashKey[str]()
 
 # The time an example takes depends on what else runs on the machine: no deadlines.
 hypothesis.settings.register_profile("local", deadline=None, print_blob=True)
@@ -27,29 +27,19 @@ hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, deran
 hypothesis.settings.load_profile("ci" if CI else "local")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs a broker where there can be none; with ``CI=true`` it fails instead."""
-    lacks = None if CI or BOOTSTRAP else jars.missing()
-    if lacks is None:
-        return
-    config.stash[WHY_SKIPPED] = f"missing here: {lacks}"
-    for item in items:
-        if item.get_closest_marker("kafka"):
-            item.add_marker(pytest.mark.skip(reason=f"missing here: {lacks}"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say in one line what keeps the tests against Kafka from running."""
-    why = config.stash.get(WHY_SKIPPED, None)
-    if why is not None:
-        terminalreporter.write_line(
-            f"Tests against real Kafka were skipped, {why} (or name one: STREAMAGG_TEST_BOOTSTRAP=host:port)."
-        )
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why tests were skipped, each reason in one line."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, tests in reasons.items():
+        terminalreporter.write_line(f"{tests} tests were skipped: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")
-def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap servers of a real broker that the whole session shares."""
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a real broker that the whole session shares.
+
+    Where there can be none its tests are skipped, for one reason in one line; with ``CI=true`` they fail.
+    """
     if BOOTSTRAP:
         yield BOOTSTRAP
         return
@@ -58,8 +48,7 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     except jars.BrokerMissing as error:
         if CI:
             raise
-        request.config.stash[WHY_SKIPPED] = str(error)
-        pytest.skip(str(error))
+        pytest.skip(f"no real Kafka: {error} (or name one: STREAMAGG_TEST_BOOTSTRAP=host:port)")
     try:
         yield own.address
     finally:
