@@ -172,4 +172,4 @@ def _flattened(table: Mapping[str, Any], path: Path, prefix: str = "") -> Iterab
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -117,7 +117,7 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
     direct = final.exists() and not final.is_file()
     partial = final if direct else final.with_name(f"{final.name}.{os.getpid()}.part")
     try:
-        with _open_for_writing(partial) as raw, _compressed(raw, final.suffix) as out:
+        with _open_for_writing(partial, final) as raw, _compressed(raw, final.suffix) as out:
             yield out
         if not direct:
             partial.replace(final)
@@ -138,11 +138,11 @@ def _open(source: str) -> BinaryIO:
         ) from error
 
 
-def _open_for_writing(path: Path) -> BinaryIO:
+def _open_for_writing(path: Path, final: Path) -> BinaryIO:
     try:
         return path.open("wb")
     except OSError as error:
-        raise SettingsError(f"Cannot write {path}: {error.strerror}. Choose another --output.") from error
+        raise SettingsError(f"Cannot write {final}: {error.strerror}. Choose another --output.") from error
 
 
 def _size(file: BinaryIO) -> int | None:

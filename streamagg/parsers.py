@@ -6,6 +6,7 @@ that says what would be valid, fit for "… must be <text>".
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from streamagg.quantities import duration_ms, duration_text, moment_ms, size_bytes
@@ -22,6 +23,14 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text that is not empty")
     return value
+
+
+def file_to_write(value: object) -> str:
+    """The path of a file in a directory that is there: not known only when hours of work are done."""
+    path = text(value)
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise ValueError("the path of a file, in a directory that exists")
+    return path
 
 
 def switch(value: object) -> bool:

@@ -1,5 +1,6 @@
 """Sends the lines of a file to a topic, as fast as possible or at a pace."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -94,6 +95,7 @@ class StopSwitch:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        os.write(2, b"stopping ...\n")
         if self.waiting_for_input:
             raise Stopped
 

@@ -12,6 +12,7 @@ from streamagg.parsers import (
     choice,
     duration,
     field_path,
+    file_to_write,
     listen_address,
     record_size,
     start_at,
@@ -85,7 +86,14 @@ _ROWS: Final = (
         TOPICS,
         "exactly-once",
     ),
-    Setting("create_topics", switch, "Create the output topic when it is absent.", "", TOPICS, "true"),
+    Setting(
+        "create_topics",
+        switch,
+        "Create the output and the dead-letter topic when they are absent.",
+        "",
+        TOPICS,
+        "true",
+    ),
     Setting(
         "output_partitions",
         whole_number(1, 100_000),
@@ -195,7 +203,7 @@ _ROWS: Final = (
     ),
     Setting(
         "stats_json",
-        text,
+        file_to_write,
         "Write the final counters to this file.",
         "PATH",
         REPORTS,

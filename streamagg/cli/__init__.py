@@ -2,9 +2,11 @@
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -83,6 +85,10 @@ def _settle(
 
 def main() -> None:
     """Runs the verb on the command line and exits with a code of ``ExitCode``."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # What the parent told to be ignored stays so: SIGINT, for a job in the background of a script.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     sys.exit(execute(sys.argv[1:]))
 
 
@@ -96,12 +102,21 @@ def execute(arguments: Sequence[str]) -> int:
         return _failed(str(exc), exc.exit_code)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except OSError as exc:
+        text = f"The operating system refuses: {exc}. Run again with {DEBUG_FLAG} for the traceback."
+        return _failed(text, ExitCode.FAILURE)
     except Exception as exc:
         text = (
             f"{type(exc).__name__}: {exc}. This is a defect; run again with {DEBUG_FLAG} for the traceback."
         )
         return _failed(text, ExitCode.FAILURE)
     return ExitCode.OK
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends a verb through its clean-up; ``run`` and ``replay`` take these signals themselves."""
+    os.write(2, b"interrupted\n")
+    raise KeyboardInterrupt
 
 
 def _debug_first(arguments: Sequence[str]) -> list[str]:

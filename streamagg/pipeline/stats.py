@@ -1,10 +1,12 @@
 """The counters of a run."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 
 from streamagg.core.partition import Counts
+from streamagg.errors import StreamaggError
 from streamagg.pipeline.session import Session
 
 
@@ -65,9 +67,13 @@ class RunStats:
     partitions: dict[str, PartitionStats]
 
     def write(self, path: str) -> None:
-        """Write as one JSON object."""
-        with open(path, "wb") as out:
-            out.write(msgspec.json.format(msgspec.json.encode(self), indent=2))
+        """Write as one JSON object; raises StreamaggError."""
+        try:
+            Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        except OSError as error:
+            raise StreamaggError(
+                f"The counters cannot be written to {path}: {error.strerror}. Choose another --stats-json."
+            ) from error
 
 
 class Tally:

@@ -1,4 +1,4 @@
-"""Acceptance 7: one run continues where another ended, or says why it cannot."""
+"""One run continues where another ended, or says why it cannot."""
 
 import os
 import signal

@@ -160,6 +160,45 @@ def test_an_interrupt_gives_its_exit_code(monkeypatch: pytest.MonkeyPatch, recor
     assert execute(["count", records]) == ExitCode.INTERRUPTED
 
 
+def test_sigterm_ends_a_verb_like_ctrl_c_and_says_so() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamagg", "generate", "--count", "1000000000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"{")
+        process.terminate()
+        process.stdout.read()
+        assert process.stderr.read() == b"interrupted\n"
+    assert process.returncode == ExitCode.INTERRUPTED
+
+
+def test_what_the_operating_system_refuses_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, records: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("streamagg.pipeline.count.count", full)
+    assert execute(["count", records]) == ExitCode.FAILURE
+    text = capsys.readouterr().err
+    assert "No space left on device" in text
+    assert "defect" not in text
+
+
+def test_counters_that_cannot_be_written_are_told_before_the_work(
+    records: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (tmp_path / "absent" / "stats.json", tmp_path):
+        assert execute(["count", records, "--inline", "--stats-json", str(path)]) == ExitCode.USAGE
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert "(flag --stats-json) must be the path of a file" in output.err
+
+
 def test_count_prints_data_on_stdout_and_words_on_stderr(records: str, tmp_path: Path) -> None:
     stats = tmp_path / "stats.json"
     ended = started("count", records, "--format", "jsonl", "--inline", "--stats-json", str(stats))

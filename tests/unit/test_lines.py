@@ -153,5 +153,5 @@ def test_an_output_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_output_to_a_place_that_is_not_there() -> None:
-    with pytest.raises(SettingsError, match="Cannot write"), open_output("/nowhere/out"):
+    with pytest.raises(SettingsError, match="Cannot write /nowhere/out:"), open_output("/nowhere/out"):
         pass
