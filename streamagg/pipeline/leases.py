@@ -67,6 +67,15 @@ class _Ranges:
         """There are records that nobody has been told to read."""
         return bool(self.gaps) or self.next < self.end
 
+    def can_be_helped_by(self, worker: int) -> bool:
+        """There is something to read that does not lie before what this worker reads here.
+
+        It reads its leases of a partition one after the other, and may be waiting at the end of the log.
+        """
+        first = self.gaps[0][0] if self.gaps else self.next
+        own = [held for held in self.held.values() if held.worker == worker]
+        return self.behind and not self.exhausted and all(held.lease.stop <= first for held in own)
+
     def end_at(self, offset: int) -> None:
         """A bounded partition ends here, maybe before it was expected."""
         self.stop = self.next = offset
@@ -151,8 +160,10 @@ class LeaseBook:
             if worker is not None:
                 issued.append((worker, self._lease(number, ranges, worker)))
         for worker in range(self._workers):
-            needy = next((place for place in able if place[1].behind and not place[1].exhausted), None)
-            if needy is not None and self._nearly_dry(worker):
+            if not self._nearly_dry(worker):
+                continue
+            needy = next((place for place in able if place[1].can_be_helped_by(worker)), None)
+            if needy is not None:
                 issued.append((worker, self._lease(*needy, worker)))
         return issued
 

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamagg.pipeline.leases import LeaseBook, LeaseSize
@@ -118,6 +118,24 @@ def test_leases_of_a_lost_worker_beyond_the_end_are_issued_as_one() -> None:
     assert [(lease.start, lease.stop) for _, lease in leases.issue([(0, 0)])] == [(80, 200)]
 
 
+def test_a_gap_does_not_go_to_a_worker_that_waits_behind_it() -> None:
+    """::
+
+    offsets   0        100       200     250 end
+    worker 0  [========]         [=======]...     waits for the log to grow
+    worker 1            [===x                     dies
+    """
+    leases = book(2, end=250)
+    (_, first), (_, second) = leases.issue([(0, 0)])
+    leases.received(block(first, 0, 100, end=250))
+    ((worker, third),) = leases.issue([(0, 0)])
+    assert (worker, third.start) == (0, 200)
+    leases.received(block(third, 200, 250, end=250))
+    leases.received(block(second, 100, 130, end=250))
+    leases.worker_lost(1)
+    assert [(worker, lease.start) for worker, lease in leases.issue([(0, 0)])] == [(1, 130)]
+
+
 def test_a_lease_beyond_the_end_goes_to_who_reads_up_to_it() -> None:
     leases = LeaseBook(2, itertools.count(), SIZE)
     for partition in range(4):
@@ -193,6 +211,7 @@ class Log:
         self.held[worker][:1] = [] if over else [(lease, stop)]
 
 
+@settings(max_examples=400)
 @given(
     seed=st.integers(0, 1 << 32),
     workers=st.integers(1, 4),
