@@ -23,11 +23,11 @@ from streamagg.pipeline.metering import Meter
 from streamagg.pipeline.opening import EARLIEST, openings
 from streamagg.pipeline.session import Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
-from streamagg.pipeline.supervisor import own_rss_bytes
 from streamagg.pipeline.turn import monotonic_ms, turn
 from streamagg.pipeline.workers import AggregatorLost, Workers
 from streamagg.settings import RunSettings, StartAt
 from streamagg.telemetry.metrics import Metrics
+from streamagg.telemetry.process import rss_bytes
 
 _TICK_MS: Final = 50
 _STANDBY_TICK_MS: Final = 100
@@ -229,7 +229,7 @@ class _Watch:
             self._look_for_partitions(now)
         if now >= self._next_rss:
             self._next_rss = now + _RSS_EVERY_S
-            tally.peak_rss_bytes = max(tally.peak_rss_bytes, own_rss_bytes() + workers.rss_bytes())
+            tally.peak_rss_bytes = max(tally.peak_rss_bytes, rss_bytes() + workers.rss_bytes())
 
     def _look_for_silence(self) -> None:
         kafka, topic = self._settings.kafka, self._settings.input

@@ -12,11 +12,12 @@ from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, LeaseBook
 from streamagg.pipeline.session import Opening, Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
-from streamagg.pipeline.supervisor import ProcessWorkers, own_rss_bytes
+from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.pipeline.turn import monotonic_ms, turn
 from streamagg.pipeline.workers import AggregatorLost, InlineWorkers, Workers
 from streamagg.records import AggregatorSetup, UnmarshallerSetup, WindowCount
 from streamagg.settings import CountSettings, KafkaSettings
+from streamagg.telemetry.process import rss_bytes
 
 _WORTH_PROCESSES_BYTES: Final = 64 << 20
 """Starting processes takes as long as counting a file of about this size."""
@@ -83,7 +84,7 @@ def _drive(session: Session, workers: Workers, tally: Tally) -> bool:
     try:
         while not session.finished:
             turn(session, workers, _TICK_MS)
-            tally.peak_rss_bytes = max(tally.peak_rss_bytes, own_rss_bytes() + workers.rss_bytes())
+            tally.peak_rss_bytes = max(tally.peak_rss_bytes, rss_bytes() + workers.rss_bytes())
     except AggregatorLost:
         return False
     return True

@@ -8,9 +8,9 @@ from streamagg.core.publication import Publication, Publisher
 from streamagg.kafka.membership import Membership
 from streamagg.pipeline.session import Session
 from streamagg.pipeline.stats import PartitionStats, Tally
-from streamagg.pipeline.supervisor import own_rss_bytes
 from streamagg.pipeline.workers import Workers
 from streamagg.telemetry.metrics import Metrics, PartitionSample, Snapshot, WorkerSample
+from streamagg.telemetry.process import rss_bytes
 
 _EVERY_S: Final = 1.0
 
@@ -67,7 +67,7 @@ class Meter:
     def _snapshot(self, tally: Tally) -> Snapshot:
         session = self.session
         leader = self._membership.leader
-        workers = {"coordinator": WorkerSample(time.process_time(), own_rss_bytes())}
+        workers = {"coordinator": WorkerSample(time.process_time(), rss_bytes())}
         return Snapshot(
             leader=leader,
             ready=session is not None if leader else self._membership.joined,

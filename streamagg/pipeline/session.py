@@ -94,7 +94,6 @@ class Session:
         now_ms: int,
     ) -> None:
         self.plan = plan
-        self.publications = 0
         self.windows_published = 0
         self._leases = leases
         self._unmarshallers = unmarshallers
@@ -212,7 +211,6 @@ class Session:
         self._committed = {p: at.state for p, at in publication.checkpoints.items()}
         self._committed_ms = now_ms
         self._published_through = publication.through
-        self.publications += 1
         self.windows_published += len(publication.windows)
         for count in publication.windows:
             self.sequencer.free(count.window)

@@ -84,13 +84,11 @@ class Tally:
         self._partitions: dict[int, PartitionStats] = {}
         self._windows = 0
         self._ms = 0
-        self._sessions = 0
 
     def add(self, session: Session) -> None:
         """Take over the counters of a session that has ended."""
         self._windows += session.windows_published
         self._ms += _busy_ms(session)
-        self._sessions += 1
         self._add_partitions(self._partitions, session, ended=not session.finished)
 
     @property

@@ -5,7 +5,6 @@ and then it ends too.
 """
 
 import logging
-import os
 import selectors
 import signal
 import socket
@@ -217,9 +216,3 @@ class ProcessWorkers:
             )
         log.warning("%s (process %d) died: %s; replaced", worker.name, worker.process.pid, how)
         return self._start(worker.name, worker.setup)
-
-
-def own_rss_bytes() -> int:
-    """Resident memory of this process."""
-    with open(f"/proc/{os.getpid()}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")

@@ -6,12 +6,10 @@ parent, however that died.
 
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Final
 
 from streamagg.decode import Decoder
@@ -33,12 +31,12 @@ from streamagg.records import (
     WorkerFailed,
 )
 from streamagg.telemetry import logs
+from streamagg.telemetry.process import rss_bytes
 
 _FETCH_WAIT_MS: Final = 20
 """How long a fetch waits for a full batch: bounds the delay of live records."""
 _IDLE_WAIT_MS: Final = 500
 _HEARTBEAT_S: Final = 1.0
-_PAGE_BYTES: Final = resource.getpagesize()
 
 
 class _Heart:
@@ -54,11 +52,6 @@ class _Heart:
             return
         self._next = now + _HEARTBEAT_S
         self._link.send(Heartbeat(time.process_time(), rss_bytes()))
-
-
-def rss_bytes() -> int:
-    """Resident memory of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
 def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
