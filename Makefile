@@ -30,8 +30,8 @@ help: ## Show this list
 .PHONY: install
 install: $(INSTALLED) ## Create the environment in .venv
 
-# pip checks the hash of every file; the package itself is built by the pinned hatchling.
-$(INSTALLED): requirements/dev.lock pyproject.toml
+# pip checks the hash of every file; the package itself is built by the pinned setuptools.
+$(INSTALLED): requirements/dev.lock pyproject.toml setup.py $(wildcard streamagg/decode/scanner/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'streamagg needs Python 3.11 or newer: name one with make PYTHON=python3.13' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -85,13 +85,24 @@ run: $(INSTALLED) ## Count the input topic into the output topic until Ctrl-C
 verify: $(INSTALLED) ## Recount the input topic and compare with the output topic
 	@$(BIN)/streamagg verify --input $(INPUT) --output $(OUTPUT) $(FLAGS)
 
+.PHONY: bench
+bench: $(INSTALLED) ## Measure beside every alternative, in every way; takes hours; writes REPORT.md's figures
+	@$(BIN)/python -m bench $(FLAGS)
+	@$(BIN)/python -m bench.latency
+	@$(BIN)/python -m bench.scaling
+	@$(BIN)/python -m bench.render
+
+.PHONY: bench-quick
+bench-quick: $(INSTALLED) ## The main rows of it, about 3 minutes once the topic is there
+	@$(BIN)/python -m bench --quick $(FLAGS)
+
 .PHONY: lock
-lock: $(INSTALLED) ## Pin the newest versions of all dependencies, with their hashes
+lock: ## Pin the newest versions of all dependencies, with their hashes
 	@$(PYTHON) -m venv .streamagg/lock
 	@.streamagg/lock/bin/pip install --quiet 'uv>=0.9'
 	@$(call pin,dev) --upgrade --extra dev pyproject.toml
 	@$(call pin,run) --constraints requirements/dev.lock pyproject.toml
-	@echo hatchling | $(call pin,build) --constraints requirements/dev.lock -
+	@echo setuptools | $(call pin,build) --constraints requirements/dev.lock -
 
 pin = .streamagg/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-config --custom-compile-command 'make lock' -o requirements/$(1).lock

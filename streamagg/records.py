@@ -191,7 +191,7 @@ class Batch:
     end: int
     """The end offset of the partition as last seen, -1 if unknown."""
     caught_up: bool
-    payloads: Sequence[bytes | None]
+    payloads: list[bytes | None]
     offsets: Sequence[int]
     timestamps_ms: Sequence[int] | None = None
     """Kafka timestamps, if the lease asks for them; -1 where a record has none."""

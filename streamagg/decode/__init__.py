@@ -2,12 +2,14 @@
 
 The policy for every kind of input is docs/decoding.md; tests/conformance/decode.jsonl freezes it.
 
-Two readers share the work. The *strict* one asks msgspec for exactly the two fields, with types and
-bounds so narrow that whatever it accepts is certainly right; it reads nearly every record. The *patient*
-one takes what the strict one refuses, one record at a time: it cuts the two values out of the document
-as text and judges them by the rules. Where both accept, they agree.
+A *fast* reader accepts only what is certainly right, which is nearly every record: the *native* one, in C,
+or the *strict* one, where no C compiler was at hand, which asks msgspec for exactly the two fields with
+types and bounds that are narrow enough. The *patient* reader takes what the fast one refuses, one record at
+a time: it cuts the two values out of the document as text and judges them by the rules. Where two accept,
+they agree.
 """
 
 from streamagg.decode.decoder import Decoded, Decoder
+from streamagg.decode.native import AVAILABLE as NATIVE_AVAILABLE
 
-__all__ = ["Decoded", "Decoder"]
+__all__ = ["NATIVE_AVAILABLE", "Decoded", "Decoder"]

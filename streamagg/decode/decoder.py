@@ -1,15 +1,15 @@
-"""The decoder: nearly every record through the strict reader, the others through the patient one."""
+"""The decoder: nearly every record through a fast reader, the others through the patient one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 from streamagg.decode.event_time import UNITS
-from streamagg.decode.fields import find_paths
+from streamagg.decode.fields import Columns, find_paths
+from streamagg.decode.native import AVAILABLE, NativeReader
 from streamagg.decode.patient import PatientReader, Verdict
-from streamagg.decode.strict import REFUSALS, StrictReader
+from streamagg.decode.strict import StrictReader
 from streamagg.records import Int64Column, UInt32Column, UInt64Column
 from streamagg.settings import DecodeSettings
 
@@ -28,37 +28,36 @@ class Decoded:
     """Position and reason (one of ``records.REASONS``), ascending."""
 
 
+class FastReader(Protocol):
+    """Reads what is certainly right, and refuses everything else."""
+
+    def read(self, payloads: list[bytes | None]) -> Columns:
+        """Records by column, and which were refused."""
+
+
 class Decoder:
     """Decodes payloads by the settings. Built once; keeps no state between calls."""
 
-    def __init__(self, settings: DecodeSettings) -> None:
-        """Raises SettingsError if the two field paths are malformed or in each other's way."""
+    def __init__(self, settings: DecodeSettings, *, native: bool = AVAILABLE) -> None:
+        """``native``: with the reader in C.
+
+        Raises SettingsError if the two field paths are malformed or in each other's way.
+        """
         paths = find_paths(settings)
-        self._max_record_bytes = settings.max_record_bytes
-        self._strict = StrictReader(paths, UNITS[settings.time_unit])
+        limit = settings.max_record_bytes
+        self._max_record_bytes = limit
+        self._fast: FastReader = (
+            NativeReader(paths, settings.time_unit, limit)
+            if native
+            else StrictReader(paths, UNITS[settings.time_unit], limit)
+        )
         self._patient = PatientReader(paths, settings.time_unit)
 
-    def decode(self, payloads: Sequence[bytes | None]) -> Decoded:
+    def decode(self, payloads: list[bytes | None]) -> Decoded:
         """Decode the values of consecutive records; None is a record without a value."""
-        rows: list[Any] = []
-        verdicts: list[tuple[int, Verdict]] = []
-        rest = map(self._strict.read, self._without_too_large(payloads))
-        while True:
-            # When a payload is refused, extend has kept the rows before it, and the map goes on after it.
-            try:
-                rows.extend(rest)
-                break
-            except REFUSALS:
-                verdicts.append((len(rows), self._judge(payloads[len(rows)])))
-                rows.append(self._strict.blank)
-        event_time_ms, user = self._strict.columns(rows)
+        event_time_ms, user, refused = self._fast.read(payloads)
+        verdicts = [(position, self._judge(payloads[position])) for position in refused]
         return _settle(event_time_ms, user, verdicts)
-
-    def _without_too_large(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
-        limit = self._max_record_bytes
-        if max(map(len, filter(None, payloads)), default=0) <= limit:
-            return payloads
-        return [None if payload is None or len(payload) > limit else payload for payload in payloads]
 
     def _judge(self, payload: bytes | None) -> Verdict:
         if payload is None:
@@ -69,7 +68,7 @@ class Decoder:
 
 
 def _settle(event_time_ms: Int64Column, user: UInt64Column, verdicts: list[tuple[int, Verdict]]) -> Decoded:
-    """Put the verdicts of the patient reader where the strict one has left blank rows."""
+    """Put the verdicts of the patient reader where the fast one has refused."""
     index = np.arange(len(event_time_ms), dtype=np.uint32)
     rejected = []
     for position, verdict in verdicts:

@@ -1,4 +1,4 @@
-"""Where the two fields are in a document, and struct types that read them."""
+"""Where the two fields are in a document, struct types that read them, and what readers return."""
 
 import re
 from typing import Any, Final, NamedTuple
@@ -6,9 +6,21 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamagg.errors import SettingsError
+from streamagg.records import Int64Column, UInt64Column
 from streamagg.settings import DecodeSettings
 
 MAX_USER_BYTES: Final = 512
+
+
+class Columns(NamedTuple):
+    """What a reader makes of ``n`` payloads; the rows of those it refuses hold anything."""
+
+    event_time_ms: Int64Column
+    """Shape ``(n,)``."""
+    user: UInt64Column
+    """xxh3 of the UTF-8 bytes of the user id, shape ``(n,)``."""
+    refused: list[int]
+    """Positions of the payloads that are not certainly right, ascending."""
 
 
 class Paths(NamedTuple):

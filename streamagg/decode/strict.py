@@ -9,11 +9,10 @@ from msgspec import Meta
 from xxhash import xxh3_64_intdigest
 
 from streamagg.decode.event_time import Iso8601, Unit, parse_iso8601
-from streamagg.decode.fields import MAX_USER_BYTES, Paths, struct_type
-from streamagg.records import Int64Column, UInt64Column
+from streamagg.decode.fields import MAX_USER_BYTES, Columns, Paths, struct_type
 
-REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
-"""What the strict reader raises: wrong JSON or type, not UTF-8, nested too deeply, None."""
+_REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
+"""What msgspec raises: wrong JSON or type, not UTF-8, nested too deeply, None."""
 
 # max_length counts code points, of at most four bytes each.
 _USER_TYPE: Final[Any] = (
@@ -25,21 +24,40 @@ _USER_TYPE: Final[Any] = (
 class StrictReader:
     """Reads certainly right records into rows: nested structs that follow the paths to the two fields."""
 
-    def __init__(self, paths: Paths, unit: Unit) -> None:
+    def __init__(self, paths: Paths, unit: Unit, max_record_bytes: int) -> None:
         self._paths = paths
         self._unit = unit
+        self._max_record_bytes = max_record_bytes
         row_type = struct_type(
             time=(paths.time[0], _nest(unit.json_type, "time", paths.time[1:])),
             user=(paths.user[0], _nest(_USER_TYPE, "user", paths.user[1:])),
         )
         row_type = _nest(row_type, "shared", paths.shared)
-        self.read: Callable[[Any], Any] = msgspec.json.Decoder(row_type, dec_hook=_decode_hook).decode
-        """Payload to row; raises one of ``REFUSALS``."""
-        self.blank = self.read(_smallest_document(paths, unit.smallest))
-        """A row that keeps the place of a record this reader has refused."""
+        self._read: Callable[[Any], Any] = msgspec.json.Decoder(row_type, dec_hook=_decode_hook).decode
+        self._blank = self._read(_smallest_document(paths, unit.smallest))
 
-    def columns(self, rows: list[Any]) -> tuple[Int64Column, UInt64Column]:
-        """Event times in milliseconds and hashes of users, each of shape ``(len(rows),)``."""
+    def read(self, payloads: list[bytes | None]) -> Columns:
+        """Records by column, and which were refused."""
+        rows: list[Any] = []
+        refused: list[int] = []
+        rest = map(self._read, self._without_too_large(payloads))
+        while True:
+            # When a payload is refused, extend has kept the rows before it, and the map goes on after it.
+            try:
+                rows.extend(rest)
+                break
+            except _REFUSALS:
+                refused.append(len(rows))
+                rows.append(self._blank)
+        return self._columns(rows, refused)
+
+    def _without_too_large(self, payloads: list[bytes | None]) -> list[bytes | None]:
+        limit = self._max_record_bytes
+        if max(map(len, filter(None, payloads)), default=0) <= limit:
+            return payloads
+        return [None if payload is None or len(payload) > limit else payload for payload in payloads]
+
+    def _columns(self, rows: list[Any], refused: list[int]) -> Columns:
         for _ in self._paths.shared:
             rows = [row.shared for row in rows]
         times = users = rows
@@ -48,7 +66,7 @@ class StrictReader:
         for _ in self._paths.user:
             users = [row.user for row in users]
         event_time_ms = self._unit.to_ms(np.fromiter(times, self._unit.dtype, len(rows)))
-        return event_time_ms, np.fromiter(_hashes(users), np.uint64, len(rows))
+        return Columns(event_time_ms, np.fromiter(_hashes(users), np.uint64, len(rows)), refused)
 
 
 def _nest(inner: Any, attribute: str, keys: tuple[str, ...]) -> Any:

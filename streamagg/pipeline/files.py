@@ -139,7 +139,7 @@ def _batch(
     lease: Lease, first: int, end: int, lines: list[bytes], starts: list[int], *, caught_up: bool = False
 ) -> Batch:
     # Lines have no timestamps. That is said even where nobody asks, for a stream cannot be read again.
-    return Batch(lease.id, lease.partition, first, end, end, caught_up, lines, starts, [-1] * len(lines))
+    return Batch(lease.id, lease.partition, first, end, end, caught_up, [*lines], starts, [-1] * len(lines))
 
 
 def _plain(path: str, start: int) -> Iterator[_Chunk]:

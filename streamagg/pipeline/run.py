@@ -6,6 +6,7 @@ import signal
 from contextlib import nullcontext
 from types import FrameType
 
+from streamagg.decode import NATIVE_AVAILABLE
 from streamagg.errors import ExitCode, TopicError
 from streamagg.kafka.admin import ensure_topic, partitions_of
 from streamagg.pipeline.coordinator import Coordinator
@@ -43,6 +44,11 @@ def run(settings: RunSettings) -> RunStats:
     stop = _Stop()
     stop.install()
     _check_topics(settings)
+    if not NATIVE_AVAILABLE:
+        log.warning(
+            "decoding takes twice as long as it could: when streamagg was installed there was no C compiler,"
+            " or the headers of Python were missing"
+        )
     metrics = Metrics()
     with serving(settings.metrics, metrics) if settings.metrics else nullcontext():
         workers = _open_workers(settings)

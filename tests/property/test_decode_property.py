@@ -1,4 +1,4 @@
-"""Decoding: the two readers agree, and both agree with an oracle made of the json module."""
+"""Decoding: the readers agree, and all agree with an oracle made of the json module."""
 
 import json
 import math
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from streamagg.decode import Decoded, Decoder
 from streamagg.decode.event_time import UNITS, YEAR_10000_MS, seconds_to_ms
 from streamagg.decode.fields import find_paths
+from streamagg.decode.native import NativeReader
 from streamagg.decode.patient import PatientReader
-from streamagg.decode.strict import REFUSALS, StrictReader
+from streamagg.decode.strict import StrictReader
 from streamagg.records import REASONS
 from streamagg.settings import DecodeSettings
 
@@ -131,11 +132,12 @@ def oracle(document: bytes, settings: DecodeSettings) -> tuple[int, int] | str:
     return "bad_user" if user is None else (time_ms, user)
 
 
+@pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
 @pytest.mark.parametrize("settings", [s for s in SETTINGS if s.time_unit != "iso8601"], ids=str)
 @given(payloads=st.lists(documents, max_size=5))
-def test_agrees_with_the_oracle(settings: DecodeSettings, payloads: list[bytes]) -> None:
+def test_agrees_with_the_oracle(settings: DecodeSettings, native: bool, payloads: list[bytes]) -> None:
     expected = [oracle(payload, settings) for payload in payloads]
-    assert outcomes(Decoder(settings).decode(payloads)) == expected
+    assert outcomes(Decoder(settings, native=native).decode(payloads)) == expected
 
 
 @st.composite
@@ -150,25 +152,24 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @given(payload=damaged())
-def test_what_the_strict_reader_accepts_the_patient_one_reads_alike(
+def test_what_a_fast_reader_accepts_the_patient_one_reads_alike(
     settings: DecodeSettings, payload: bytes
 ) -> None:
-    paths = find_paths(settings)
-    strict = StrictReader(paths, UNITS[settings.time_unit])
-    try:
-        rows = [strict.read(payload)]
-    except REFUSALS:
-        return
-    (event_time_ms,), (user,) = strict.columns(rows)
-    assert PatientReader(paths, settings.time_unit).read(payload) == (event_time_ms, user)
+    paths, unit, limit = find_paths(settings), settings.time_unit, settings.max_record_bytes
+    for fast in (StrictReader(paths, UNITS[unit], limit), NativeReader(paths, unit, limit)):
+        columns = fast.read([payload])
+        if not columns.refused:
+            found = columns.event_time_ms.item(), columns.user.item()
+            assert PatientReader(paths, unit).read(payload) == found, type(fast)
 
 
+@pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @given(payloads=st.lists(st.none() | damaged() | st.binary(max_size=30)), cut=st.integers(0, 10))
 def test_every_payload_has_one_outcome_wherever_the_batch_is_cut(
-    settings: DecodeSettings, payloads: list[bytes | None], cut: int
+    settings: DecodeSettings, native: bool, payloads: list[bytes | None], cut: int
 ) -> None:
-    decoder = Decoder(settings)
+    decoder = Decoder(settings, native=native)
     whole = decoder.decode(payloads)
     assert len(outcomes(whole)) == len(payloads)
     assert {reason for _, reason in whole.rejected} <= set(REASONS)

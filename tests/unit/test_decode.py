@@ -18,6 +18,7 @@ import xxhash
 
 from streamagg.decode import Decoded, Decoder
 from streamagg.decode.fields import find_paths
+from streamagg.decode.native import AVAILABLE
 from streamagg.decode.patient import PatientReader
 from streamagg.errors import SettingsError
 from streamagg.records import REASONS
@@ -62,17 +63,28 @@ def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
     return [by_position[position] for position in sorted(by_position)]
 
 
+BOTH = pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
+
+
+def test_the_native_reader_was_built() -> None:
+    """Without it the tests of it would test nothing."""
+    assert AVAILABLE, "no C compiler or no headers of Python where streamagg was installed"
+
+
+@BOTH
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_corpus(case: dict[str, Any]) -> None:
-    assert outcomes(Decoder(settings_of(case)).decode([payload_of(case)])) == [expected(case)]
+def test_corpus(case: dict[str, Any], native: bool) -> None:
+    decoder = Decoder(settings_of(case), native=native)
+    assert outcomes(decoder.decode([payload_of(case)])) == [expected(case)]
 
 
-def test_corpus_in_one_batch_for_each_settings() -> None:
+@BOTH
+def test_corpus_in_one_batch_for_each_settings(native: bool) -> None:
     batches = defaultdict(list)
     for case in CASES:
         batches[settings_of(case)].append(case)
     for settings, cases in batches.items():
-        decoded = Decoder(settings).decode([payload_of(case) for case in cases])
+        decoded = Decoder(settings, native=native).decode([payload_of(case) for case in cases])
         assert outcomes(decoded) == [expected(case) for case in cases]
 
 

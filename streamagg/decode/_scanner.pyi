@@ -1,0 +1,9 @@
+from streamagg.records import Int64Column, UInt64Column
+
+class Scanner:
+    def __new__(
+        cls, time: tuple[bytes, ...], user: tuple[bytes, ...], unit: str, max_bytes: int
+    ) -> Scanner: ...
+    def scan(
+        self, payloads: list[bytes | None], event_time_ms: Int64Column, user: UInt64Column, /
+    ) -> list[int]: ...

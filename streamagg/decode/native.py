@@ -1,0 +1,32 @@
+"""The native reader: the strict reader's work in C, a few times faster. Built where there is a C compiler."""
+
+from typing import Final
+
+import numpy as np
+
+from streamagg.decode.fields import Columns, Paths
+from streamagg.settings import TimeUnit
+
+try:
+    from streamagg.decode._scanner import Scanner
+except ImportError:
+    AVAILABLE = False
+else:
+    AVAILABLE = True
+
+
+class NativeReader:
+    """Reads certainly right records straight into columns; only where ``AVAILABLE``."""
+
+    def __init__(self, paths: Paths, unit: TimeUnit, max_record_bytes: int) -> None:
+        time, user = paths.shared + paths.time, paths.shared + paths.user
+        self._scanner: Final = Scanner(_encoded(time), _encoded(user), unit, max_record_bytes)
+
+    def read(self, payloads: list[bytes | None]) -> Columns:
+        """Records by column, and which were refused."""
+        event_time_ms, user = np.empty(len(payloads), np.int64), np.empty(len(payloads), np.uint64)
+        return Columns(event_time_ms, user, self._scanner.scan(payloads, event_time_ms, user))
+
+
+def _encoded(keys: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(key.encode() for key in keys)

@@ -1,0 +1,125 @@
+"""The native reader: what it takes itself, and where it must stop reading."""
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import xxhash
+
+from streamagg.decode._scanner import Scanner
+from streamagg.decode.fields import find_paths
+from streamagg.decode.native import NativeReader
+from streamagg.decode.patient import PatientReader
+from streamagg.settings import DecodeSettings
+
+SETTINGS = DecodeSettings()
+LONGEST_USER = 128
+
+
+def reader(settings: DecodeSettings = SETTINGS) -> NativeReader:
+    return NativeReader(find_paths(settings), settings.time_unit, settings.max_record_bytes)
+
+
+def takes(document: str | bytes, settings: DecodeSettings = SETTINGS) -> bool:
+    """It takes the document itself, and reads in it what the patient reader does."""
+    payload = document.encode() if isinstance(document, str) else document
+    columns = reader(settings).read([payload])
+    if columns.refused:
+        return False
+    found = columns.event_time_ms.item(), columns.user.item()
+    assert PatientReader(find_paths(settings), settings.time_unit).read(payload) == found
+    return True
+
+
+def test_users_of_every_length_get_their_xxh3() -> None:
+    users = [random.Random(size).randbytes(size).hex().encode()[:size] for size in range(1, LONGEST_USER + 1)]
+    columns = reader().read([b'{"ts":1,"uid":"%s"}' % user for user in users])
+    assert columns.refused == []
+    assert columns.user.tolist() == [xxhash.xxh3_64_intdigest(user) for user in users]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"ts":1,"uid":"u"}',
+        ' \t\r\n{ "ts" : 1 , "uid" : "u" } \r\n',
+        '{"ts":1.25,"uid":7}',
+        '{"ts":"1468244384.123456","uid":"-7"}',
+        '{"ts":1,"uid":"\\u0075\\ud83d\\ude00\\n\\/"}',
+        '{"\\u0074s":1,"u\\u0069d":"u"}',
+        '{"ts":1,"uid":"é"}',
+        '{"ts":1,"uid":"' + "é" * 64 + '"}',
+        '{"x":{"a":[[],{}]},"ts":1,"uid":"u"}',
+        '{"x":[1,-0,0.5,1e5,1E-5,true,false,null,"",[{}],{"a":{"b":[]}}],"ts":1,"uid":"u"}',
+        '{"ts":1,"uid":"a","ts":2,"uid":"b"}',
+        '{"x":' + "[" * 512 + "]" * 512 + ',"ts":1,"uid":"u"}',
+    ],
+)
+def test_takes_usual_documents_itself(document: str) -> None:
+    assert takes(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"event":{"ts":1},"event":{"user":{"id":"u"}}}',
+        '{"event":{"ts":1,"user":{"id":"u"}},"event":7}',
+        '{"event":{"ts":1,"user":{"id":"u"},"user":{}}}',
+        '{"ts":1,"id":"u"}',
+    ],
+)
+def test_a_later_duplicate_takes_away_what_an_earlier_one_held(document: str) -> None:
+    assert not takes(document, DecodeSettings(time_field="event.ts", user_field="event.user.id"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "time"),
+    [
+        ("ns", "1468244384123456789"),
+        ("us", "1468244384123456"),
+        ("ms", "1468244384123.75"),
+        ("iso8601", '"2016-07-11T13:39:44Z"'),
+        ("iso8601", '"2016-02-29 23:59:59.9999999+05:30"'),
+        ("iso8601", '"9999-12-31T23:59:59.999-00:00"'),
+    ],
+)
+def test_takes_the_usual_times_of_every_unit_itself(unit: str, time: str) -> None:
+    assert takes(f'{{"ts":{time},"uid":"u"}}', DecodeSettings(time_unit=unit))
+
+
+def all_truncations(document: bytes) -> Iterator[bytes]:
+    return (document[:size] for size in range(len(document)))
+
+
+def test_no_part_of_a_document_is_a_document() -> None:
+    document = (
+        b'{"a":"\\u00e9\\ud83d\\ude00\\\\","b":[true,null,-1.5e-3],"c":{"d":{}},"ts":1.5,"uid":"\\u0075"}'
+    )
+    parts = list(all_truncations(document))
+    assert reader().read(parts).refused == list(range(len(parts)))
+    assert takes(document)
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_any_byte_anywhere_is_read_as_the_patient_reader_reads_it(byte: int) -> None:
+    document = b'{"k\\n":"v\\u00e9","n":[1.5e3,null],"ts":"1.25","uid":"u\xc3\xa9"}'
+    for at in range(len(document)):
+        takes(document[:at] + bytes([byte]) + document[at + 1 :])
+
+
+def test_columns_of_a_wrong_size_are_an_error() -> None:
+    scanner = Scanner((b"ts",), (b"uid",), "s", 100)
+    with pytest.raises(ValueError, match="eight bytes for each payload"):
+        scanner.scan([b"{}"], np.empty(2, np.int64), np.empty(1, np.uint64))
+    with pytest.raises(ValueError, match="eight bytes for each payload"):
+        scanner.scan([b"{}"], np.empty(1, np.int64), np.empty(2, np.uint32))
+    with pytest.raises(ValueError, match="no such unit: h"):
+        Scanner((b"ts",), (b"uid",), "h", 100)
+
+
+def test_what_is_no_payload_is_refused() -> None:
+    columns = NativeReader(find_paths(SETTINGS), "s", 18).read(
+        [None, b'{"ts":1,"uid":"u"}', b'{"ts":1,"uid":"uu"}']
+    )
+    assert columns.refused == [0, 2]
