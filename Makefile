@@ -31,7 +31,7 @@ help: ## Show this list
 install: $(INSTALLED) ## Create the environment in .venv
 
 # pip checks the hash of every file; the package itself is built by the pinned setuptools.
-$(INSTALLED): requirements/dev.lock pyproject.toml setup.py $(wildcard streamagg/decode/scanner/*)
+$(INSTALLED): requirements/dev.lock pyproject.toml setup.py $(wildcard streamagg/*/*/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'streamagg needs Python 3.11 or newer: name one with make PYTHON=python3.13' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \

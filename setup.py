@@ -1,21 +1,28 @@
-"""What pyproject.toml cannot say: the reader in C, left out where there is no compiler."""
+"""What pyproject.toml cannot say: the parts in C, left out where there is no compiler."""
+
+from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = "streamagg/decode/scanner"
+
+def extension(name: str, folder: str, libraries: list[str]) -> Extension:
+    """A module of one source file and the headers beside it."""
+    return Extension(
+        name,
+        sources=[str(path) for path in Path(folder).glob("*.c")],
+        depends=[str(path) for path in Path(folder).glob("*.h")],
+        # Contracted products would round fractions of seconds in another way than numpy does.
+        extra_compile_args=["-O3", "-ffp-contract=off", "-fno-math-errno"],
+        libraries=libraries,
+        py_limited_api=True,
+        optional=True,
+    )
+
 
 setup(
     ext_modules=[
-        Extension(
-            "streamagg.decode._scanner",
-            sources=[f"{SOURCES}/scanner.c"],
-            depends=[f"{SOURCES}/{name}.h" for name in ("event_time", "json", "xxh3")],
-            # Contracted products would round fractions of seconds in another way than numpy does.
-            extra_compile_args=["-O3", "-ffp-contract=off", "-fno-math-errno"],
-            libraries=["m"],
-            py_limited_api=True,
-            optional=True,
-        )
+        extension("streamagg.decode._scanner", "streamagg/decode/scanner", ["m"]),
+        extension("streamagg.kafka._fetcher", "streamagg/kafka/fetcher", ["dl", "pthread"]),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -191,10 +191,11 @@ class Batch:
     end: int
     """The end offset of the partition as last seen, -1 if unknown."""
     caught_up: bool
-    payloads: list[bytes | None]
-    offsets: Sequence[int]
-    timestamps_ms: Sequence[int] | None = None
-    """Kafka timestamps, if the lease asks for them; -1 where a record has none."""
+    payloads: Sequence[bytes | None]
+    offsets: Int64Column
+    """Shape ``(len(payloads),)``."""
+    timestamps_ms: Int64Column | None = None
+    """Kafka timestamps of the same shape, if the lease asks for them; -1 where a record has none."""
 
 
 @dataclass(frozen=True, slots=True)

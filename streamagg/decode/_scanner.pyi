@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 from streamagg.records import Int64Column, UInt64Column
 
 class Scanner:
@@ -5,5 +7,5 @@ class Scanner:
         cls, time: tuple[bytes, ...], user: tuple[bytes, ...], unit: str, max_bytes: int
     ) -> Scanner: ...
     def scan(
-        self, payloads: list[bytes | None], event_time_ms: Int64Column, user: UInt64Column, /
+        self, payloads: Sequence[bytes | None], event_time_ms: Int64Column, user: UInt64Column, /
     ) -> list[int]: ...

@@ -1,5 +1,6 @@
 """The decoder: nearly every record through a fast reader, the others through the patient one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,7 +32,7 @@ class Decoded:
 class FastReader(Protocol):
     """Reads what is certainly right, and refuses everything else."""
 
-    def read(self, payloads: list[bytes | None]) -> Columns:
+    def read(self, payloads: Sequence[bytes | None]) -> Columns:
         """Records by column, and which were refused."""
 
 
@@ -53,7 +54,7 @@ class Decoder:
         )
         self._patient = PatientReader(paths, settings.time_unit)
 
-    def decode(self, payloads: list[bytes | None]) -> Decoded:
+    def decode(self, payloads: Sequence[bytes | None]) -> Decoded:
         """Decode the values of consecutive records; None is a record without a value."""
         event_time_ms, user, refused = self._fast.read(payloads)
         verdicts = [(position, self._judge(payloads[position])) for position in refused]

@@ -1,5 +1,6 @@
 """The native reader: the strict reader's work in C, a few times faster. Built where there is a C compiler."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,7 @@ class NativeReader:
         time, user = paths.shared + paths.time, paths.shared + paths.user
         self._scanner: Final = Scanner(_encoded(time), _encoded(user), unit, max_record_bytes)
 
-    def read(self, payloads: list[bytes | None]) -> Columns:
+    def read(self, payloads: Sequence[bytes | None]) -> Columns:
         """Records by column, and which were refused."""
         event_time_ms, user = np.empty(len(payloads), np.int64), np.empty(len(payloads), np.uint64)
         return Columns(event_time_ms, user, self._scanner.scan(payloads, event_time_ms, user))

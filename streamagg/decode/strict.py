@@ -1,6 +1,6 @@
 """The strict reader: fast, and accepts only what is certainly right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -36,7 +36,7 @@ class StrictReader:
         self._read: Callable[[Any], Any] = msgspec.json.Decoder(row_type, dec_hook=_decode_hook).decode
         self._blank = self._read(_smallest_document(paths, unit.smallest))
 
-    def read(self, payloads: list[bytes | None]) -> Columns:
+    def read(self, payloads: Sequence[bytes | None]) -> Columns:
         """Records by column, and which were refused."""
         rows: list[Any] = []
         refused: list[int] = []
@@ -51,7 +51,7 @@ class StrictReader:
                 rows.append(self._blank)
         return self._columns(rows, refused)
 
-    def _without_too_large(self, payloads: list[bytes | None]) -> list[bytes | None]:
+    def _without_too_large(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
         limit = self._max_record_bytes
         if max(map(len, filter(None, payloads)), default=0) <= limit:
             return payloads

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streamagg.errors import KafkaUnreachable
@@ -78,9 +79,8 @@ class FutureLetters:
         Raises KafkaUnreachable, TopicError or KafkaFailed.
         """
         for partition, offset in places:
-            batch = Batch(
-                0, partition, offset, offset + 1, -1, False, [self._read(partition, offset)], [offset]
-            )
+            payloads, offsets = [self._read(partition, offset)], np.array([offset], np.int64)
+            batch = Batch(0, partition, offset, offset + 1, -1, False, payloads, offsets)
             self._letters.put(batch, [(0, "future")])
         self._consumer.unassign()
 

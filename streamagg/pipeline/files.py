@@ -115,7 +115,7 @@ class FileReader:
         whole = fit == len(chunk.lines)
         reached = min(lease.stop, chunk.next if whole else lease.stop)
         reading.chunk = None if whole else _Chunk(chunk.lines[fit:], chunk.starts[fit:], chunk.next)
-        batch = _batch(lease, reading.position, reached, chunk.lines[:fit], chunk.starts[:fit].tolist())
+        batch = _batch(lease, reading.position, reached, chunk.lines[:fit], chunk.starts[:fit])
         reading.position = reached
         if reached == lease.stop:
             self._next_lease(partition, reading)
@@ -125,7 +125,7 @@ class FileReader:
         """The file is at its end: the lease is done, however far it goes, and so are those behind it."""
         del self._readings[partition]
         end = reading.position if self._streams[partition] else lease.stop
-        return _batch(lease, reading.position, end, [], [], caught_up=True)
+        return _batch(lease, reading.position, end, [], np.empty(0, np.int64), caught_up=True)
 
     def _next_lease(self, partition: int, reading: _Reading) -> None:
         done = reading.leases.popleft()
@@ -136,10 +136,12 @@ class FileReader:
 
 
 def _batch(
-    lease: Lease, first: int, end: int, lines: list[bytes], starts: list[int], *, caught_up: bool = False
+    lease: Lease, first: int, end: int, lines: list[bytes], starts: Int64Column, *, caught_up: bool = False
 ) -> Batch:
     # Lines have no timestamps. That is said even where nobody asks, for a stream cannot be read again.
-    return Batch(lease.id, lease.partition, first, end, end, caught_up, [*lines], starts, [-1] * len(lines))
+    return Batch(
+        lease.id, lease.partition, first, end, end, caught_up, lines, starts, np.full(len(lines), -1)
+    )
 
 
 def _plain(path: str, start: int) -> Iterator[_Chunk]:

@@ -2,7 +2,8 @@
 
 from streamagg.decode import Decoder
 from streamagg.kafka.dead_letters import KafkaDeadLetters
-from streamagg.kafka.reader import LeaseReader, lease_consumer
+from streamagg.kafka.fetching import open_fetching
+from streamagg.kafka.reader import LeaseReader
 from streamagg.pipeline.files import FileReader
 from streamagg.pipeline.unmarshaller import Unmarshaller
 from streamagg.records import UnmarshallerSetup
@@ -13,5 +14,5 @@ def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decoder) -> Unmarshalle
     if setup.files:
         return Unmarshaller(FileReader(setup.files), decoder, setup.max_jump_ms)
     letters = KafkaDeadLetters(setup.kafka, setup.dead_letter, setup.topic) if setup.dead_letter else None
-    reader = LeaseReader(lease_consumer(setup.kafka), setup.topic)
+    reader = LeaseReader(open_fetching(setup.kafka), setup.topic)
     return Unmarshaller(reader, decoder, setup.max_jump_ms, letters)

@@ -74,10 +74,9 @@ class Unmarshaller:
 
 def _block(batch: Batch, decoded: Decoded, max_jump_ms: int) -> ColumnBlock:
     whole = len(decoded.index) == len(batch.payloads)
-    offsets = np.array(batch.offsets, np.int64)
     live = None
     if batch.timestamps_ms is not None:
-        timestamps = np.array(batch.timestamps_ms, np.int64)[decoded.index]
+        timestamps = batch.timestamps_ms[decoded.index]
         live = ((np.abs(timestamps - decoded.event_time_ms) <= max_jump_ms) & (timestamps >= 0)).tobytes()
     rejected: dict[str, int] = {}
     for _, reason in decoded.rejected:
@@ -93,6 +92,8 @@ def _block(batch: Batch, decoded: Decoded, max_jump_ms: int) -> ColumnBlock:
         rejected=rejected,
         event_time_ms=decoded.event_time_ms.tobytes(),
         user=decoded.user.tobytes(),
-        delta=((offsets if whole else offsets[decoded.index]) - batch.first).astype(np.uint32).tobytes(),
+        delta=((batch.offsets if whole else batch.offsets[decoded.index]) - batch.first)
+        .astype(np.uint32)
+        .tobytes(),
         live=live,
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
@@ -73,8 +75,8 @@ class MemoryReader:
             end,
             reached == end,
             [m.payload for m in some],
-            [m.offset for m in some],
-            [m.timestamp_ms for m in some] if lease.timestamps else None,
+            np.array([m.offset for m in some], np.int64),
+            np.array([m.timestamp_ms for m in some], np.int64) if lease.timestamps else None,
         )
 
 

@@ -170,17 +170,19 @@ static position read_object(position p, finding *found, unsigned level, unsigned
     }
 }
 
-/* True if the document was certainly right, with both fields. */
-static bool read_document(const Scanner *scanner, PyObject *payload, int64_t *time_ms, uint64_t *user)
+/* What a buffer of payloads consists of: where each is in memory. */
+typedef struct {
+    const void *text;
+    size_t size;
+} payload;
+
+/* True if the document, which a NUL follows, was certainly right, with both fields. */
+static bool read_document(const Scanner *scanner, const void *text, size_t size, int64_t *time_ms, uint64_t *user)
 {
-    char *text;
-    Py_ssize_t size;
-    if (!PyBytes_Check(payload) || PyBytes_AsStringAndSize(payload, &text, &size) < 0)
-        return false;
-    position p = (position)text;
+    position p = text;
     finding found = {.scanner = scanner, .end = p + size};
     p = skip_blanks(p);
-    if (size > scanner->max_bytes || *p != '{')
+    if (*p != '{')
         return false;
     p = read_object(p, &found, 0, TO_TIME | TO_USER);
     if (!p || skip_blanks(p) != found.end)
@@ -188,6 +190,24 @@ static bool read_document(const Scanner *scanner, PyObject *payload, int64_t *ti
     *time_ms = found.time_ms;
     *user = found.user;
     return found.ways == (TO_TIME | TO_USER);
+}
+
+static bool read_bytes(const Scanner *scanner, PyObject *object, int64_t *time_ms, uint64_t *user)
+{
+    char *text;
+    Py_ssize_t size;
+    return PyBytes_Check(object) && PyBytes_AsStringAndSize(object, &text, &size) == 0 &&
+           size <= scanner->max_bytes && read_document(scanner, text, (size_t)size, time_ms, user);
+}
+
+/* Reads a copy, for nothing is known of the byte behind a payload that stands in a buffer of others. */
+static bool read_payload(const Scanner *scanner, payload source, uint8_t *copy, int64_t *time_ms, uint64_t *user)
+{
+    if (!source.text || source.size > (size_t)scanner->max_bytes)
+        return false;
+    memcpy(copy, source.text, source.size);
+    copy[source.size] = 0;
+    return read_document(scanner, copy, source.size, time_ms, user);
 }
 
 /* A column of so many 8-byte values to write into; false with an exception if it is something else. */
@@ -202,11 +222,47 @@ static bool open_column(PyObject *column, Py_ssize_t rows, Py_buffer *view)
     return false;
 }
 
-static PyObject *scan_into(const Scanner *scanner, PyObject *payloads, int64_t *times_ms, uint64_t *users)
+/* The payloads of a call: a list of bytes, or a buffer that says where they are. */
+typedef struct {
+    PyObject *list;
+    Py_buffer places;
+    uint8_t *copy;
+    Py_ssize_t count;
+} source;
+
+static bool open_source(const Scanner *scanner, PyObject *payloads, source *from)
+{
+    if (PyList_Check(payloads)) {
+        *from = (source){.list = payloads, .count = PyList_Size(payloads)};
+        return true;
+    }
+    *from = (source){0};
+    if (PyObject_GetBuffer(payloads, &from->places, PyBUF_SIMPLE) < 0)
+        return false;
+    from->count = from->places.len / (Py_ssize_t)sizeof(payload);
+    from->copy = PyMem_Malloc((size_t)scanner->max_bytes + 1);
+    if (from->copy)
+        return true;
+    PyBuffer_Release(&from->places);
+    return PyErr_NoMemory(), false;
+}
+
+static void close_source(source *from)
+{
+    if (from->list)
+        return;
+    PyMem_Free(from->copy);
+    PyBuffer_Release(&from->places);
+}
+
+static PyObject *scan_into(const Scanner *scanner, const source *from, int64_t *times_ms, uint64_t *users)
 {
     PyObject *refused = PyList_New(0);
-    for (Py_ssize_t i = 0, rows = PyList_Size(payloads); refused && i < rows; i++) {
-        if (read_document(scanner, PyList_GetItem(payloads, i), times_ms + i, users + i))
+    for (Py_ssize_t i = 0; refused && i < from->count; i++) {
+        bool right = from->list ? read_bytes(scanner, PyList_GetItem(from->list, i), times_ms + i, users + i)
+                                : read_payload(scanner, ((const payload *)from->places.buf)[i], from->copy,
+                                               times_ms + i, users + i);
+        if (right)
             continue;
         times_ms[i] = 0;
         users[i] = 0;
@@ -218,21 +274,30 @@ static PyObject *scan_into(const Scanner *scanner, PyObject *payloads, int64_t *
     return refused;
 }
 
-static PyObject *Scanner_scan(PyObject *self, PyObject *args)
+static PyObject *scan_columns(const Scanner *scanner, const source *from, PyObject *times, PyObject *users)
 {
-    PyObject *payloads, *times, *users;
-    if (!PyArg_ParseTuple(args, "O!OO:scan", &PyList_Type, &payloads, &times, &users))
-        return NULL;
-    Py_ssize_t rows = PyList_Size(payloads);
     Py_buffer time_view, user_view;
-    if (!open_column(times, rows, &time_view))
+    if (!open_column(times, from->count, &time_view))
         return NULL;
     PyObject *refused = NULL;
-    if (open_column(users, rows, &user_view)) {
-        refused = scan_into((const Scanner *)self, payloads, time_view.buf, user_view.buf);
+    if (open_column(users, from->count, &user_view)) {
+        refused = scan_into(scanner, from, time_view.buf, user_view.buf);
         PyBuffer_Release(&user_view);
     }
     PyBuffer_Release(&time_view);
+    return refused;
+}
+
+static PyObject *Scanner_scan(PyObject *self, PyObject *args)
+{
+    PyObject *payloads, *times, *users;
+    source from;
+    if (!PyArg_ParseTuple(args, "OOO:scan", &payloads, &times, &users))
+        return NULL;
+    if (!open_source((const Scanner *)self, payloads, &from))
+        return NULL;
+    PyObject *refused = scan_columns((const Scanner *)self, &from, times, users);
+    close_source(&from);
     return refused;
 }
 

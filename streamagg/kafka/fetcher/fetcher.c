@@ -1,0 +1,344 @@
+/* Fetches messages without making an object of each.
+ *
+ * The consumer is confluent-kafka's, with all that it configures, assigns and closes. Only the batches are
+ * taken from its queue here. To find the client behind it, this module is also a plugin of librdkafka, whose
+ * interceptor sees every client that is made with it.
+ */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include <dlfcn.h>
+#include <string.h>
+#include <time.h>
+
+#include "librdkafka.h"
+#include "log.h"
+#include "messages.h"
+
+#define MAX_PARTITIONS 4096
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *consumer;
+    rd_kafka_queue_t *queue;
+    Fetched *living;
+} Fetcher;
+
+static rd_kafka_t *newest_client;
+
+static int on_new(rd_kafka_t *client, const rd_kafka_conf_t *conf, void *opaque, char *error, size_t size)
+{
+    (void)conf, (void)opaque, (void)error, (void)size;
+    newest_client = client;
+    return 0;
+}
+
+/* librdkafka calls this when a client is configured with this module as its plugin. */
+__attribute__((visibility("default"))) int conf_init(rd_kafka_conf_t *conf, void **opaque, char *error, size_t size)
+{
+    (void)opaque;
+    if (!librdkafka.conf_set_log_cb) {
+        snprintf(error, size, "the plugin must be loaded by streamagg first");
+        return -1;
+    }
+    librdkafka.conf_set_log_cb(conf, keep_line);
+    return librdkafka.conf_interceptor_add_on_new(conf, "streamagg", on_new, NULL);
+}
+
+/* Where the parts of a fetch belong. */
+typedef struct {
+    Messages *groups[MAX_PARTITIONS];
+    int count;
+} grouping;
+
+/* The number of a partition's group; a new one if it has none, -1 with an exception if that fails. */
+static int group_of(grouping *into, Fetched *fetched, long partition)
+{
+    for (int i = into->count; i-- > 0;)
+        if (into->groups[i]->partition == partition)
+            return i;
+    if (into->count == MAX_PARTITIONS) {
+        PyErr_SetString(PyExc_OverflowError, "records of too many partitions at once");
+        return -1;
+    }
+    Messages *group = new_messages(fetched, 0, 0);
+    if (!group)
+        return -1;
+    group->partition = partition;
+    into->groups[into->count] = group;
+    return into->count++;
+}
+
+/* An error of a partition or its end goes to its group; librdkafka has logged the others. */
+static int note_error(grouping *into, Fetched *fetched, rd_kafka_event_t *event)
+{
+    int error = librdkafka.event_error(event);
+    rd_kafka_topic_partition_t *place = librdkafka.event_topic_partition(event);
+    if (!place)
+        return 0;
+    int number = group_of(into, fetched, place->partition);
+    if (number >= 0 && error == PARTITION_EOF)
+        into->groups[number]->end = place->offset;
+    else if (number >= 0 && !into->groups[number]->error)
+        into->groups[number]->error = error;
+    librdkafka.topic_partition_destroy(place);
+    return number < 0 ? -1 : 0;
+}
+
+/* Look at every event once: numbers[i] is the group of its record, or -1; -1 with an exception. */
+static int sort_events(grouping *into, Fetched *fetched, const rd_kafka_message_t **messages, int *numbers)
+{
+    for (Py_ssize_t i = 0; i < fetched->count; i++) {
+        rd_kafka_event_t *event = fetched->events[i];
+        int type = librdkafka.event_type(event);
+        numbers[i] = -1;
+        if (type == EVENT_ERROR && note_error(into, fetched, event) < 0)
+            return -1;
+        messages[i] = type == EVENT_FETCH ? librdkafka.event_message_next(event) : NULL;
+        if (!messages[i])
+            continue;
+        numbers[i] = group_of(into, fetched, messages[i]->partition);
+        if (numbers[i] < 0)
+            return -1;
+        into->groups[numbers[i]]->count++;
+        into->groups[numbers[i]]->end = -1;
+    }
+    return 0;
+}
+
+/* Put the records of each partition together. */
+static void arrange(grouping *into, Fetched *fetched, const rd_kafka_message_t **messages, const int *numbers)
+{
+    Py_ssize_t records = 0;
+    for (int g = 0; g < into->count; g++) {
+        into->groups[g]->first = records;
+        records += into->groups[g]->count;
+        into->groups[g]->count = 0;
+    }
+    for (Py_ssize_t i = 0; i < fetched->count; i++) {
+        if (numbers[i] < 0)
+            continue;
+        Messages *group = into->groups[numbers[i]];
+        Py_ssize_t place = group->first + group->count++;
+        fetched->messages[place] = messages[i];
+        fetched->payloads[place] = (payload){messages[i]->payload, messages[i]->size};
+    }
+}
+
+static PyObject *list_of(grouping *from)
+{
+    PyObject *list = PyList_New(from->count);
+    for (int i = 0; list && i < from->count; i++)
+        PyList_SetItem(list, i, Py_NewRef((PyObject *)from->groups[i]));
+    return list;
+}
+
+static PyObject *grouped(Fetched *fetched)
+{
+    size_t count = (size_t)fetched->count;
+    grouping *into = PyMem_Calloc(1, sizeof *into);
+    const rd_kafka_message_t **messages = PyMem_Calloc(count, sizeof *messages);
+    int *numbers = PyMem_Calloc(count, sizeof *numbers);
+    fetched->messages = PyMem_Calloc(count, sizeof *fetched->messages);
+    fetched->payloads = PyMem_Calloc(count, sizeof *fetched->payloads);
+    PyObject *list = NULL;
+    if (!into || !messages || !numbers || !fetched->messages || !fetched->payloads) {
+        PyErr_NoMemory();
+    } else if (sort_events(into, fetched, messages, numbers) == 0) {
+        arrange(into, fetched, messages, numbers);
+        list = list_of(into);
+    }
+    for (int i = 0; into && i < into->count; i++)
+        Py_DECREF((PyObject *)into->groups[i]);
+    PyMem_Free(into);
+    PyMem_Free(messages);
+    PyMem_Free(numbers);
+    return list;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Take events until there are as many as wanted, or the time is up. */
+static Py_ssize_t take_events(rd_kafka_queue_t *queue, rd_kafka_event_t **events, Py_ssize_t limit, int timeout_ms)
+{
+    int64_t end = monotonic_ms() + timeout_ms;
+    Py_ssize_t count = 0;
+    while (count < limit) {
+        rd_kafka_event_t *event = librdkafka.queue_poll(queue, 0);
+        int64_t left = event ? 0 : end - monotonic_ms();
+        if (left > 0)
+            event = librdkafka.queue_poll(queue, (int)left);
+        if (!event)
+            break;
+        events[count++] = event;
+    }
+    return count;
+}
+
+static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
+{
+    Fetcher *fetcher = (Fetcher *)self;
+    Py_ssize_t limit;
+    int timeout_ms;
+    if (!PyArg_ParseTuple(args, "ni:fetch", &limit, &timeout_ms))
+        return NULL;
+    if (!fetcher->queue)
+        return PyErr_SetString(PyExc_RuntimeError, "the fetcher is closed"), NULL;
+    Fetched *fetched = allocate(fetched_type);
+    if (!fetched)
+        return NULL;
+    fetched->events = PyMem_Calloc((size_t)limit, sizeof *fetched->events);
+    if (!fetched->events) {
+        Py_DECREF((PyObject *)fetched);
+        return PyErr_NoMemory();
+    }
+    fetched->list = &fetcher->living;
+    fetched->next = fetcher->living;
+    fetcher->living = fetched;
+    PyThreadState *state = PyEval_SaveThread();
+    fetched->count = take_events(fetcher->queue, fetched->events, limit, timeout_ms);
+    PyEval_RestoreThread(state);
+    PyObject *groups = fetched->count ? grouped(fetched) : PyList_New(0);
+    Py_DECREF((PyObject *)fetched);
+    return groups;
+}
+
+static PyObject *Fetcher_close(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    Fetcher *fetcher = (Fetcher *)self;
+    for (Fetched *fetched; (fetched = fetcher->living); fetcher->living = fetched->next) {
+        destroy_messages(fetched);
+        fetched->list = NULL;
+    }
+    if (fetcher->queue)
+        librdkafka.queue_destroy(fetcher->queue);
+    fetcher->queue = NULL;
+    Py_CLEAR(fetcher->consumer);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"consumer", NULL};
+    PyObject *consumer;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Fetcher", names, &consumer))
+        return NULL;
+    if (!newest_client)
+        return PyErr_SetString(PyExc_RuntimeError, "no consumer was made with this plugin"), NULL;
+    Fetcher *fetcher = allocate(type);
+    if (!fetcher)
+        return NULL;
+    fetcher->queue = librdkafka.queue_get_consumer(newest_client);
+    newest_client = NULL;
+    if (!fetcher->queue) {
+        Py_DECREF((PyObject *)fetcher);
+        return PyErr_SetString(PyExc_RuntimeError, "the client has no queue of a consumer"), NULL;
+    }
+    fetcher->consumer = Py_NewRef(consumer);
+    return (PyObject *)fetcher;
+}
+
+static void Fetcher_dealloc(PyObject *self)
+{
+    Py_DECREF(Fetcher_close(self, NULL));
+    release(self);
+}
+
+static PyMethodDef fetcher_methods[] = {
+    {"fetch", Fetcher_fetch, METH_VARARGS,
+     "fetch(limit, timeout_ms)\n--\n\nUp to so many messages that come within the time-out, by partition."},
+    {"close", Fetcher_close, METH_NOARGS, "close()\n--\n\nGive the queue back; to be called before the consumer's."},
+    {0},
+};
+
+static PyType_Slot fetcher_slots[] = {
+    {Py_tp_doc, "Fetcher(consumer)\n--\n\nTakes messages for the consumer that was made last with this plugin."},
+    {Py_tp_new, Fetcher_new},
+    {Py_tp_dealloc, Fetcher_dealloc},
+    {Py_tp_methods, fetcher_methods},
+    {0},
+};
+
+static PyType_Spec fetcher_spec = {
+    .name = "streamagg.kafka._fetcher.Fetcher",
+    .basicsize = sizeof(Fetcher),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = fetcher_slots,
+};
+
+static PyObject *load(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *path;
+    if (!PyArg_ParseTuple(args, "s:load", &path))
+        return NULL;
+    void *library = dlopen(path, RTLD_NOW);
+    const char *missing = library ? find_functions(library, dlsym) : dlerror();
+    if (missing)
+        return PyErr_Format(PyExc_ImportError, "librdkafka cannot be used directly: %s", missing);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *take_log(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    pthread_mutex_lock(&kept_log.lock);
+    int count = kept_log.count, dropped = kept_log.dropped;
+    PyObject *list = PyList_New(0);
+    for (int i = 0; list && i < count; i++) {
+        PyObject *line = Py_BuildValue("iN", kept_log.lines[i].level,
+                                       PyUnicode_DecodeUTF8(kept_log.lines[i].text,
+                                                            (Py_ssize_t)strlen(kept_log.lines[i].text), "replace"));
+        if (!line || PyList_Append(list, line) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(line);
+    }
+    kept_log.count = kept_log.dropped = 0;
+    pthread_mutex_unlock(&kept_log.lock);
+    return list ? Py_BuildValue("Ni", list, dropped) : NULL;
+}
+
+static PyMethodDef module_methods[] = {
+    {"load", load, METH_VARARGS,
+     "load(path)\n--\n\nFind librdkafka behind a library that is loaded; raises ImportError."},
+    {"take_log", take_log, METH_NOARGS,
+     "take_log()\n--\n\nLines logged since the last call, as pairs of syslog level and text; how many more there were."},
+    {0},
+};
+
+static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    if (type && PyModule_AddObjectRef(module, name, type) < 0)
+        Py_CLEAR(type);
+    return (PyTypeObject *)type;
+}
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "streamagg.kafka._fetcher",
+    .m_doc = "Fetches messages without making an object of each.",
+    .m_size = -1,
+    .m_methods = module_methods,
+};
+
+PyMODINIT_FUNC PyInit__fetcher(void)
+{
+    PyObject *made = PyModule_Create(&module);
+    if (!made)
+        return NULL;
+    fetched_type = add_type(made, &fetched_spec, "Fetched");
+    messages_type = add_type(made, &messages_spec, "Messages");
+    PyTypeObject *fetcher_type = add_type(made, &fetcher_spec, "Fetcher");
+    if (!fetched_type || !messages_type || !fetcher_type)
+        Py_CLEAR(made);
+    Py_XDECREF((PyObject *)fetcher_type);
+    return made;
+}

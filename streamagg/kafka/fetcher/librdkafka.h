@@ -1,0 +1,90 @@
+/* The few parts of librdkafka's interface that fetching needs, found in the library that is loaded already.
+ *
+ * Its headers are not at hand where streamagg is built. The interface is stable through all versions 2.x;
+ * types that are only passed on are void here.
+ */
+#ifndef STREAMAGG_LIBRDKAFKA_H
+#define STREAMAGG_LIBRDKAFKA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PARTITION_EOF (-191)
+
+typedef void rd_kafka_t;
+typedef void rd_kafka_conf_t;
+typedef void rd_kafka_queue_t;
+
+typedef struct {
+    int err;
+    void *topic;
+    int32_t partition;
+    void *payload;
+    size_t size;
+    void *key;
+    size_t key_size;
+    int64_t offset;
+    void *own;
+} rd_kafka_message_t;
+
+typedef void rd_kafka_event_t;
+
+#define EVENT_FETCH 0x2
+#define EVENT_ERROR 0x8
+
+typedef struct {
+    char *topic;
+    int32_t partition;
+    int64_t offset;
+} rd_kafka_topic_partition_t;
+
+typedef void log_function(const rd_kafka_t *client, int level, const char *facility, const char *text);
+typedef int on_new_function(rd_kafka_t *client, const rd_kafka_conf_t *conf, void *opaque, char *error, size_t size);
+
+static struct {
+    rd_kafka_queue_t *(*queue_get_consumer)(rd_kafka_t *);
+    void (*queue_destroy)(rd_kafka_queue_t *);
+    rd_kafka_event_t *(*queue_poll)(rd_kafka_queue_t *, int timeout_ms);
+    int (*event_type)(const rd_kafka_event_t *);
+    const rd_kafka_message_t *(*event_message_next)(rd_kafka_event_t *);
+    int (*event_error)(rd_kafka_event_t *);
+    rd_kafka_topic_partition_t *(*event_topic_partition)(rd_kafka_event_t *);
+    void (*topic_partition_destroy)(rd_kafka_topic_partition_t *);
+    void (*event_destroy)(rd_kafka_event_t *);
+    int64_t (*message_timestamp)(const rd_kafka_message_t *, int *type);
+    void (*conf_set_log_cb)(rd_kafka_conf_t *, log_function *);
+    int (*conf_interceptor_add_on_new)(rd_kafka_conf_t *, const char *name, on_new_function *, void *opaque);
+} librdkafka;
+
+/* Finds the functions in a loaded library or in those it was linked with; the name of a missing one, or NULL. */
+static const char *find_functions(void *library, void *(*find)(void *, const char *))
+{
+    const struct {
+        const char *name;
+        void *place;
+    } functions[] = {
+        {"rd_kafka_queue_get_consumer", &librdkafka.queue_get_consumer},
+        {"rd_kafka_queue_destroy", &librdkafka.queue_destroy},
+        {"rd_kafka_queue_poll", &librdkafka.queue_poll},
+        {"rd_kafka_event_type", &librdkafka.event_type},
+        {"rd_kafka_event_message_next", &librdkafka.event_message_next},
+        {"rd_kafka_event_error", &librdkafka.event_error},
+        {"rd_kafka_event_topic_partition", &librdkafka.event_topic_partition},
+        {"rd_kafka_topic_partition_destroy", &librdkafka.topic_partition_destroy},
+        {"rd_kafka_event_destroy", &librdkafka.event_destroy},
+        {"rd_kafka_message_timestamp", &librdkafka.message_timestamp},
+        {"rd_kafka_conf_set_log_cb", &librdkafka.conf_set_log_cb},
+        {"rd_kafka_conf_interceptor_add_on_new", &librdkafka.conf_interceptor_add_on_new},
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        void *function = find(library, functions[i].name);
+        if (!function)
+            return functions[i].name;
+        *(void **)functions[i].place = function;
+    }
+    return NULL;
+}
+
+#endif

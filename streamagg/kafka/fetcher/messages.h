@@ -1,0 +1,236 @@
+/* Fetched messages as a sequence of payloads, left where librdkafka has put them. */
+#ifndef STREAMAGG_MESSAGES_H
+#define STREAMAGG_MESSAGES_H
+
+#include "librdkafka.h"
+
+/* What the buffer of a Messages object consists of; a record without a value has no text, an empty one has. */
+typedef struct {
+    const void *text;
+    size_t size;
+} payload;
+
+/* All messages of one fetch, destroyed together; those of a partition stand together, in offset order.
+ *
+ * A message belongs to an event of librdkafka. A client waits with its end until all of these are destroyed.
+ * So they are when their fetcher closes, and who still holds them then finds `messages` NULL.
+ */
+typedef struct fetched {
+    PyObject_HEAD
+    rd_kafka_event_t **events;
+    const rd_kafka_message_t **messages;
+    payload *payloads;
+    Py_ssize_t count;
+    struct fetched **list;
+    struct fetched *next;
+} Fetched;
+
+/* Consecutive messages of one partition. */
+typedef struct {
+    PyObject_HEAD
+    Fetched *fetched;
+    Py_ssize_t first;
+    Py_ssize_t count;
+    long partition;
+    long long end;
+    int error;
+} Messages;
+
+static PyTypeObject *fetched_type;
+static PyTypeObject *messages_type;
+
+static void *allocate(PyTypeObject *type)
+{
+    return ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+}
+
+static void release(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+static void destroy_messages(Fetched *fetched)
+{
+    for (Py_ssize_t i = 0; i < fetched->count; i++)
+        librdkafka.event_destroy(fetched->events[i]);
+    PyMem_Free(fetched->events);
+    PyMem_Free(fetched->messages);
+    PyMem_Free(fetched->payloads);
+    fetched->events = NULL;
+    fetched->messages = NULL;
+    fetched->payloads = NULL;
+    fetched->count = 0;
+}
+
+static void Fetched_dealloc(PyObject *self)
+{
+    Fetched *fetched = (Fetched *)self, **link = fetched->list;
+    while (link && *link && *link != fetched)
+        link = &(*link)->next;
+    if (link && *link)
+        *link = fetched->next;
+    destroy_messages(fetched);
+    release(self);
+}
+
+/* True if the messages are still there; otherwise there is an exception. */
+static bool alive(const Messages *messages)
+{
+    if (messages->fetched->messages)
+        return true;
+    PyErr_SetString(PyExc_RuntimeError, "the fetcher of these messages is closed");
+    return false;
+}
+
+static void Messages_dealloc(PyObject *self)
+{
+    Py_XDECREF((PyObject *)((Messages *)self)->fetched);
+    release(self);
+}
+
+static Messages *new_messages(Fetched *fetched, Py_ssize_t first, Py_ssize_t count)
+{
+    Messages *messages = allocate(messages_type);
+    if (!messages)
+        return NULL;
+    messages->fetched = (Fetched *)Py_NewRef((PyObject *)fetched);
+    messages->first = first;
+    messages->count = count;
+    messages->end = -1;
+    return messages;
+}
+
+static Py_ssize_t Messages_length(PyObject *self)
+{
+    return ((Messages *)self)->count;
+}
+
+static PyObject *payload_at(const Messages *messages, Py_ssize_t index)
+{
+    if (!alive(messages))
+        return NULL;
+    payload found = messages->fetched->payloads[messages->first + index];
+    if (!found.text)
+        return Py_NewRef(Py_None);
+    return PyBytes_FromStringAndSize(found.text, (Py_ssize_t)found.size);
+}
+
+static PyObject *Messages_item(PyObject *self, Py_ssize_t index)
+{
+    const Messages *messages = (const Messages *)self;
+    if (index < 0 || index >= messages->count)
+        return PyErr_SetString(PyExc_IndexError, "no such message"), NULL;
+    return payload_at(messages, index);
+}
+
+static PyObject *Messages_subscript(PyObject *self, PyObject *index)
+{
+    Messages *messages = (Messages *)self;
+    Py_ssize_t start, stop, step;
+    if (!PySlice_Check(index)) {
+        Py_ssize_t number = PyNumber_AsSsize_t(index, PyExc_IndexError);
+        if (number == -1 && PyErr_Occurred())
+            return NULL;
+        return Messages_item(self, number < 0 ? number + messages->count : number);
+    }
+    if (PySlice_Unpack(index, &start, &stop, &step) < 0)
+        return NULL;
+    if (step != 1)
+        return PyErr_SetString(PyExc_ValueError, "a slice of messages has no steps"), NULL;
+    Py_ssize_t count = PySlice_AdjustIndices(messages->count, &start, &stop, step);
+    Messages *part = new_messages(messages->fetched, messages->first + start, count);
+    if (part)
+        part->partition = messages->partition;
+    return (PyObject *)part;
+}
+
+static int Messages_buffer(PyObject *self, Py_buffer *view, int flags)
+{
+    const Messages *messages = (const Messages *)self;
+    if (!alive(messages))
+        return -1;
+    payload *first = messages->fetched->payloads + messages->first;
+    return PyBuffer_FillInfo(view, self, first, messages->count * (Py_ssize_t)sizeof(payload), 1, flags);
+}
+
+static PyObject *Messages_offsets(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    const Messages *messages = (const Messages *)self;
+    if (!alive(messages))
+        return NULL;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, messages->count * (Py_ssize_t)sizeof(int64_t));
+    if (!bytes)
+        return NULL;
+    int64_t *offsets = (int64_t *)PyBytes_AsString(bytes);
+    for (Py_ssize_t i = 0; i < messages->count; i++)
+        offsets[i] = messages->fetched->messages[messages->first + i]->offset;
+    return bytes;
+}
+
+static PyObject *Messages_timestamps(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    const Messages *messages = (const Messages *)self;
+    if (!alive(messages))
+        return NULL;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, messages->count * (Py_ssize_t)sizeof(int64_t));
+    if (!bytes)
+        return NULL;
+    int64_t *timestamps = (int64_t *)PyBytes_AsString(bytes);
+    for (Py_ssize_t i = 0; i < messages->count; i++) {
+        int type;
+        timestamps[i] = librdkafka.message_timestamp(messages->fetched->messages[messages->first + i], &type);
+        if (type == 0)
+            timestamps[i] = -1;
+    }
+    return bytes;
+}
+
+static PyObject *Messages_state(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    const Messages *messages = (const Messages *)self;
+    return Py_BuildValue("lLi", messages->partition, messages->end, messages->error);
+}
+
+static PyMethodDef messages_methods[] = {
+    {"offsets", Messages_offsets, METH_NOARGS, "offsets()\n--\n\nOffsets as int64, packed."},
+    {"timestamps", Messages_timestamps, METH_NOARGS,
+     "timestamps()\n--\n\nKafka timestamps in milliseconds as int64, packed; -1 where a record has none."},
+    {"state", Messages_state, METH_NOARGS,
+     "state()\n--\n\nPartition; offset of its end or -1; code of an error that came instead of a record, or 0."},
+    {0},
+};
+
+static PyType_Slot messages_slots[] = {
+    {Py_tp_doc, "Consecutive messages of one partition: a sequence of their payloads."},
+    {Py_tp_dealloc, Messages_dealloc},
+    {Py_tp_methods, messages_methods},
+    {Py_sq_length, Messages_length},
+    {Py_sq_item, Messages_item},
+    {Py_mp_length, Messages_length},
+    {Py_mp_subscript, Messages_subscript},
+    {Py_bf_getbuffer, Messages_buffer},
+    {0},
+};
+
+static PyType_Spec messages_spec = {
+    .name = "streamagg.kafka._fetcher.Messages",
+    .basicsize = sizeof(Messages),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = messages_slots,
+};
+
+static PyType_Slot fetched_slots[] = {{Py_tp_dealloc, Fetched_dealloc}, {0}};
+
+static PyType_Spec fetched_spec = {
+    .name = "streamagg.kafka._fetcher.Fetched",
+    .basicsize = sizeof(Fetched),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = fetched_slots,
+};
+
+#endif

@@ -1,0 +1,191 @@
+"""Takes fetched records out of a consumer: in C where that was built, else one message object each."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import compress
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, cimpl
+
+from streamagg.errors import CheckpointError
+from streamagg.kafka.client import consumer_config, kafka_error
+from streamagg.records import Int64Column
+from streamagg.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_SYSLOG_LEVELS: Final = (50, 50, 50, 40, 30, 20, 20, 10)
+"""Levels of logging for those of syslog, from emergency to debug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Consecutive records of one partition."""
+
+    partition: int
+    payloads: Sequence[bytes | None]
+    offsets: Int64Column
+    """Ascending, shape ``(len(payloads),)``."""
+    timestamps_ms: Callable[[], Int64Column]
+    """Kafka timestamps of the same shape; -1 where a record has none."""
+    end: int | None
+    """The end of the partition, if the consumer has come to it and nothing follows."""
+
+
+class Fetching(Protocol):
+    """A consumer whose records come in batches."""
+
+    @property
+    def consumer(self) -> Consumer:
+        """What partitions are assigned to."""
+
+    def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
+        """Up to so many records that come within the time-out, by partition.
+
+        Raises KafkaUnreachable, TopicError, CheckpointError (what is to be read next is not there)
+        or KafkaFailed.
+        """
+
+    def close(self) -> None:
+        """Close the consumer."""
+
+
+def open_fetching(kafka: KafkaSettings) -> Fetching:
+    """A consumer without a group: the group id is never used, nothing is committed."""
+    native = load_native()
+    return NativeFetching(kafka, native) if native else MessageFetching(kafka)
+
+
+@cache
+def load_native() -> ModuleType | None:
+    """The module in C, or None where it was not built or does not get on with this librdkafka."""
+    try:
+        from streamagg.kafka import _fetcher
+    except ImportError:
+        return None
+    try:
+        _fetcher.load(cimpl.__file__)
+    except ImportError as error:
+        log.warning("records are fetched one by one, which is slower: %s", error)
+        return None
+    return _fetcher
+
+
+class NativeFetching:
+    """Leaves payloads where librdkafka has put them."""
+
+    def __init__(self, kafka: KafkaSettings, native: ModuleType) -> None:
+        config = _config(kafka)
+        # Its lines come from librdkafka's threads and would need the interpreter: they are kept instead.
+        del config["logger"]
+        self.consumer = Consumer({**config, "plugin.library.paths": native.__file__})
+        self._native: Any = native
+        self._fetcher = native.Fetcher(self.consumer)
+
+    def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
+        """Implements ``Fetching``."""
+        groups = self._fetcher.fetch(limit, timeout_ms)
+        self._pass_on_log()
+        for messages in groups:
+            partition, end, error = messages.state()
+            if error:
+                raise_error(KafkaError(error), partition)
+            offsets = np.frombuffer(messages.offsets(), np.int64)
+            yield Fetched(
+                partition, messages, offsets, partial(_packed_timestamps, messages), end if end >= 0 else None
+            )
+
+    def close(self) -> None:
+        """Implements ``Fetching``."""
+        self._fetcher.close()
+        self.consumer.close()
+        self._pass_on_log()
+
+    def _pass_on_log(self) -> None:
+        lines, dropped = self._native.take_log()
+        for level, text in lines:
+            log.log(_SYSLOG_LEVELS[min(level, 7)], "%s", text)
+        if dropped:
+            log.warning("%d more lines of librdkafka were left out", dropped)
+
+
+class MessageFetching:
+    """Takes message objects from confluent-kafka."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self.consumer = Consumer(_config(kafka))
+
+    def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
+        """Implements ``Fetching``."""
+        for partition, messages in _by_partition(self.consumer.consume(limit, timeout_ms / 1000)).items():
+            end = None
+            if any(map(Message.error, messages)):
+                messages, end = _records(messages)
+            yield Fetched(
+                partition,
+                list(map(Message.value, messages)),
+                np.fromiter(map(Message.offset, messages), np.int64, len(messages)),
+                partial(_timestamps, messages),
+                end,
+            )
+
+    def close(self) -> None:
+        """Implements ``Fetching``."""
+        self.consumer.close()
+
+
+def _config(kafka: KafkaSettings) -> dict[str, Any]:
+    return consumer_config(kafka, group_id="streamagg-unmarshaller", enable_partition_eof=True)
+
+
+def raise_error(error: KafkaError, partition: int) -> None:
+    """Raise what an error that came instead of a record means."""
+    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        raise CheckpointError(
+            f"partition {partition} of the input does not hold the offset that is to be read "
+            "next: retention has removed it, or the topic was made anew; start anew with --from earliest"
+        )
+    if error.fatal() or not error.retriable():
+        raise kafka_error(KafkaException(error), "reading the input topic")
+
+
+def _records(messages: list[Message]) -> tuple[list[Message], int | None]:
+    """Split events from records; the offset of the end of the partition if nothing follows it."""
+    records, end = [], None
+    for message in messages:
+        error = message.error()
+        if error is None:
+            records.append(message)
+            end = None
+        elif error.code() == KafkaError._PARTITION_EOF:
+            end = message.offset()
+        else:
+            raise_error(error, message.partition() or 0)
+    return records, end
+
+
+def _by_partition(messages: list[Message]) -> dict[int, list[Message]]:
+    """The messages of each partition, in their order, without a step of the interpreter for each."""
+    numbers = list(map(Message.partition, messages))
+    return {
+        number: list(compress(messages, map(number.__eq__, numbers)))
+        for number in dict.fromkeys(numbers)
+        if number is not None
+    }
+
+
+def _packed_timestamps(messages: Any) -> Int64Column:
+    return np.frombuffer(messages.timestamps(), np.int64)
+
+
+def _timestamps(messages: list[Message]) -> Int64Column:
+    return np.fromiter(map(_timestamp, messages), np.int64, len(messages))
+
+
+def _timestamp(message: Message) -> int:
+    kind, timestamp = message.timestamp()
+    return timestamp if kind else -1
