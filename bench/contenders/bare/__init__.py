@@ -1,0 +1,62 @@
+"""The floor: read everything, look at nothing."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import confluent_kafka
+
+from bench.contender import Contender, Job
+
+
+def _versions(cache: Path) -> dict[str, str]:
+    return {
+        "confluent-kafka": version("confluent-kafka"),
+        "librdkafka": confluent_kafka.libversion()[0],
+        "python": sys.version.split()[0],
+    }
+
+
+def _read(processes: int) -> Callable[[Job, Path], list[str]]:
+    def command(job: Job, cache: Path) -> list[str]:
+        flags = ["--bootstrap-servers", job.bootstrap, "--processes", str(processes)]
+        return [sys.executable, "-m", "bench.contenders.bare.read", job.topic.name, str(job.result), *flags]
+
+    return command
+
+
+def _decode(job: Job, cache: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "bench.contenders.bare.decode_file"),
+        *(str(job.topic.file), str(job.result)),
+    ]
+
+
+CONTENDERS = [
+    Contender(
+        name="bare-2",
+        title="bare read, 2 processes",
+        prepare=_versions,
+        command=_read(2),
+        counts=False,
+        quick=True,
+        remark="confluent-kafka with the client settings of streamagg; looks at nothing",
+    ),
+    Contender(
+        name="bare-1",
+        title="bare read, 1 process",
+        prepare=_versions,
+        command=_read(1),
+        counts=False,
+        remark="the same in one process",
+    ),
+    Contender(
+        name="decode-file",
+        title="decode the file only, 2 processes",
+        prepare=_versions,
+        command=_decode,
+        counts=False,
+        remark="the decoder of streamagg on halves of the file, no Kafka; the floor of `count`",
+    ),
+]

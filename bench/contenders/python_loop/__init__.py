@@ -1,0 +1,53 @@
+"""What one writes first: one process, one loop, confluent-kafka, orjson, a dict of sets."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import confluent_kafka
+
+from bench.contender import Contender, Job
+
+PROGRAM: Final = Path(__file__).parent / "loop.py"
+
+
+def prepare(cache: Path) -> dict[str, str]:
+    """It runs in the environment of streamagg, where everything is installed."""
+    return {
+        "python": sys.version.split()[0],
+        "confluent-kafka": version("confluent-kafka"),
+        "librdkafka": confluent_kafka.libversion()[0],
+        "orjson": version("orjson"),
+    }
+
+
+def command(*flags: str) -> Callable[[Job, Path], list[str]]:
+    """Runs the loop with these flags."""
+
+    def run(job: Job, cache: Path) -> list[str]:
+        words = [sys.executable, str(PROGRAM), job.topic.name, str(job.topic.records), str(job.result)]
+        return [*words, "--bootstrap-servers", job.bootstrap, "--group", job.output, *flags]
+
+    return run
+
+
+CONTENDERS: Final = [
+    Contender(
+        name="loop-default",
+        title="Python: one loop, default client settings",
+        prepare=prepare,
+        command=command(),
+        slow=True,
+        remark="poll() record by record; the client waits a second whenever its queue is full",
+    ),
+    Contender(
+        name="loop-tuned",
+        title="Python: one loop, tuned client settings",
+        prepare=prepare,
+        command=command("--tuned"),
+        quick=True,
+        remark="consume() in batches of 1,000, client settings of streamagg",
+    ),
+]

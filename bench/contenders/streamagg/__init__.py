@@ -1,0 +1,72 @@
+"""streamagg in its shapes, from its own command line."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.contender import Contender, Job
+
+EXACTLY_ONCE = ("--delivery", "exactly-once")
+
+
+def _versions(cache: Path) -> dict[str, str]:
+    names = ("streamagg", "confluent-kafka", "msgspec", "numpy", "xxhash")
+    return {name: version(name) for name in names} | {"python": sys.version.split()[0]}
+
+
+def _run(*flags: str) -> Callable[[Job, Path], list[str]]:
+    """``streamagg run`` to the end of the topic; its counters are the result."""
+
+    def command(job: Job, cache: Path) -> list[str]:
+        topics = ["--input", job.topic.name, "--output", job.output, "--group", job.output]
+        ending = ["--until-end", "--stats-json", str(job.result), "--log-level", "warning"]
+        given = ["--bootstrap-servers", job.bootstrap, *topics, *ending, *flags]
+        return [sys.executable, "-m", "streamagg", "run", *given]
+
+    return command
+
+
+def _count(job: Job, cache: Path) -> list[str]:
+    program = [sys.executable, "-m", "bench.contenders.streamagg.count_file"]
+    return [*program, str(job.topic.file), str(job.result), str(job.scratch)]
+
+
+def _shape(unmarshallers: int, *, quick: bool = False) -> Contender:
+    return Contender(
+        name=f"streamagg-{unmarshallers}",
+        title=f"streamagg, {unmarshallers} unmarshaller{'s' if unmarshallers > 1 else ''}",
+        prepare=_versions,
+        command=_run("--unmarshallers", str(unmarshallers), "--aggregators", "1", *EXACTLY_ONCE),
+        quick=quick,
+        remark="exactly-once, 1 aggregator",
+    )
+
+
+CONTENDERS = [
+    _shape(1),
+    _shape(2, quick=True),
+    _shape(3),
+    _shape(4),
+    Contender(
+        name="streamagg-2-alo",
+        title="streamagg, 2 unmarshallers, at-least-once",
+        prepare=_versions,
+        command=_run("--unmarshallers", "2", "--aggregators", "1", "--delivery", "at-least-once"),
+        remark="at-least-once, 1 aggregator",
+    ),
+    Contender(
+        name="streamagg-inline",
+        title="streamagg, inline",
+        prepare=_versions,
+        command=_run("--inline", *EXACTLY_ONCE),
+        remark="exactly-once, one process",
+    ),
+    Contender(
+        name="streamagg-count",
+        title="streamagg count, on the file",
+        prepare=_versions,
+        command=_count,
+        remark="no Kafka: reads the records from a file",
+    ),
+]

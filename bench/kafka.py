@@ -1,0 +1,80 @@
+"""What the benchmark asks and tells the broker: topics come, are looked at, and go."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from streamagg.errors import TopicError
+from streamagg.kafka.admin import end_offsets, ensure_topic, partitions_of
+from streamagg.settings import KafkaSettings
+
+ANSWER_S: Final = 30.0
+
+
+def records_in(bootstrap: str, topic: str) -> int | None:
+    """How many records the log of a topic holds; None when there is no such topic."""
+    kafka = KafkaSettings(bootstrap)
+    try:
+        partitions = range(partitions_of(kafka, topic))
+    except TopicError:
+        return None
+    first = end_offsets(kafka, topic, partitions, at="earliest")
+    last = end_offsets(kafka, topic, partitions, at="latest")
+    return sum(last.values()) - sum(first.values())
+
+
+def create_topic(bootstrap: str, topic: str) -> None:
+    """A new topic with one partition."""
+    ensure_topic(KafkaSettings(bootstrap), topic, config={})
+
+
+def delete_topics(bootstrap: str, prefix: str) -> None:
+    """Delete every topic whose name begins so: a contender may have made some of its own."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+    names = [name for name in admin.list_topics(timeout=ANSWER_S).topics if name.startswith(prefix)]
+    if names:
+        for done in admin.delete_topics(names).values():
+            done.result(ANSWER_S)
+
+
+def read_windows(bootstrap: str, topic: str) -> dict[int, int]:
+    """Unique users by start of the window in seconds, as a reader of committed records sees them.
+
+    Of several published values of a window the last one counts.
+    """
+    windows: dict[int, int] = {}
+    for value in _values(bootstrap, topic):
+        row = json.loads(value)
+        windows[int(row["ts"])] = int(row["cnt"])
+    return windows
+
+
+def _values(bootstrap: str, topic: str) -> Iterator[bytes]:
+    """Values of a topic with one partition, up to its present end."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": topic,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        while True:
+            message = consumer.poll(ANSWER_S)
+            if message is None:
+                raise ValueError(f"no answer about the topic {topic}")
+            error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                return
+            if error is not None:
+                raise KafkaException(error)
+            if (value := message.value()) is not None:
+                yield value
+    finally:
+        consumer.close()

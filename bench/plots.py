@@ -1,0 +1,92 @@
+"""The figures of ``bench.scaling`` and ``bench.latency``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.block import Block, source
+from bench.charts import Axis, Line, line_chart
+from bench.table import markdown
+
+Found = Mapping[str, Any]
+"""What a file of results holds."""
+
+
+def scaling(found: Found) -> list[Block]:
+    """A block for each axis along which something grows."""
+    return [
+        _axis(name, axis, source(found["command"], found["made"])) for name, axis in found["axes"].items()
+    ]
+
+
+def _axis(name: str, axis: Found, command: str) -> Block:
+    points = axis["points"]
+    lines = [
+        Line(label, [(point["x"], point[key]) for point in points], [_spread(point, key) for point in points])
+        for label, key in (("seconds", "seconds_a_million"), ("CPU seconds", "cpu_seconds_a_million"))
+    ]
+    headings = [
+        *(axis["title"], "seconds a million", "CPU seconds a million"),
+        *("memory MB", "windows", "all right"),
+    ]
+    table = markdown(headings, [_scaling_row(point) for point in points], numbers=range(len(headings) - 1))
+    title = f"Cost of a million records by {axis['title']}"
+    svg = line_chart(
+        title, axis["at_rest"], Axis(axis["title"], log=True), Axis("seconds for a million records"), lines
+    )
+    return Block(f"scaling-{name}", f"{table}\n\n{command}", title, svg)
+
+
+def _spread(point: Found, key: str) -> tuple[float, float]:
+    values = [run[key] for run in point["runs"]]
+    return min(values), max(values)
+
+
+def _scaling_row(point: Found) -> list[str]:
+    return [
+        f"{point['x']:,}",
+        f"{point['seconds_a_million']:.2f}",
+        f"{point['cpu_seconds_a_million']:.2f}",
+        f"{point['peak_mb']:,.0f}",
+        f"{point['windows']:,}",
+        "yes" if point["right"] else "NO",
+    ]
+
+
+def latency(found: Found) -> list[Block]:
+    """How late windows are, and what waiting costs."""
+    command = source(found["command"], found["made"])
+    return [_delays(found["latency"], command), _live_cpu(found["cpu"], command)]
+
+
+def _delays(delays: Found, command: str) -> Block:
+    each = sorted(delays["each_to_reader_ms"])
+    title = f"How late windows are at {delays['rate']:,} records/s"
+    svg = line_chart(
+        title,
+        f"{delays['windows']} windows of one second",
+        Axis("ms from the record that lets a window close to the reader of its count"),
+        Axis("% of the windows"),
+        [Line("windows", [(delay, 100 * rank / len(each)) for rank, delay in enumerate(each, 1)])],
+    )
+    rows = [
+        [label, *(f"{delays[key][quantile]:.0f}" for quantile in ("p50", "p90", "p99", "max"))]
+        for label, key in (
+            ("until the reader has it", "to_reader_ms"),
+            ("until it is appended", "to_output_ms"),
+        )
+    ]
+    table = markdown(["ms", "p50", "p90", "p99", "most"], rows, numbers=range(1, 5))
+    right, all_, twice = delays["right"], delays["windows"], delays["published_twice"]
+    outcome = f"{right} of {all_} windows right, {twice} published twice."
+    return Block("latency", f"{table}\n\n{outcome}\n\n{command}", title, svg)
+
+
+def _live_cpu(cpu: Found, command: str) -> Block:
+    rows = [["nothing comes", "0", f"{cpu['idle_cores']:.3f}", "-"]]
+    for label, key in (("a steady stream", "live"), ("as fast as it can", "full")):
+        at = cpu[key]
+        rows.append(
+            [label, f"{at['records_per_second']:,.0f}", f"{at['cores']:.2f}", f"{at['cpu_us_a_record']:.1f}"]
+        )
+    table = markdown(["", "records/s", "cores in use", "CPU µs a record"], rows, numbers=range(1, 4))
+    return Block("live-cpu", f"{table}\n\n{command}")

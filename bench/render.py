@@ -1,0 +1,156 @@
+"""Renders REPORT.md and docs/charts from the files in bench/results: ``python -m bench.render``.
+
+A figure stands between ``<!-- bench:NAME -->`` and ``<!-- /bench:NAME -->``; whatever is between them is
+replaced. Charts that no result gives are removed.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from bench import plots
+from bench.block import Block, source
+from bench.charts import Bar, Kind, bar_chart
+from bench.measure import REPOSITORY
+from bench.results import Results, Row, read_results, windows_cell
+from bench.scratch import RESULTS
+from bench.table import markdown, markdown_results
+from bench.topics import LOADS
+
+REPORT: Final = REPOSITORY / "REPORT.md"
+CHARTS: Final = REPOSITORY / "docs" / "charts"
+MAIN_ROW: Final = "streamagg-2"
+MARKED: Final = re.compile(
+    r"(<!-- bench:(?P<name>[a-z0-9-]+) -->\n).*?(<!-- /bench:(?P=name) -->)", re.DOTALL
+)
+NOT_MEASURED: Final = "*Not measured yet: `make bench` does it.*"
+
+
+def render(results: Path) -> list[Block]:
+    """Every figure that the files of results give."""
+    measured = [read_results(path) for name in LOADS if (path := results / f"{name}.json").exists()]
+    blocks = [topic(each) for each in measured]
+    if measured:
+        blocks += [overview(measured), files(measured), machine(measured[0]), versions(measured)]
+    for name, figures in (("scaling", plots.scaling), ("latency", plots.latency)):
+        if (path := results / f"{name}.json").exists():
+            blocks += figures(json.loads(path.read_bytes()))
+    return blocks
+
+
+def fill(report: str, blocks: Sequence[Block]) -> str:
+    """The report with its figures replaced; one that was not measured says so."""
+    texts = {block.name: block.markdown for block in blocks}
+
+    def between(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{texts.get(found['name'], NOT_MEASURED)}\n\n{found[3]}"
+
+    return MARKED.sub(between, report)
+
+
+def topic(results: Results) -> Block:
+    """Chart and table of one topic."""
+    title = f"Records a second, {describe(results)}"
+    rounds = max(len(row.runs) for row in results.rows)
+    subtitle = f"Median of {rounds} rounds, whiskers from least to most; hatched: wrong or missing windows"
+    rows = [row for row in results.by_rate() if row.rate is not None]
+    text = f"{markdown_results(results)}\n\n{source(results.command, results.made)}"
+    return Block(results.topic, text, title, bar_chart(title, subtitle, [_bar(row) for row in rows]))
+
+
+def describe(results: Results) -> str:
+    """What the topic holds, in words."""
+    partitions = "1 partition" if results.partitions == 1 else f"{results.partitions} partitions"
+    packed = "" if results.compression == "none" else f", {results.compression}"
+    return f"{size(results)} in {partitions}{packed}"
+
+
+def size(results: Results) -> str:
+    """Of a record."""
+    if results.record_bytes < 1_000:
+        return f"{results.record_bytes} bytes"
+    return f"{results.record_bytes / 1_000:g} KB"
+
+
+def _bar(row: Row) -> Bar:
+    value = row.rate or 0.0
+    text = f"{value:,.0f}" + ("" if row.is_right else f" · {windows_cell(row).partition(':')[0]} right")
+    return Bar(row.title, value, row.rates[0], row.rates[-1], text, _kind(row))
+
+
+def _kind(row: Row) -> Kind:
+    if not row.is_right:
+        return "wrong"
+    if row.name.startswith("streamagg"):
+        return "ours"
+    return "floor" if row.name.startswith("bare") else "other"
+
+
+def overview(measured: Sequence[Results]) -> Block:
+    """How many times as fast as each contender the main row is, on every topic."""
+    titles = {row.name: row.title for results in measured for row in results.by_rate()}
+    rows = [
+        [title, *(_times(results, name) for results in measured)]
+        for name, title in titles.items()
+        if name != MAIN_ROW
+    ]
+    headings = ["how many times as fast as", *(describe(each) for each in measured)]
+    return Block("overview", markdown(headings, rows, numbers=range(1, len(headings))))
+
+
+def _times(results: Results, name: str) -> str:
+    ours, theirs = results.row(MAIN_ROW), results.row(name)
+    if ours is None or theirs is None or not ours.rate or not theirs.rate:
+        return "-"
+    return f"{ours.rate / theirs.rate:.2f}" + ("" if theirs.is_right else " (it counts wrong)")
+
+
+def files(measured: Sequence[Results]) -> Block:
+    """What counting a file takes beside only decoding it."""
+    parts = []
+    for each in measured:
+        if each.by_rate(of_file=True):
+            parts.append(f"A file of {each.records:,} records of {size(each)}:")
+            parts += [markdown_results(each, of_file=True), source(each.command, each.made)]
+    return Block("file", "\n\n".join(parts) or NOT_MEASURED)
+
+
+def machine(results: Results) -> Block:
+    """Where it was measured."""
+    return Block("machine", markdown(["machine", ""], list(_pairs(results.machine)), numbers=()))
+
+
+def versions(measured: Sequence[Results]) -> Block:
+    """What each contender was made of."""
+    rows = {
+        row.name: [row.title, ", ".join(" ".join(pair) for pair in _pairs(row.versions))]
+        for results in measured
+        for row in results.rows
+        if row.unavailable is None
+    }
+    return Block("versions", markdown(["contender", "versions"], list(rows.values()), numbers=()))
+
+
+def _pairs(mapping: Mapping[str, str]) -> list[list[str]]:
+    return [[name, value] for name, value in mapping.items()]
+
+
+def main() -> int:
+    """Write the report and the charts."""
+    blocks = render(RESULTS)
+    REPORT.write_text(fill(REPORT.read_text(), blocks))
+    CHARTS.mkdir(parents=True, exist_ok=True)
+    charts = {block.chart: block.svg for block in blocks if block.svg is not None}
+    for old in CHARTS.glob("*.svg"):
+        if old.name not in charts:
+            old.unlink()
+    for name, svg in charts.items():
+        (CHARTS / name).write_text(svg)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

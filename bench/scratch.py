@@ -1,0 +1,115 @@
+"""What a measurement needs for itself and leaves nothing of: a broker, topics, the cost of starting."""
+
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from confluent_kafka.admin import AdminClient
+
+from bench.machine import BUSY_CORES, description, load
+from bench.measure import REPOSITORY, TIMEOUT_S, Cost, run_command
+from streamagg.kafka.admin import ensure_topic
+from streamagg.settings import KafkaSettings
+from tests.support.broker import Broker
+
+BROKER: Final = REPOSITORY / ".streamagg" / "bench" / "broker"
+RESULTS: Final = REPOSITORY / "bench" / "results"
+STARTS: Final = 3
+
+
+class RunFailed(Exception):
+    """A run of streamagg ended with another exit code than 0; the text names its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where measurements take place."""
+
+    bootstrap: str
+    broker_pid: int | None
+    """None when the broker was given."""
+    directory: Path
+    """For files and logs."""
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        return KafkaSettings(self.bootstrap)
+
+    @contextmanager
+    def topics(self, *partitions: int, config: Mapping[str, str] | None = None) -> Iterator[list[str]]:
+        """Topics of their own with so many partitions each, deleted afterwards."""
+        names = [f"scratch-{uuid4().hex[:12]}" for _ in partitions]
+        try:
+            for name, number in zip(names, partitions, strict=True):
+                ensure_topic(self.kafka, name, partitions=number, config=config or {})
+            yield names
+        finally:
+            deleted = AdminClient({"bootstrap.servers": self.bootstrap}).delete_topics(names)
+            for answer in deleted.values():
+                answer.exception()
+
+    def until_end(
+        self, topic: str, output: str, *flags: str, timeout_s: float = TIMEOUT_S
+    ) -> tuple[Cost, Path]:
+        """One bounded run in a group of its own; its cost and the file of its statistics.
+
+        Raises RunFailed.
+        """
+        group = f"scratch-{uuid4().hex[:12]}"
+        log, stats = self.directory / f"{group}.log", self.directory / f"{group}.json"
+        command = run_of_streamagg(self.bootstrap, topic, output, "--group", group, "--until-end")
+        command += ["--stats-json", str(stats), *flags]
+        cost = run_command(command, log=log, broker_pid=self.broker_pid, timeout_s=timeout_s)
+        if cost.exit_code != 0:
+            raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")
+        return cost, stats
+
+    def starting_cpu_seconds(self, partitions: int, *flags: str) -> float:
+        """What a bounded run of a topic without records costs: what every run costs beside its records."""
+        with self.topics(partitions, 1) as (empty, output):
+            runs = [self.until_end(empty, output, *flags)[0] for _ in range(STARTS)]
+        return statistics.median(cost.cpu_seconds for cost in runs)
+
+
+@contextmanager
+def site(bootstrap: str | None, directory: Path) -> Iterator[Site]:
+    """The broker that is given, or the benchmark's own for as long as it is needed."""
+    if bootstrap is not None:
+        yield Site(bootstrap, None, directory)
+        return
+    broker = Broker(BROKER).start()
+    try:
+        yield Site(broker.address, broker.pid(), directory)
+    finally:
+        broker.stop()
+
+
+def run_of_streamagg(bootstrap: str, topic: str, output: str, *flags: str) -> list[str]:
+    """The command line of a run with two unmarshallers; exactly-once, which is the default."""
+    command = [sys.executable, "-m", "streamagg", "run", "--bootstrap-servers", bootstrap]
+    return [*command, "--input", topic, "--output", output, "--unmarshallers", "2", *flags]
+
+
+def is_disturbed(cost: Cost) -> bool:
+    """Something else used more of the machine during a run than a measurement bears."""
+    return cost.others_cpu_seconds > BUSY_CORES * cost.wall_seconds
+
+
+def is_quiet(told: Callable[[str], None]) -> bool:
+    """Nothing else uses the machine; says so otherwise."""
+    before = load()
+    if before.is_busy:
+        told(f"The machine is busy with something else: {before}. No results are written.")
+    return not before.is_busy
+
+
+def heading(command: str) -> dict[str, Any]:
+    """What every file of results begins with."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"command": command, "made": made, "machine": description()}

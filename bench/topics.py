@@ -1,0 +1,156 @@
+"""The topics of the benchmark: made, loaded and counted once, and kept for the next time.
+
+Every name carries a digest of how the records are made, so that other records are another topic.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from bench.contender import Topic
+from bench.kafka import delete_topics, records_in
+from streamagg.generate import GenerateSettings, records
+
+WINDOW_S: Final = 60
+MAX_DELAY_S: Final = 5
+"""Records are out of order by so much, and no contender may need to bear more."""
+SLOW_FRACTION: Final = 10
+"""Slow contenders get the first tenth of the same records."""
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How one topic is made."""
+
+    name: str
+    made: GenerateSettings
+    partitions: int
+    compression: str = "none"
+
+    def tenth(self) -> "Load":
+        """The same with the first tenth of the records."""
+        made = replace(self.made, count=self.made.count // SLOW_FRACTION)
+        return replace(self, name=f"{self.name}-tenth", made=made)
+
+
+LARGE: Final = GenerateSettings(1_000_000, size_bytes=2_200, disorder=0.1, max_delay_s=MAX_DELAY_S)
+SMALL: Final = GenerateSettings(5_000_000, size_bytes=180, disorder=0.1, max_delay_s=MAX_DELAY_S)
+LOADS: Final = {
+    load.name: load
+    for load in (
+        Load("large-4", LARGE, 4),
+        Load("large-1", LARGE, 1),
+        Load("small-4", SMALL, 4),
+        Load("large-4-lz4", LARGE, 4, "lz4"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A topic that is complete, and what is true of it."""
+
+    topic: Topic
+    truth: dict[int, int]
+    """Unique users by start of the window in seconds."""
+
+
+def load(load: Load, bootstrap: str, directory: Path, told: Told) -> Loaded:
+    """The file, its truth and the topic, each made unless it is there."""
+    file = directory / f"records-{digest(load.made)}.jsonl"
+    if not file.exists():
+        told(f"generating {load.made.count:,} records of {load.made.size_bytes:,} bytes")
+        _generate(load.made, file)
+    topic = Topic(
+        name=f"{load.name}-{digest(load.made)}",
+        partitions=load.partitions,
+        records=load.made.count,
+        record_bytes=load.made.size_bytes,
+        compression=load.compression,
+        file=file,
+    )
+    truth = _truth(file, told)
+    _fill(topic, bootstrap, told)
+    return Loaded(topic, truth)
+
+
+def digest(made: GenerateSettings) -> str:
+    """Names the records: other settings, or a generator that makes other ones of them, give another name."""
+    sample = b"\n".join(next(records(made)))
+    return hashlib.sha256(repr(made).encode() + sample).hexdigest()[:8]
+
+
+def _generate(made: GenerateSettings, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    flags = {
+        "--count": made.count,
+        "--users": made.users,
+        "--rate": made.rate,
+        "--size": made.size_bytes,
+        "--disorder": made.disorder,
+        "--max-delay": made.max_delay_s,
+        "--seed": made.seed,
+    }
+    _streamagg("generate", *(str(word) for flag in flags.items() for word in flag), "-o", str(file))
+
+
+def _truth(file: Path, told: Told) -> dict[int, int]:
+    """Kept beside the file once it is counted."""
+    kept = file.with_suffix(".truth.json")
+    if not kept.exists():
+        told(f"counting the truth of {file.name}")
+        partial = kept.with_suffix(".part")
+        partial.write_text(json.dumps(count_plainly(file)))
+        partial.replace(kept)
+    return {int(start): users for start, users in json.loads(kept.read_bytes()).items()}
+
+
+def count_plainly(file: Path) -> dict[int, int]:
+    """Unique users of every window, with plain sets and no code of streamagg.
+
+    Raises ValueError when a record is further behind than the benchmark promises its contenders.
+    """
+    windows: dict[int, set[str]] = {}
+    same: dict[str, str] = {}
+    latest = 0
+    with file.open("rb") as lines:
+        for line in lines:
+            record = orjson.loads(line)
+            time, user = record["ts"], record["uid"]
+            latest = max(latest, time)
+            if time < latest - MAX_DELAY_S:
+                raise ValueError(f"a record of {file.name} is {latest - time} s behind")
+            # One string object for each user, in however many windows.
+            windows.setdefault(time - time % WINDOW_S, set()).add(same.setdefault(user, user))
+    return {start: len(users) for start, users in sorted(windows.items())}
+
+
+def _fill(topic: Topic, bootstrap: str, told: Told) -> None:
+    """Send the file, unless the log holds every record; begin again after an interrupted attempt."""
+    if records_in(bootstrap, topic.name) == topic.records:
+        return
+    delete_topics(bootstrap, topic.name)
+    told(f"loading {topic.name}: {topic.records:,} records")
+    flags = ["--topic", topic.name, "--partitions", str(topic.partitions)]
+    flags += ["--compression", topic.compression, "--bootstrap-servers", bootstrap]
+    _streamagg("replay", str(topic.file), *flags)
+    # What is still to be written to the disk would be written during the first runs.
+    os.sync()
+    found = records_in(bootstrap, topic.name)
+    if found != topic.records:
+        raise RuntimeError(f"{topic.name} holds {found} records instead of {topic.records}")
+
+
+def _streamagg(*words: str) -> None:
+    """Run a verb of streamagg; it must succeed."""
+    subprocess.run([sys.executable, "-m", "streamagg", *words], check=True, stderr=subprocess.PIPE)
