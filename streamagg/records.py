@@ -95,12 +95,14 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
 
 
 class WindowRows(Message, frozen=True, tag=True, array_like=True, gc=False):
-    """Coordinator to aggregator: rows of one window that fall in its shard."""
+    """Coordinator to aggregator: rows of some windows that fall in its shard."""
 
-    window: int
-    """Window number (see ``core.windows``)."""
+    windows: list[int]
+    """Window numbers (see ``core.windows``)."""
+    counts: list[int]
+    """Rows of each of them."""
     user: bytes
-    """uint64 hashes."""
+    """uint64 hashes, window by window."""
 
 
 class CloseWindow(Message, frozen=True, tag=True, array_like=True, gc=False):

@@ -19,8 +19,8 @@ class Aggregator:
     def handle(self, message: WindowRows | CloseWindow | FreeWindow | Reset) -> Iterator[ShardCount]:
         """Take one message; yields the count when it closes a window."""
         match message:
-            case WindowRows(window, user):
-                self._ring.add(window, np.frombuffer(user, np.uint64))
+            case WindowRows():
+                self._add(message)
             case CloseWindow(window):
                 yield ShardCount(self._epoch, window, self._ring.count(window))
             case FreeWindow(window):
@@ -28,3 +28,9 @@ class Aggregator:
             case Reset(epoch):
                 self._ring = Ring(self._slots)
                 self._epoch = epoch
+
+    def _add(self, rows: WindowRows) -> None:
+        users, start = np.frombuffer(rows.user, np.uint64), 0
+        for window, count in zip(rows.windows, rows.counts, strict=True):
+            self._ring.add(window, users[start : start + count])
+            start += count

@@ -13,9 +13,9 @@ from streamagg.core.clock import PartitionState
 from streamagg.core.partition import Partition
 from streamagg.core.publication import Publication, Publisher
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
-from streamagg.core.sharding import split
 from streamagg.core.windows import Windows
 from streamagg.pipeline.leases import LeaseBook
+from streamagg.pipeline.outgoing import Outgoing
 from streamagg.records import (
     AnyMessage,
     CloseWindow,
@@ -25,7 +25,6 @@ from streamagg.records import (
     Revoke,
     ShardCount,
     WindowCount,
-    WindowRows,
 )
 
 _FULL_LINK_BYTES: Final = 8 << 20
@@ -98,6 +97,7 @@ class Session:
         self._leases = leases
         self._unmarshallers = unmarshallers
         self._aggregators = aggregators
+        self._outgoing = Outgoing(aggregators)
         self._publisher = publisher
         self._epoch = epoch
         self._closing: dict[int, _Closing] = {}
@@ -111,6 +111,7 @@ class Session:
         self._at_rest = False
         self.first_lease_ms: int | None = None
         self.last_block_ms = now_ms
+        self.last_published_ms = now_ms
         self.sequencer = Sequencer(plan.windows, plan.slots, {}, closed_through=self._published_through)
         for port in unmarshallers:
             port.post(Revoke())
@@ -211,7 +212,9 @@ class Session:
         self._committed = {p: at.state for p, at in publication.checkpoints.items()}
         self._committed_ms = now_ms
         self._published_through = publication.through
-        self.windows_published += len(publication.windows)
+        if publication.windows:
+            self.windows_published += len(publication.windows)
+            self.last_published_ms = now_ms
         for count in publication.windows:
             self.sequencer.free(count.window)
             for port in self._aggregators:
@@ -235,11 +238,9 @@ class Session:
         for step in steps:
             match step:
                 case Rows(window, user):
-                    shards = split(user, len(self._aggregators))
-                    for port, users in zip(self._aggregators, shards, strict=True):
-                        if len(users):
-                            port.post(WindowRows(window, users.tobytes()))
+                    self._outgoing.add(window, user)
                 case Closed(window=window):
+                    self._outgoing.flush()
                     self._closing[window] = _Closing(step, missing=set(range(len(self._aggregators))))
                     for port in self._aggregators:
                         port.post(CloseWindow(window))
@@ -247,6 +248,7 @@ class Session:
                     for port in self._unmarshallers:
                         port.post(Revoke(partition))
                     self._leases.reread(partition, offset)
+        self._outgoing.flush()
 
     def _publish(self, now_ms: int) -> None:
         """Windows that are counted, in order; one publication at a time, so they gather meanwhile."""

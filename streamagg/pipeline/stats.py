@@ -55,7 +55,7 @@ class RunStats:
     rejected: dict[str, int]
     windows: int
     seconds: float
-    """From the first fetch to the last record."""
+    """From the first fetch to the last record, or to the last window published if that is later."""
     records_per_second: float
     set_aside: int
     published_before: int
@@ -136,4 +136,6 @@ class Tally:
 def _busy_ms(session: Session) -> int:
     if session.first_lease_ms is None:
         return 0
-    return max(0, session.last_block_ms - session.first_lease_ms)
+    return max(
+        0, session.last_block_ms - session.first_lease_ms, session.last_published_ms - session.first_lease_ms
+    )

@@ -17,6 +17,7 @@
 #include "messages.h"
 
 #define MAX_PARTITIONS 4096
+#define MAX_BYTES (16 << 20)
 
 typedef struct {
     PyObject_HEAD
@@ -91,11 +92,9 @@ static int sort_events(grouping *into, Fetched *fetched, const rd_kafka_message_
 {
     for (Py_ssize_t i = 0; i < fetched->count; i++) {
         rd_kafka_event_t *event = fetched->events[i];
-        int type = librdkafka.event_type(event);
         numbers[i] = -1;
-        if (type == EVENT_ERROR && note_error(into, fetched, event) < 0)
+        if (librdkafka.event_type(event) == EVENT_ERROR && note_error(into, fetched, event) < 0)
             return -1;
-        messages[i] = type == EVENT_FETCH ? librdkafka.event_message_next(event) : NULL;
         if (!messages[i])
             continue;
         numbers[i] = group_of(into, fetched, messages[i]->partition);
@@ -134,16 +133,15 @@ static PyObject *list_of(grouping *from)
     return list;
 }
 
-static PyObject *grouped(Fetched *fetched)
+static PyObject *grouped(Fetched *fetched, const rd_kafka_message_t **messages)
 {
     size_t count = (size_t)fetched->count;
     grouping *into = PyMem_Calloc(1, sizeof *into);
-    const rd_kafka_message_t **messages = PyMem_Calloc(count, sizeof *messages);
     int *numbers = PyMem_Calloc(count, sizeof *numbers);
     fetched->messages = PyMem_Calloc(count, sizeof *fetched->messages);
     fetched->payloads = PyMem_Calloc(count, sizeof *fetched->payloads);
     PyObject *list = NULL;
-    if (!into || !messages || !numbers || !fetched->messages || !fetched->payloads) {
+    if (!into || !numbers || !fetched->messages || !fetched->payloads) {
         PyErr_NoMemory();
     } else if (sort_events(into, fetched, messages, numbers) == 0) {
         arrange(into, fetched, messages, numbers);
@@ -152,7 +150,6 @@ static PyObject *grouped(Fetched *fetched)
     for (int i = 0; into && i < into->count; i++)
         Py_DECREF((PyObject *)into->groups[i]);
     PyMem_Free(into);
-    PyMem_Free(messages);
     PyMem_Free(numbers);
     return list;
 }
@@ -164,21 +161,49 @@ static int64_t monotonic_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Take events until there are as many as wanted, or the time is up. */
-static Py_ssize_t take_events(rd_kafka_queue_t *queue, rd_kafka_event_t **events, Py_ssize_t limit, int timeout_ms)
+/* Take events until there are as many as wanted, they hold MAX_BYTES, or the time is up.
+ *
+ * messages[i] is the record of events[i], or NULL if it has none.
+ */
+static Py_ssize_t take_events(rd_kafka_queue_t *queue, rd_kafka_event_t **events,
+                              const rd_kafka_message_t **messages, Py_ssize_t limit, int timeout_ms)
 {
     int64_t end = monotonic_ms() + timeout_ms;
+    size_t bytes = 0;
     Py_ssize_t count = 0;
-    while (count < limit) {
+    while (count < limit && bytes < MAX_BYTES) {
         rd_kafka_event_t *event = librdkafka.queue_poll(queue, 0);
         int64_t left = event ? 0 : end - monotonic_ms();
         if (left > 0)
             event = librdkafka.queue_poll(queue, (int)left);
         if (!event)
             break;
-        events[count++] = event;
+        events[count] = event;
+        if (librdkafka.event_type(event) == EVENT_FETCH)
+            messages[count] = librdkafka.event_message_next(event);
+        if (messages[count])
+            bytes += messages[count]->size;
+        count++;
     }
     return count;
+}
+
+/* The records that come within the time-out, as a list of Messages; NULL with an exception. */
+static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, Py_ssize_t limit, int timeout_ms)
+{
+    const rd_kafka_message_t **messages = PyMem_Calloc((size_t)limit, sizeof *messages);
+    fetched->events = PyMem_Calloc((size_t)limit, sizeof *fetched->events);
+    PyObject *groups = NULL;
+    if (messages && fetched->events) {
+        PyThreadState *state = PyEval_SaveThread();
+        fetched->count = take_events(fetcher->queue, fetched->events, messages, limit, timeout_ms);
+        PyEval_RestoreThread(state);
+        groups = fetched->count ? grouped(fetched, messages) : PyList_New(0);
+    } else {
+        PyErr_NoMemory();
+    }
+    PyMem_Free(messages);
+    return groups;
 }
 
 static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
@@ -193,18 +218,10 @@ static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
     Fetched *fetched = allocate(fetched_type);
     if (!fetched)
         return NULL;
-    fetched->events = PyMem_Calloc((size_t)limit, sizeof *fetched->events);
-    if (!fetched->events) {
-        Py_DECREF((PyObject *)fetched);
-        return PyErr_NoMemory();
-    }
     fetched->list = &fetcher->living;
     fetched->next = fetcher->living;
     fetcher->living = fetched;
-    PyThreadState *state = PyEval_SaveThread();
-    fetched->count = take_events(fetcher->queue, fetched->events, limit, timeout_ms);
-    PyEval_RestoreThread(state);
-    PyObject *groups = fetched->count ? grouped(fetched) : PyList_New(0);
+    PyObject *groups = fetch(fetcher, fetched, limit, timeout_ms);
     Py_DECREF((PyObject *)fetched);
     return groups;
 }
