@@ -85,12 +85,14 @@ run: $(INSTALLED) ## Count the input topic into the output topic until Ctrl-C
 verify: $(INSTALLED) ## Recount the input topic and compare with the output topic
 	@$(BIN)/streamagg verify --input $(INPUT) --output $(OUTPUT) $(FLAGS)
 
+# A part that fails must not keep what the others have measured out of the report.
 .PHONY: bench
 bench: $(INSTALLED) ## Measure beside every alternative, in every way; takes hours; writes REPORT.md's figures
-	@$(BIN)/python -m bench $(FLAGS)
-	@$(BIN)/python -m bench.latency
-	@$(BIN)/python -m bench.scaling
-	@$(BIN)/python -m bench.render
+	@failed=0; \
+	for part in 'bench $(FLAGS)' bench.latency bench.scaling bench.render; do \
+	  $(BIN)/python -m $$part || failed=1; \
+	done; \
+	exit $$failed
 
 .PHONY: bench-quick
 bench-quick: $(INSTALLED) ## The main rows of it, about 3 minutes once the topic is there

@@ -17,7 +17,7 @@ from typing import Final
 from rich.console import Console
 
 from bench.contender import Contender
-from bench.contenders import all_contenders
+from bench.contenders import MAIN, all_contenders
 from bench.kafka import delete_topics
 from bench.machine import description, load
 from bench.measure import REPOSITORY
@@ -62,8 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _measure(bench: Bench, prepared: Sequence[Prepared], topic: str, given: argparse.Namespace) -> bool:
     """Measure on one topic; False when the results are not fit to be kept."""
-    if topic not in FILE_TOPICS:
-        prepared = [each for each in prepared if each.contender.name not in FILE_ROWS]
+    prepared = [each for each in prepared if runs_on(topic, each.contender, given)]
     full = load_topic(LOADS[topic], bench.bootstrap, DIRECTORY, bench.told)
     tenth = load_topic(LOADS[topic].tenth(), bench.bootstrap, DIRECTORY, bench.told)
     began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -77,6 +76,7 @@ def _measure(bench: Bench, prepared: Sequence[Prepared], topic: str, given: argp
         made=began,
         machine=description(),
         rows=bench.run_rounds(prepared, full, tenth, given.rounds),
+        main_rows_only=LOADS[topic].main_rows_only and not given.only,
     )
     print_results(results)
     if given.only or given.busy_anyway:
@@ -100,15 +100,24 @@ def _command(topic: str, given: argparse.Namespace) -> str:
 
 
 def _chosen(given: argparse.Namespace) -> list[Contender]:
-    """The contenders that are asked for; exits when one of them does not exist."""
+    """The contenders of at least one topic that is asked for; exits when a name does not exist."""
     contenders = all_contenders()
+    unknown = set(given.only or ()) - {contender.name for contender in contenders}
+    if unknown:
+        names = ", ".join(contender.name for contender in contenders)
+        sys.exit(f"No contender is called {', '.join(sorted(unknown))}. There are: {names}.")
+    return [each for each in contenders if any(runs_on(topic, each, given) for topic in given.topic)]
+
+
+def runs_on(topic: str, contender: Contender, given: argparse.Namespace) -> bool:
+    """Who is named runs wherever it can; else topic and benchmark decide."""
+    if contender.name in FILE_ROWS and topic not in FILE_TOPICS:
+        return False
     if given.only:
-        unknown = set(given.only) - {contender.name for contender in contenders}
-        if unknown:
-            names = ", ".join(contender.name for contender in contenders)
-            sys.exit(f"No contender is called {', '.join(sorted(unknown))}. There are: {names}.")
-        return [contender for contender in contenders if contender.name in given.only]
-    return [contender for contender in contenders if contender.quick or not given.quick]
+        return contender.name in given.only
+    if given.quick:
+        return contender.quick
+    return contender.name in MAIN or not LOADS[topic].main_rows_only
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -47,11 +47,13 @@ class Contender:
 
         {"records": 1000000,            # input records it has read
          "seconds": 3.21,               # first fetch to last window complete, without starting and stopping
-         "windows": {"1468244340": 987} # start in seconds since the epoch -> unique users; absent when it
-        }                               # publishes to job.output as {"ts": start, "cnt": users}
+         "windows": {"1468244340": 987} # start in seconds since the epoch -> unique users
+        }
 
-    Of several published values of a window the last one counts. A contender that looks at no record leaves
-    ``windows`` empty and says so with ``counts=False``.
+    What else it holds is not looked at. A contender that publishes to ``job.output``, as
+    ``{"ts": start, "cnt": users}``, leaves ``windows`` out or says only how many there are, as
+    ``--stats-json`` of streamagg does: then they are read from there, and of several values of a window the
+    last one counts. A contender that looks at no record needs none and says so with ``counts=False``.
     """
 
     name: str

@@ -31,12 +31,15 @@ def create_topic(bootstrap: str, topic: str) -> None:
     ensure_topic(KafkaSettings(bootstrap), topic, config={})
 
 
-def delete_topics(bootstrap: str, prefix: str) -> None:
-    """Delete every topic whose name begins so: a contender may have made some of its own."""
+def delete_topics(bootstrap: str, name: str) -> None:
+    """Delete every topic whose name contains this one.
+
+    Contenders make topics of their own for a run, and some put another word before its name.
+    """
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
-    names = [name for name in admin.list_topics(timeout=ANSWER_S).topics if name.startswith(prefix)]
-    if names:
-        for done in admin.delete_topics(names).values():
+    found = [topic for topic in admin.list_topics(timeout=ANSWER_S).topics if name in topic]
+    if found:
+        for done in admin.delete_topics(found).values():
             done.result(ANSWER_S)
 
 

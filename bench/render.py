@@ -17,7 +17,7 @@ from bench.charts import Bar, Kind, bar_chart
 from bench.measure import REPOSITORY
 from bench.results import Results, Row, read_results, windows_cell
 from bench.scratch import RESULTS
-from bench.table import markdown, markdown_results
+from bench.table import MAIN_ROWS_ONLY, markdown, markdown_results
 from bench.topics import LOADS
 
 REPORT: Final = REPOSITORY / "REPORT.md"
@@ -57,8 +57,11 @@ def topic(results: Results) -> Block:
     rounds = max(len(row.runs) for row in results.rows)
     subtitle = f"Median of {rounds} rounds, whiskers from least to most; hatched: wrong or missing windows"
     rows = [row for row in results.by_rate() if row.rate is not None]
-    text = f"{markdown_results(results)}\n\n{source(results.command, results.made)}"
-    return Block(results.topic, text, title, bar_chart(title, subtitle, [_bar(row) for row in rows]))
+    parts = [markdown_results(results), source(results.command, results.made)]
+    if results.main_rows_only:
+        parts.insert(1, MAIN_ROWS_ONLY)
+    svg = bar_chart(title, subtitle, [_bar(row) for row in rows])
+    return Block(results.topic, "\n\n".join(parts), title, svg)
 
 
 def describe(results: Results) -> str:

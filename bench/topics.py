@@ -36,6 +36,8 @@ class Load:
     made: GenerateSettings
     partitions: int
     compression: str = "none"
+    main_rows_only: bool = False
+    """Only ``bench.contenders.MAIN`` run on it: the others would take long and say little more."""
 
     def tenth(self) -> "Load":
         """The same with the first tenth of the records."""
@@ -49,9 +51,9 @@ LOADS: Final = {
     load.name: load
     for load in (
         Load("large-4", LARGE, 4),
-        Load("large-1", LARGE, 1),
+        Load("large-1", LARGE, 1, main_rows_only=True),
         Load("small-4", SMALL, 4),
-        Load("large-4-lz4", LARGE, 4, "lz4"),
+        Load("large-4-lz4", LARGE, 4, "lz4", main_rows_only=True),
     )
 }
 

@@ -1,5 +1,6 @@
 """The harness of the benchmark, without a broker: a wrong figure would be worse than none."""
 
+import argparse
 import json
 import os
 import re
@@ -7,21 +8,26 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bench import plots
+from bench import kafka, measure, plots
+from bench.__main__ import runs_on
 from bench.charts import Axis, Bar, Line, bar_chart, line_chart, linear_ticks, log_ticks, short_number
 from bench.contender import Contender, Job, Topic
+from bench.contenders import MAIN, all_contenders
 from bench.contenders.bare.decode_file import halves
 from bench.machine import Load, parse_machine_time
 from bench.measure import Cost, Run, Verdict, compare, run_command, run_contender
 from bench.processes import sample
 from bench.render import CHARTS, NOT_MEASURED, REPORT, fill, render, topic
-from bench.results import Results, Row, is_disturbed, note, read_results, windows_cell
+from bench.results import FILE_ROWS, Results, Row, is_disturbed, note, read_results, windows_cell
 from bench.scratch import RESULTS
-from bench.table import markdown_results
+from bench.table import MAIN_ROWS_ONLY, markdown_results
 from bench.topics import LARGE, LOADS, count_plainly, digest
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the benchmark reads /proc")
@@ -151,6 +157,67 @@ def test_a_failure_is_a_result_too(tmp_path: Path, code: str, error: str) -> Non
 def test_who_counts_nothing_gets_no_verdict(tmp_path: Path) -> None:
     found = run(tmp_path, writes({"records": 10, "seconds": 1}), counts=False)
     assert (found.error, found.seconds, found.verdict) == (None, 1, None)
+
+
+@pytest.mark.parametrize("result", [{}, {"windows": 2, "another_counter": 3}])
+def test_windows_that_are_not_in_the_result_were_published(
+    result: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {("127.0.0.1:1", "o"): {60: 5}}
+    monkeypatch.setattr(measure, "read_windows", lambda bootstrap, topic: published[bootstrap, topic])
+    found = run(tmp_path, writes({"records": 10, "seconds": 1, **result}))
+    assert (found.error, found.verdict) == (None, Verdict(2, 1, 0, 1, 0))
+
+
+def test_topics_that_a_contender_made_for_a_run_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ["bench-q-12", "bench-q-12-changelog", "repartition__bench-q-12--t--partition"]
+    deleted: list[str] = []
+
+    class Admin:
+        def __init__(self, config: object) -> None: ...
+
+        def list_topics(self, timeout: float) -> SimpleNamespace:
+            return SimpleNamespace(topics=dict.fromkeys([*own, "bench-q-34", "large-4"]))
+
+        def delete_topics(self, names: list[str]) -> dict[str, Future[None]]:
+            deleted.extend(names)
+            done: Future[None] = Future()
+            done.set_result(None)
+            return dict.fromkeys(names, done)
+
+    monkeypatch.setattr(kafka, "AdminClient", Admin)
+    kafka.delete_topics("127.0.0.1:1", "bench-q-12")
+    assert deleted == own
+
+
+# --- who runs where
+
+
+def chosen(topic: str, *, only: list[str] | None = None, quick: bool = False) -> set[str]:
+    given = argparse.Namespace(only=only, quick=quick)
+    return {each.name for each in all_contenders() if runs_on(topic, each, given)}
+
+
+def test_everybody_runs_on_a_topic_for_all() -> None:
+    assert chosen("large-4") == {each.name for each in all_contenders()}
+    assert chosen("small-4") == chosen("large-4")
+
+
+def test_the_main_rows_run_on_every_topic() -> None:
+    assert [name for name in LOADS if chosen(name) == MAIN] == ["large-1", "large-4-lz4"]
+    ours = {name for name in chosen("large-4") if name.startswith("streamagg")}
+    assert ours - FILE_ROWS <= MAIN
+
+
+def test_the_quick_benchmark_runs_main_rows_only() -> None:
+    quick = chosen("large-4", quick=True)
+    assert quick == {"bare-2", "streamagg-2", "rust", "java", "loop-tuned", "flink-sql"}
+    assert quick <= MAIN
+
+
+def test_who_is_named_runs_on_every_topic() -> None:
+    assert chosen("large-1", only=["quix-hand"]) == {"quix-hand"}
+    assert chosen("large-1", only=["streamagg-count"]) == set()
 
 
 # --- topics and truth
@@ -308,6 +375,11 @@ def test_longer_bars_are_faster() -> None:
     assert len(widths) == 3
     assert widths[0] / widths[1] == pytest.approx(1_000_000 / 400_000, rel=0.01)
     assert widths[0] / widths[2] == pytest.approx(1_000_000 / 20_000, rel=0.02)
+
+
+def test_a_topic_of_main_rows_says_so() -> None:
+    assert MAIN_ROWS_ONLY not in topic(made_results()).text
+    assert MAIN_ROWS_ONLY in topic(replace(made_results(), main_rows_only=True)).text
 
 
 def test_blocks_are_replaced_and_nothing_else_is() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.contender import Contender, Job
-from bench.contenders.python_loop.environment import Environment
+from bench.environment import Environment
 
 HERE: Final = Path(__file__).parent
 ENVIRONMENT: Final = Environment("bytewax", HERE / "requirements.txt", newest_python=(3, 12))
@@ -35,7 +35,6 @@ CONTENDERS: Final = [
         title="Bytewax, folded by hand, 2 processes",
         prepare=prepare,
         command=command("folded", processes=2),
-        quick=True,
         remark="batches become sets by partition and minute before its windows see them",
     ),
     Contender(

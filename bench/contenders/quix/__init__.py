@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.contender import Contender, Job
-from bench.contenders.python_loop.environment import Environment
+from bench.environment import Environment
 
 HERE: Final = Path(__file__).parent
 ENVIRONMENT: Final = Environment("quix", HERE / "requirements.txt")

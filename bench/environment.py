@@ -13,7 +13,8 @@ from typing import Final
 from bench.contender import NotAvailable
 
 OLDEST_PYTHON: Final = (3, 11)
-TIMEOUT_S: Final = 900
+TIMEOUT_S: Final = 1_800
+"""PyFlink alone is 800 MB."""
 ASK: Final = "import sys, ensurepip, venv; print(*sys.version_info[:2])"
 
 
@@ -71,9 +72,8 @@ class Environment:
                 return candidate
         if newest is None:
             raise NotAvailable("This Python cannot make virtual environments.")
-        raise NotAvailable(
-            f"{self.name} needs a Python from 3.{OLDEST_PYTHON[1]} to {newest[0]}.{newest[1]}."
-        )
+        versions = " to ".join(f"{major}.{minor}" for major, minor in sorted({OLDEST_PYTHON, newest}))
+        raise NotAvailable(f"{self.name} needs Python {versions}, which is not installed.")
 
     def _run(self, command: Sequence[str], directory: Path) -> None:
         log = directory / "install.log"
