@@ -1,9 +1,8 @@
 module contenders
 
-go 1.26.8
+go 1.26.0
 
 require (
-	github.com/buger/jsonparser v1.6.1
 	github.com/bytedance/sonic v1.15.5
 	github.com/segmentio/kafka-go v0.4.51
 	github.com/twmb/franz-go v1.22.2

@@ -188,6 +188,11 @@ static inline position skip_number(position p)
     return p;
 }
 
+static inline bool read_word(position p, position end, const char word[4])
+{
+    return end - p >= 4 && !memcmp(p, word, 4);
+}
+
 /* A string, number or literal. */
 static inline position skip_scalar(position p, position end)
 {
@@ -197,11 +202,11 @@ static inline position skip_scalar(position p, position end)
         p = string_end(p + 1, end, &escaped);
         return p ? p + 1 : NULL;
     case 't':
-        return strncmp((const char *)p, "true", 4) ? NULL : p + 4;
+        return read_word(p, end, "true") ? p + 4 : NULL;
     case 'f':
-        return strncmp((const char *)p, "false", 5) ? NULL : p + 5;
+        return read_word(p + 1, end, "alse") ? p + 5 : NULL;
     case 'n':
-        return strncmp((const char *)p, "null", 4) ? NULL : p + 4;
+        return read_word(p, end, "null") ? p + 4 : NULL;
     default:
         return skip_number(p);
     }
@@ -217,8 +222,8 @@ static inline position skip_key(position p, position end)
     return *p == ':' ? skip_blanks(p + 1) : NULL;
 }
 
-/* From the first byte of any value to behind it; nesting deeper than DEEPEST is refused. */
-static position skip_value(position p, position end)
+/* From the first byte of an object or array to behind it; nesting deeper than DEEPEST is refused. */
+static position skip_nested(position p, position end)
 {
     /* A bit for each open bracket, the innermost one kept apart: 1 is an object. */
     uint64_t outer[DEEPEST / 64];
@@ -243,8 +248,6 @@ static position skip_value(position p, position end)
             p = skip_scalar(p, end);
             if (!p)
                 return NULL;
-            if (depth == 0)
-                return p;
             p = skip_blanks(p);
         }
         /* Behind a value, or at the bracket that closes an empty object or array. */
@@ -261,6 +264,12 @@ static position skip_value(position p, position end)
         if (in_object && !(p = skip_key(p, end)))
             return NULL;
     }
+}
+
+/* From the first byte of any value to behind it. */
+static inline position skip_value(position p, position end)
+{
+    return *p == '{' || *p == '[' ? skip_nested(p, end) : skip_scalar(p, end);
 }
 
 #endif

@@ -95,7 +95,7 @@ static position take_integer_user(position first, uint64_t *user)
 
 static inline bool is_key(const key *wanted, position name, size_t size)
 {
-    return wanted->size == size && !memcmp(wanted->text, name, size);
+    return wanted->size == size && *wanted->text == *name && !memcmp(wanted->text, name, size);
 }
 
 /* Which way a key leads on: bits of TO_TIME and TO_USER, those it has come along until here given. */
