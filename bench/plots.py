@@ -90,3 +90,60 @@ def _live_cpu(cpu: Found, command: str) -> Block:
         )
     table = markdown(["", "records/s", "cores in use", "CPU µs a record"], rows, numbers=range(1, 4))
     return Block("live-cpu", f"{table}\n\n{command}")
+
+
+def profile(found: Found) -> list[Block]:
+    """Where each microsecond goes, by process and part."""
+    topics = found["topics"]
+    parts = {(row["process"], row["part"]): None for topic in topics for row in topic["parts"]}
+    columns = [
+        {(row["process"], row["part"]): row["us_a_record"] for row in topic["parts"]} for topic in topics
+    ]
+    rows = [
+        [process, part, *(f"{column.get((process, part), 0):.2f}" for column in columns)]
+        for process, part in parts
+    ]
+    rows.append(["**all**", "", *(f"**{sum(column.values()):.2f}**" for column in columns)])
+    starting = ["starting, for a whole run", "in CPU seconds"]
+    rows.append([*starting, *(f"{topic['starting_cpu_seconds']:.2f}" for topic in topics)])
+    headings = ["process", "CPU µs a record", *(f"{topic['record_bytes']:,} bytes" for topic in topics)]
+    text = markdown(headings, rows, numbers=range(2, len(headings)))
+    return [Block("profile", f"{text}\n\n{source(found['command'], found['made'])}")]
+
+
+def tools(found: Found) -> list[Block]:
+    """Single parts: decoding, unique users, generate and replay."""
+    command = source(found["command"], found["made"])
+    sizes = [key for key in found["decoding"][0] if key != "reader"]
+    decoding = markdown(
+        ["µs a record", *(f"{int(size):,} bytes" for size in sizes)],
+        [[row["reader"], *(f"{row[size]:.2f}" for size in sizes)] for row in found["decoding"]],
+        numbers=range(1, 1 + len(sizes)),
+    )
+    rates = markdown(
+        ["2.2 KB, start and end of the process included", "records/s, median", "least to most"],
+        [
+            [
+                row["tool"],
+                f"{row['records_per_second']:,.0f}",
+                f"{min(row['runs']):,.0f} to {max(row['runs']):,.0f}",
+            ]
+            for row in found["tools"]
+        ],
+        numbers=(1, 2),
+    )
+    uniques = markdown(
+        ["unique users", "kept in", "ns a row", "bytes a user", "at most"],
+        [
+            [
+                f"{row['users']:,}",
+                row["way"],
+                f"{row['ns_a_row']:.0f}",
+                f"{row['bytes_a_user']:.1f}",
+                f"{row['bytes_a_user_at_most']:.1f}",
+            ]
+            for row in found["uniques"]
+        ],
+        numbers=(0, 2, 3, 4),
+    )
+    return [Block("tools", "\n\n".join((decoding, rates, uniques, command)))]

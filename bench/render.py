@@ -29,13 +29,22 @@ MARKED: Final = re.compile(
 NOT_MEASURED: Final = "*Not measured yet: `make bench` does it.*"
 
 
+PLOTS: Final = {
+    "scaling": plots.scaling,
+    "latency": plots.latency,
+    "profile": plots.profile,
+    "tools": plots.tools,
+}
+"""Files of results beside those of topics."""
+
+
 def render(results: Path) -> list[Block]:
     """Every figure that the files of results give."""
     measured = [read_results(path) for name in LOADS if (path := results / f"{name}.json").exists()]
     blocks = [topic(each) for each in measured]
     if measured:
         blocks += [overview(measured), files(measured), machine(measured[0]), versions(measured)]
-    for name, figures in (("scaling", plots.scaling), ("latency", plots.latency)):
+    for name, figures in PLOTS.items():
         if (path := results / f"{name}.json").exists():
             blocks += figures(json.loads(path.read_bytes()))
     return blocks

@@ -52,7 +52,7 @@ LOADS: Final = {
     for load in (
         Load("large-4", LARGE, 4),
         Load("large-1", LARGE, 1, main_rows_only=True),
-        Load("small-4", SMALL, 4),
+        Load("small-4", SMALL, 4, main_rows_only=True),
         Load("large-4-lz4", LARGE, 4, "lz4", main_rows_only=True),
     )
 }

@@ -1,8 +1,9 @@
-"""Sorted columns beside a Python set: time a row and memory a user, ``python -m bench.uniques``."""
+"""Sorted columns beside a Python set: time a row and memory a user."""
 
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,8 @@ def counted_by_set(blocks: list[UInt64Column]) -> tuple[object, int]:
     return seen, len(seen)
 
 
-def measure(count: Callable[[list[UInt64Column]], tuple[object, int]], users: int) -> str:
-    """One line of the table."""
+def measure(count: Callable[[list[UInt64Column]], tuple[object, int]], users: int) -> dict[str, Any]:
+    """ns a row, and bytes a user at rest and at most."""
     rows = np.random.default_rng(SEED).integers(0, users, ROWS).astype(np.uint64) * np.uint64(
         0x9E3779B97F4A7C15
     )
@@ -44,17 +45,16 @@ def measure(count: Callable[[list[UInt64Column]], tuple[object, int]], users: in
     at_rest, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     del kept
-    name = count.__name__.removeprefix("counted_by_")
-    return f"{name:8} {distinct:10,} {nanoseconds:10.0f} {at_rest / distinct:10.1f} {peak / distinct:10.1f}"
+    return {
+        "users": distinct,
+        "way": "sorted columns" if count is counted_by_columns else "a Python set",
+        "ns_a_row": nanoseconds,
+        "bytes_a_user": at_rest / distinct,
+        "bytes_a_user_at_most": peak / distinct,
+    }
 
 
-def main() -> None:
-    """Print the table."""
-    print(f"{'':8} {'users':>10} {'ns a row':>10} {'B a user':>10} {'at most':>10}")
-    for users in (10_000, 100_000, 1_000_000):
-        for count in (counted_by_columns, counted_by_set):
-            print(measure(count, users))
-
-
-if __name__ == "__main__":
-    main()
+def measure_all() -> list[dict[str, Any]]:
+    """Both ways for some numbers of users."""
+    ways = (counted_by_columns, counted_by_set)
+    return [measure(count, users) for users in (10_000, 100_000, 1_000_000) for count in ways]

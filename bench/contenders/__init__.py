@@ -25,8 +25,6 @@ MAIN: Final = frozenset(
         "bare-2",
         "streamagg-1",
         "streamagg-2",
-        "streamagg-3",
-        "streamagg-4",
         "streamagg-2-alo",
         "streamagg-inline",
         "rust",

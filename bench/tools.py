@@ -1,0 +1,117 @@
+"""What single parts take: decoding, unique users, generating, replaying: ``python -m bench.tools``.
+
+Writes ``bench/results/tools.json``; with ``--quick`` it takes a tenth of the records and writes nothing.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from rich.console import Console
+
+from bench import uniques
+from bench.measure import REPOSITORY, run_command
+from bench.scratch import RESULTS, RunFailed, Site, heading, is_quiet, site
+from streamagg.decode import Decoder
+from streamagg.decode.fields import find_paths
+from streamagg.decode.patient import PatientReader
+from streamagg.generate import GenerateSettings, records
+from streamagg.settings import DecodeSettings
+
+SIZES: Final = (2_200, 180)
+PAYLOADS: Final = 20_000
+BATCH: Final = 2_000
+REPEATS: Final = 7
+RECORDS: Final = 1_000_000
+ROUNDS: Final = 3
+
+
+def microseconds(decode: Callable[[list[bytes | None]], object], payloads: list[bytes | None]) -> float:
+    """Least time a record of several repetitions, in batches."""
+    best = float("inf")
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        for start in range(0, len(payloads), BATCH):
+            decode(payloads[start : start + BATCH])
+        best = min(best, time.perf_counter() - began)
+    return best / len(payloads) * 1e6
+
+
+def decoding() -> list[dict[str, Any]]:
+    """µs a record of each reader."""
+    settings = DecodeSettings()
+    patient = PatientReader(find_paths(settings), settings.time_unit)
+    readers: dict[str, Callable[[list[bytes | None]], object]] = {
+        "reader in C": Decoder(settings, native=True).decode,
+        "strict reader (msgspec)": Decoder(settings, native=False).decode,
+        "patient reader": lambda payloads: [patient.read(payload or b"") for payload in payloads],
+        "orjson.loads alone": lambda payloads: [orjson.loads(payload or b"") for payload in payloads],
+    }
+    made = {
+        size: [*chain.from_iterable(records(GenerateSettings(PAYLOADS, size_bytes=size)))] for size in SIZES
+    }
+    return [
+        {"reader": name, **{str(size): microseconds(read, [*made[size]]) for size in SIZES}}
+        for name, read in readers.items()
+    ]
+
+
+def timed(command: Sequence[str], log: Path) -> float:
+    """Seconds a command takes from its start to its end; raises RunFailed."""
+    cost = run_command([sys.executable, "-m", "streamagg", *command], log=log)
+    if cost.exit_code != 0:
+        raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")
+    return cost.wall_seconds
+
+
+def tools(place: Site, count: int, file: Path) -> list[dict[str, Any]]:
+    """Records a second of generate and replay, from start to end of the process, in turn."""
+    log = place.directory / "tools.log"
+    rates: dict[str, list[float]] = {"generate, into a file": [], "replay, 4 partitions": []}
+    for _ in range(ROUNDS):
+        seconds = timed(["generate", "--count", str(count), "-o", str(file)], log)
+        rates["generate, into a file"].append(count / seconds)
+        with place.topics(4) as (topic,):
+            command = ["replay", str(file), "--topic", topic, "--bootstrap-servers", place.bootstrap]
+            rates["replay, 4 partitions"].append(count / timed(command, log))
+    file.unlink()
+    return [
+        {"tool": name, "records_per_second": statistics.median(each), "runs": each}
+        for name, each in rates.items()
+    ]
+
+
+def main() -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m bench.tools", description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    console = Console(stderr=True, soft_wrap=True)
+    if not given.quick and not is_quiet(console.print):
+        return 1
+    directory = REPOSITORY / ".streamagg" / "bench"
+    directory.mkdir(parents=True, exist_ok=True)
+    with site(None, directory) as place:
+        count = RECORDS // 10 if given.quick else RECORDS
+        found = {
+            "tools": tools(place, count, directory / "tools.jsonl"),
+            "decoding": decoding(),
+            "uniques": uniques.measure_all(),
+        }
+    console.print_json(json.dumps(found))
+    if not given.quick:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({**heading("python -m bench.tools"), **found}, indent=1)
+        (RESULTS / "tools.json").write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
