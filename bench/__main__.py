@@ -25,14 +25,12 @@ from bench.results import FILE_ROWS, Results
 from bench.rounds import OUTPUT_PREFIX, Bench, Prepared
 from bench.scratch import RESULTS, site
 from bench.table import print_results
-from bench.topics import LOADS
+from bench.topics import FILE, LOADS
 from bench.topics import load as load_topic
 
 DIRECTORY: Final = REPOSITORY / ".streamagg" / "bench"
 QUICK_TOPIC: Final = "large-4"
 ROUNDS: Final = 3
-FILE_TOPICS: Final = {"large-4"}
-"""The other topics hold the same records again, and so the same file."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -111,13 +109,13 @@ def _chosen(given: argparse.Namespace) -> list[Contender]:
 
 def runs_on(topic: str, contender: Contender, given: argparse.Namespace) -> bool:
     """Who is named runs wherever it can; else topic and benchmark decide."""
-    if contender.name in FILE_ROWS and topic not in FILE_TOPICS:
+    if (contender.name in FILE_ROWS) != (topic == FILE):
         return False
     if given.only:
         return contender.name in given.only
     if given.quick:
         return contender.quick
-    return contender.name in MAIN or not LOADS[topic].main_rows_only
+    return topic == FILE or contender.name in MAIN or not LOADS[topic].main_rows_only
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

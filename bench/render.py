@@ -14,11 +14,12 @@ from typing import Final
 from bench import plots
 from bench.block import Block, source
 from bench.charts import Bar, Kind, bar_chart
+from bench.goals import goals
 from bench.measure import REPOSITORY
 from bench.results import Results, Row, read_results, windows_cell
 from bench.scratch import RESULTS
 from bench.table import MAIN_ROWS_ONLY, markdown, markdown_results
-from bench.topics import LOADS
+from bench.topics import FILE, LOADS
 
 REPORT: Final = REPOSITORY / "REPORT.md"
 CHARTS: Final = REPOSITORY / "docs" / "charts"
@@ -41,12 +42,15 @@ PLOTS: Final = {
 def render(results: Path) -> list[Block]:
     """Every figure that the files of results give."""
     measured = [read_results(path) for name in LOADS if (path := results / f"{name}.json").exists()]
-    blocks = [topic(each) for each in measured]
+    blocks = [files(each) if each.topic == FILE else topic(each) for each in measured]
+    found = {
+        name: json.loads(path.read_bytes()) for name in PLOTS if (path := results / f"{name}.json").exists()
+    }
     if measured:
-        blocks += [overview(measured), files(measured), machine(measured[0]), versions(measured)]
+        blocks += [goals(measured, found), overview(measured), machine(measured[0]), versions(measured)]
     for name, figures in PLOTS.items():
-        if (path := results / f"{name}.json").exists():
-            blocks += figures(json.loads(path.read_bytes()))
+        if name in found:
+            blocks += figures(found[name])
     return blocks
 
 
@@ -103,6 +107,7 @@ def _kind(row: Row) -> Kind:
 
 def overview(measured: Sequence[Results]) -> Block:
     """How many times as fast as each contender the main row is, on every topic."""
+    measured = [results for results in measured if results.topic != FILE]
     titles = {row.name: row.title for results in measured for row in results.by_rate()}
     rows = [
         [title, *(_times(results, name) for results in measured)]
@@ -120,14 +125,11 @@ def _times(results: Results, name: str) -> str:
     return f"{ours.rate / theirs.rate:.2f}" + ("" if theirs.is_right else " (it counts wrong)")
 
 
-def files(measured: Sequence[Results]) -> Block:
+def files(results: Results) -> Block:
     """What counting a file takes beside only decoding it."""
-    parts = []
-    for each in measured:
-        if each.by_rate(of_file=True):
-            parts.append(f"A file of {each.records:,} records of {size(each)}:")
-            parts += [markdown_results(each, of_file=True), source(each.command, each.made)]
-    return Block("file", "\n\n".join(parts) or NOT_MEASURED)
+    title = f"A file of {results.records:,} records of {size(results)}:"
+    parts = [title, markdown_results(results, of_file=True), source(results.command, results.made)]
+    return Block(results.topic, "\n\n".join(parts))
 
 
 def machine(results: Results) -> Block:

@@ -47,11 +47,14 @@ class Load:
 
 LARGE: Final = GenerateSettings(1_000_000, size_bytes=2_200, disorder=0.1, max_delay_s=MAX_DELAY_S)
 SMALL: Final = GenerateSettings(5_000_000, size_bytes=180, disorder=0.1, max_delay_s=MAX_DELAY_S)
+FILE: Final = "file"
+"""Not for its topic, but for the file that it is loaded from: ``bench.results.FILE_ROWS`` run here only."""
 LOADS: Final = {
     load.name: load
     for load in (
         Load("large-4", LARGE, 4),
         Load("large-1", LARGE, 1, main_rows_only=True),
+        Load(FILE, LARGE, 1),
         Load("small-4", SMALL, 4, main_rows_only=True),
         Load("large-4-lz4", LARGE, 4, "lz4", main_rows_only=True),
     )

@@ -1,0 +1,100 @@
+"""What was to be reached, beside what was."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from bench.block import Block
+from bench.results import FILE_FLOOR, Results
+from bench.table import markdown
+from bench.topics import FILE
+
+OURS: Final = "streamagg-2"
+LARGE, ONE, SMALL = "large-4", "large-1", "small-4"
+Found = Mapping[str, Any]
+Goal = tuple[str, str, float, float]
+"""What, in which unit, wanted, reached. A wanted number below zero is one not to be exceeded."""
+
+FASTER_THAN: Final = {
+    "bare-2": ("two processes that read bare", 0.5),
+    "rust": ("the program in Rust", 0.65),
+    "flink-sql": ("Flink SQL", 2.5),
+    "kafka-streams-heap": ("Kafka Streams, sets on the heap", 2.0),
+    "kafka-streams-eos": ("Kafka Streams, exactly-once", 5.0),
+    "java": ("the program in Java", 1.5),
+    "bytewax-folded": ("Bytewax, folded by hand", 1.5),
+    "quix-windows": ("Quix, its own windows", 15.0),
+}
+
+
+def goals(measured: Sequence[Results], found: Mapping[str, Found]) -> Block:
+    """A table of all goals whose figures there are."""
+    topics = {results.topic: results for results in measured}
+    rows = [_row(goal) for goal in (*_of_topics(topics), *_of_others(found))]
+    return Block("goals", markdown(["goal", "wanted", "reached", ""], rows, numbers=(1, 2)))
+
+
+def _row(goal: Goal) -> list[str]:
+    what, unit, wanted, reached = goal
+    met = reached <= -wanted if wanted < 0 else reached >= wanted
+    sign = "at most" if wanted < 0 else "at least"
+    return [what, f"{sign} {_number(abs(wanted))}{unit}", f"{_number(reached)}{unit}", "yes" if met else "**no**"]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _rate(results: Results | None, name: str) -> float | None:
+    row = results.row(name) if results else None
+    return row.rate if row else None
+
+
+def _ratio(results: Results | None, name: str, other: str) -> float | None:
+    ours, theirs = _rate(results, name), _rate(results, other)
+    return ours / theirs if ours and theirs else None
+
+
+def _of_topics(topics: Mapping[str, Results]) -> Iterator[Goal]:
+    large, one, small = topics.get(LARGE), topics.get(ONE), topics.get(SMALL)
+    for name, (title, wanted) in FASTER_THAN.items():
+        if (ratio := _ratio(large, OURS, name)) is not None:
+            yield f"2.2 KB, 4 partitions: speed beside {title}", " times", wanted, ratio
+    four, single = _rate(large, OURS), _rate(one, OURS)
+    if four and single:
+        yield "1 partition beside 4", " times", 0.9, single / four
+    if rate := _rate(small, OURS):
+        yield "180 bytes", " records/s", 1_000_000, rate
+    for name, title, wanted in (("bare-2", "two bare readers", 0.35), ("java", "the program in Java", 1.0)):
+        if (ratio := _ratio(small, OURS, name)) is not None:
+            yield f"180 bytes: speed beside {title}", " times", wanted, ratio
+    if (ratio := _ratio(large, OURS, "streamagg-2-alo")) is not None:
+        yield "exactly-once costs, beside at-least-once", " %", -3, max(0.0, 100 * (1 - ratio))
+    if large and (row := large.row(OURS)):
+        yield "memory of all processes, 2.2 KB", " MB", -500, row.peak_mb
+    if (ratio := _ratio(topics.get(FILE), "streamagg-count", FILE_FLOOR)) is not None:
+        yield "`count` on a file beside two processes that only decode it", " times", 0.8, ratio
+
+
+def _of_others(found: Mapping[str, Found]) -> Iterator[Goal]:
+    for topic in found.get("profile", {}).get("topics", ()):
+        by_process: dict[str, float] = {}
+        for row in topic["parts"]:
+            by_process[row["process"]] = by_process.get(row["process"], 0.0) + row["us_a_record"]
+        ours = sum(us for process, us in by_process.items() if process != "broker")
+        share = 100 * by_process.get("coordinator", 0.0) / ours
+        yield f"the coordinator's share of the CPU, {topic['record_bytes']:,} bytes", " %", -10, share
+    wanted = {"generate": 50_000, "replay": 100_000}
+    for tool in found.get("tools", {}).get("tools", ()):
+        name = tool["tool"].partition(",")[0]
+        yield f"`{name}`, 2.2 KB", " records/s", wanted[name], tool["records_per_second"]
+    if latency := found.get("latency"):
+        delay = latency["latency"]["to_reader_ms"]["p99"]
+        yield "live, 10,000 records/s: window published after the record that closes it, p99", " ms", -250, delay
+        cpu = latency["cpu"]
+        part = cpu["live"]["records_per_second"] / cpu["full"]["records_per_second"]
+        yield (
+            f"CPU at {part:.2f} of the full rate, as a part of the CPU at full rate",
+            "",
+            -1.5 * part,
+            cpu["part_of_the_cpu"],
+        )

@@ -1,0 +1,48 @@
+"""Goals beside what was reached."""
+
+from bench.goals import goals
+from bench.measure import Cost, Run, Verdict
+from bench.results import Results, Row
+
+
+def row(name: str, seconds: float) -> Row:
+    run = Run(name, Cost(0, seconds, 1.0, 600_000_000, 1.0, 0.0, 0.0), None, seconds, Verdict(1, 1, 0, 0, 0))
+    return Row(name, name, "", 1_000_000, {}, None, [run])
+
+
+def results(topic: str, **seconds: float) -> Results:
+    rows = [row(name.replace("_", "-"), each) for name, each in seconds.items()]
+    return Results(topic, 4, 1_000_000, 2_200, "none", "python -m bench", "2026-01-02T03:04:05", {}, rows)
+
+
+def test_a_goal_is_met_or_not() -> None:
+    measured = [
+        results("large-4", streamagg_2=2.0, bare_2=1.5, rust=1.0),
+        results("file", streamagg_count=2.0, decode_file=2.0),
+    ]
+    profile = {
+        "topics": [
+            {
+                "record_bytes": 2_200,
+                "parts": [
+                    {"process": "broker", "us_a_record": 5.0},
+                    {"process": "unmarshallers", "us_a_record": 8.0},
+                    {"process": "coordinator", "us_a_record": 2.0},
+                ],
+            }
+        ]
+    }
+    table = goals(measured, {"profile": profile}).text.splitlines()
+    found = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in table[2:]}
+    bare = found["2.2 KB, 4 partitions: speed beside two processes that read bare"]
+    assert bare == ["at least 0.50 times", "0.75 times", "yes |"]
+    rust = found["2.2 KB, 4 partitions: speed beside the program in Rust"]
+    assert rust == ["at least 0.65 times", "0.50 times", "**no** |"]
+    assert found["memory of all processes, 2.2 KB"] == ["at most 500 MB", "600 MB", "**no** |"]
+    share = found["the coordinator's share of the CPU, 2,200 bytes"]
+    assert share == ["at most 10 %", "20 %", "**no** |"]
+    assert len(found) == 5
+
+
+def test_what_was_not_measured_is_no_goal() -> None:
+    assert len(goals([], {}).text.splitlines()) == 2
