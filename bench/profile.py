@@ -29,6 +29,10 @@ TOPICS: Final = ("large-4", "small-4")
 COORDINATOR, UNMARSHALLERS, AGGREGATOR, BROKER = "coordinator", "unmarshallers", "aggregator", "broker"
 
 
+Seconds = dict[tuple[str, str], float]
+"""CPU by process and part of its work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """So many samples of one function in one thread."""
@@ -51,7 +55,7 @@ def parse(report: str) -> list[Sample]:
     return samples
 
 
-def seconds_by_part(samples: Iterable[Sample]) -> Counter[tuple[str, str]]:
+def seconds_by_part(samples: Iterable[Sample]) -> Seconds:
     """CPU seconds by process and part of its work."""
     samples = list(samples)
     first = min((sample.pid for sample in samples), default=0)
@@ -65,7 +69,7 @@ def seconds_by_part(samples: Iterable[Sample]) -> Counter[tuple[str, str]]:
         else:
             place = AGGREGATOR, "all of it"
         found[place] += sample.count
-    return Counter({place: count / HERTZ for place, count in found.items()})
+    return {place: count / HERTZ for place, count in found.items()}
 
 
 def _of_coordinator(sample: Sample) -> str:
@@ -92,7 +96,7 @@ def _of_unmarshaller(sample: Sample) -> str:
     return "interpreter and numpy"
 
 
-def profile(place: Site, topic: str) -> tuple[Counter[tuple[str, str]], float]:
+def profile(place: Site, topic: str) -> tuple[Seconds, float]:
     """CPU seconds of one run by process and part, and those of the broker; raises RunFailed."""
     with place.topics(1) as (output,):
         data, log = place.directory / "perf.data", place.directory / "perf.log"
@@ -108,15 +112,13 @@ def profile(place: Site, topic: str) -> tuple[Counter[tuple[str, str]], float]:
     return seconds_by_part(parse(text)), cost.broker_cpu_seconds
 
 
-def microseconds(
-    found: Counter[tuple[str, str]], start: Counter[tuple[str, str]], records: int
-) -> list[dict[str, Any]]:
+def microseconds(found: Seconds, start: Seconds, records: int) -> list[dict[str, Any]]:
     """Rows of process, part and µs a record without what starting costs, greatest first in each process."""
     rows = [
         {
             "process": process,
             "part": part,
-            "us_a_record": max(0.0, seconds - start[process, part]) / records * 1e6,
+            "us_a_record": max(0.0, seconds - start.get((process, part), 0.0)) / records * 1e6,
         }
         for (process, part), seconds in found.items()
     ]

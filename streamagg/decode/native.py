@@ -24,9 +24,14 @@ class NativeReader:
         self._scanner: Final = Scanner(_encoded(time), _encoded(user), unit, max_record_bytes)
 
     def read(self, payloads: Sequence[bytes | None]) -> Columns:
-        """Records by column, and which were refused."""
+        """Records by column, and which were refused.
+
+        No object is made of payloads that lie somewhere else: those of a sequence that is a buffer of
+        addresses and sizes (``kafka.fetching``), or that has one as ``places`` (``pipeline.files``).
+        """
         event_time_ms, user = np.empty(len(payloads), np.int64), np.empty(len(payloads), np.uint64)
-        return Columns(event_time_ms, user, self._scanner.scan(payloads, event_time_ms, user))
+        places = getattr(payloads, "places", payloads)
+        return Columns(event_time_ms, user, self._scanner.scan(places, event_time_ms, user))
 
 
 def _encoded(keys: tuple[str, ...]) -> tuple[bytes, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 import numpy as np
 
@@ -22,10 +22,37 @@ STREAM_END: Final = 1 << 62
 """Where a stream is taken to end until its end is seen."""
 
 
+class _Lines(Sequence[bytes | None]):
+    """Lines that stay in the block in which they were read; who asks for one gets a copy."""
+
+    def __init__(self, block: bytearray, starts: Int64Column, ends: Int64Column) -> None:
+        """``starts`` and ``ends``: where each line is in the block, of the same shape ``(n,)``."""
+        self._block = block
+        self._starts = starts
+        self._ends = ends
+        # An array over the block: while it lives, the block stays where it is.
+        self._bytes = np.frombuffer(block, np.uint8)
+        address = self._bytes.__array_interface__["data"][0]
+        self.places = np.stack((starts + address, ends - starts), axis=1)
+        """Address and size of each line, shape ``(n, 2)``, int64."""
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> "_Lines": ...
+    def __getitem__(self, index: int | slice) -> "bytes | _Lines":
+        if isinstance(index, slice):
+            return _Lines(self._block, self._starts[index], self._ends[index])
+        return bytes(self._block[self._starts[index] : self._ends[index]])
+
+
 class _Chunk(NamedTuple):
     """Lines, the offset of each, shape ``(n,)``, and where the line after the last one begins."""
 
-    lines: list[bytes]
+    lines: Sequence[bytes | None]
     starts: Int64Column
     next: int
 
@@ -136,7 +163,13 @@ class FileReader:
 
 
 def _batch(
-    lease: Lease, first: int, end: int, lines: list[bytes], starts: Int64Column, *, caught_up: bool = False
+    lease: Lease,
+    first: int,
+    end: int,
+    lines: Sequence[bytes | None],
+    starts: Int64Column,
+    *,
+    caught_up: bool = False,
 ) -> Batch:
     # Lines have no timestamps. That is said even where nobody asks, for a stream cannot be read again.
     return Batch(
@@ -147,21 +180,47 @@ def _batch(
 def _plain(path: str, start: int) -> Iterator[_Chunk]:
     """Lines of a plain file that begin at ``start`` or behind it; blank ones are left out."""
     with open(path, "rb", buffering=0) as file:
-        file.seek(max(0, start - 1))
-        position, begun = max(0, start - 1), b""
+        base, begun = max(0, start - 1), b""
+        file.seek(base)
         # What stands before the first newline belongs to the lease before.
         skipping = start > 0
-        while block := file.read(READ_BYTES):
-            *lines, begun = (begun + block).split(b"\n")
-            if skipping and lines:
-                position += len(lines.pop(0)) + 1
+        while True:
+            block = bytearray(len(begun) + READ_BYTES)
+            block[: len(begun)] = begun
+            size = len(begun) + file.readinto(memoryview(block)[len(begun) :])
+            if size == len(begun):
+                break
+            newlines = _newlines(block, len(begun), size)
+            if newlines:
+                chunk = _in_place(block, newlines, base, skipping=skipping)
                 skipping = False
-            if lines:
-                chunk = _chunk(lines, position)
-                position = chunk.next
                 yield chunk
+            complete = newlines[-1] + 1 if newlines else 0
+            begun = bytes(memoryview(block)[complete:size])
+            base += complete
         if begun and not skipping:
-            yield _chunk([begun], position)
+            yield _chunk([begun], base)
+
+
+def _newlines(block: bytearray, begin: int, end: int) -> list[int]:
+    found = []
+    at = block.find(b"\n", begin, end)
+    while at >= 0:
+        found.append(at)
+        at = block.find(b"\n", at + 1, end)
+    return found
+
+
+def _in_place(block: bytearray, newlines: list[int], base: int, *, skipping: bool) -> _Chunk:
+    """The lines that end at ``newlines``, without the first if it is not ours, and without blank ones."""
+    ends = np.array(newlines, np.int64)
+    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))[int(skipping) :]
+    ends = ends[int(skipping) :]
+    # A blank line begins with a blank, or with its newline.
+    suspects = np.flatnonzero(np.frombuffer(block, np.uint8)[starts] <= ord(" ")).tolist()
+    blank = [number for number in suspects if not block[starts[number] : ends[number]].strip()]
+    starts, ends = np.delete(starts, blank), np.delete(ends, blank)
+    return _Chunk(_Lines(block, starts, ends), starts + base, base + newlines[-1] + 1)
 
 
 def _stream(path: str) -> Iterator[_Chunk]:

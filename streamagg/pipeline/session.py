@@ -29,6 +29,7 @@ from streamagg.records import (
 
 _FULL_LINK_BYTES: Final = 8 << 20
 """The sequencer pauses while more than this waits for an aggregator."""
+_PUBLISH_EVERY_MS: Final = 100
 _CHECKPOINT_EVERY_MS: Final = 10_000
 """A checkpoint without windows is committed so often, if anything moved."""
 
@@ -105,6 +106,7 @@ class Session:
         self._published_through = max((w for w in published if w is not None), default=None)
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
+        self._submitted_ms = now_ms - _PUBLISH_EVERY_MS
         self._commit_now = False
         self._all_closed = False
         self._paused = False
@@ -252,11 +254,15 @@ class Session:
 
     def _publish(self, now_ms: int) -> None:
         """Windows that are counted, in order; one publication at a time, so they gather meanwhile."""
-        if self._publisher.busy:
+        if self._publisher.busy or self._published_just_now(now_ms):
             return
         ready = list(self._counted())
         if ready or (self._checkpoint_due(now_ms) and self._moved()):
             self._submit(tuple(ready), now_ms)
+
+    def _published_just_now(self, now_ms: int) -> bool:
+        """While catching up windows close so fast that a transaction for each would burden the broker."""
+        return bool(self._leases.outstanding) and now_ms - self._submitted_ms < _PUBLISH_EVERY_MS
 
     def _checkpoint_due(self, now_ms: int) -> bool:
         ended = self.plan.bounded and not self._leases.outstanding and not self._closing
@@ -265,6 +271,7 @@ class Session:
     def _submit(self, counts: tuple[WindowCount, ...], now_ms: int) -> None:
         through = counts[-1].window if counts else self._published_through
         self._committed_ms = now_ms
+        self._submitted_ms = now_ms
         self._commit_now = False
         parts = self.sequencer.partitions.items()
         # While catching up after a start, what had been read before it still counts as read before.

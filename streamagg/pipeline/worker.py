@@ -33,8 +33,8 @@ from streamagg.records import (
 from streamagg.telemetry import logs
 from streamagg.telemetry.process import rss_bytes
 
-_FETCH_WAIT_MS: Final = 20
-"""How long a fetch waits for a full batch: bounds the delay of live records."""
+_FETCH_WAIT_MS: Final = 50
+"""How long a fetch waits for a full batch: the delay of live records, against the cost of small batches."""
 _IDLE_WAIT_MS: Final = 500
 _HEARTBEAT_S: Final = 1.0
 
