@@ -7,6 +7,7 @@ without records, whose samples are taken off: they are what starting costs. Writ
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -35,40 +36,42 @@ Seconds = dict[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """So many samples of one function in one thread."""
+    """Where a thread was when it was looked at."""
 
-    count: int
     pid: int
     thread: str
     library: str
     function: str
 
 
-def parse(report: str) -> list[Sample]:
-    """Lines ``overhead|samples|pid:command|thread|library|function`` of ``perf report``."""
-    samples = []
-    for line in report.splitlines():
-        cells = [cell.strip() for cell in line.split("|")]
-        if len(cells) == 6 and cells[1].isdigit():
-            pid = int(cells[2].partition(":")[0])
-            samples.append(Sample(int(cells[1]), pid, cells[3], cells[4], cells[5]))
-    return samples
+LINE: Final = re.compile(
+    r"\s*(?P<thread>\S.*?)\s+(?P<pid>\d+)/\d+\s+[0-9a-f]+ (?P<function>.+) \((?P<path>[^()]*)\)\s*"
+)
+
+
+def parse(script: str) -> list[Sample]:
+    """Lines ``thread pid/tid address function (library)`` of ``perf script``."""
+    found = [match for line in script.splitlines() if (match := LINE.fullmatch(line))]
+    return [
+        Sample(int(match["pid"]), match["thread"], match["path"].rpartition("/")[2], match["function"])
+        for match in found
+    ]
 
 
 def seconds_by_part(samples: Iterable[Sample]) -> Seconds:
     """CPU seconds by process and part of its work."""
     samples = list(samples)
-    first = min((sample.pid for sample in samples), default=0)
-    decoding = {sample.pid for sample in samples if sample.library.startswith("_scanner")}
+    # In the order in which they are started.
+    pids = sorted({sample.pid for sample in samples})
     found: Counter[tuple[str, str]] = Counter()
     for sample in samples:
-        if sample.pid == first:
+        if sample.pid == pids[0]:
             place = COORDINATOR, _of_coordinator(sample)
-        elif sample.pid in decoding:
-            place = UNMARSHALLERS, _of_unmarshaller(sample)
-        else:
+        elif sample.pid == pids[-1]:
             place = AGGREGATOR, "all of it"
-        found[place] += sample.count
+        else:
+            place = UNMARSHALLERS, _of_unmarshaller(sample)
+        found[place] += 1
     return {place: count / HERTZ for place, count in found.items()}
 
 
@@ -105,9 +108,8 @@ def profile(place: Site, topic: str) -> tuple[Seconds, float]:
         cost = run_command(record, log=log, broker_pid=place.broker_pid)
     if cost.exit_code != 0:
         raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")
-    report = ["perf", "report", "-q", "--stdio", "-n", "-t", "|", "-i", str(data)]
-    report += ["--sort", "pid,comm,dso,symbol"]
-    text = subprocess.run(report, check=True, capture_output=True, text=True, errors="replace").stdout
+    script = ["perf", "script", "-F", "comm,pid,tid,ip,sym,dso", "-i", str(data)]
+    text = subprocess.run(script, check=True, capture_output=True, text=True, errors="replace").stdout
     data.unlink()
     return seconds_by_part(parse(text)), cost.broker_cpu_seconds
 

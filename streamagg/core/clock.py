@@ -187,7 +187,8 @@ class _Pass:
         before = np.maximum.accumulate(rest)
         before[1:] = np.maximum(before[:-1], clock)
         before[0] = clock
-        return row + int(np.argmax(rest > before + max_jump))
+        beyond = rest > before + max_jump
+        return row + int(np.argmax(beyond)) if beyond.any() else len(times)
 
     def apply(self, times: Int64Column, users: UInt64Column, offsets: Int64Column) -> None:
         """Whole columns within reach, nothing set aside."""

@@ -4,29 +4,30 @@ import pytest
 
 from bench.profile import AGGREGATOR, COORDINATOR, HERTZ, UNMARSHALLERS, microseconds, parse, seconds_by_part
 
-REPORT = """
-    20.00%|        997|   10:python  |python     |libpython3.11.so.1.0|[.] _PyEval_EvalFrameDefault
-    10.00%|        499|   10:python  |rdk:main   |librdkafka.so.1     |[.] rd_kafka_q_pop
-    10.00%|       1994|   12:python  |python     |_scanner.abi3.so    |[.] read_key
-    10.00%|        997|   12:python  |python     |libc.so.6           |[.] __memmove_avx_unaligned_erms
-    10.00%|        997|   12:python  |rdk:broker1|[kernel.kallsyms]   |[k] _copy_to_iter
-    10.00%|        997|   12:python  |rdk:broker1|librdkafka.so.1     |[.] rd_crc32c
-    10.00%|        997|   13:python  |python     |_umath.so           |[.] sort
+SCRIPT = """
+          python 10/10      7f1ed1e082bd _PyEval_EvalFrameDefault (/usr/lib/libpython3.11.so.1.0)
+        rdk:main 10/11      7f1ed1e082bd rd_kafka_q_pop (/site-packages/librdkafka.so.1)
+          python 12/12      7f1ed1e082bd read_key (/streamagg/decode/_scanner.abi3.so)
+          python 12/12      7f1ed1e082bd read_key (/streamagg/decode/_scanner.abi3.so)
+          python 12/12      7f1ed1e082bd __memmove_avx_unaligned_erms (/usr/lib/libc.so.6)
+     rdk:broker1 12/15  ffffffff821f2fa7 _copy_to_iter ([kernel.kallsyms])
+     rdk:broker1 12/15      7f1ed1e082bd rd_crc32c (/site-packages/librdkafka.so.1)
+          python 13/13      7f1ed1e082bd void sort<long>(long*, int) (/numpy/_umath.so)
 
-not a row
+not a sample
 """
 
 
 def test_samples_by_process_and_part() -> None:
-    found = seconds_by_part(parse(REPORT))
+    found = seconds_by_part(parse(SCRIPT))
     assert found == {
-        (COORDINATOR, "sequencer, leases, publishing: interpreter and numpy"): 1.0,
-        (COORDINATOR, "publishing, in librdkafka"): pytest.approx(499 / HERTZ),
-        (UNMARSHALLERS, "scanning JSON, hashing users"): 2.0,
-        (UNMARSHALLERS, "copying payloads"): 1.0,
-        (UNMARSHALLERS, "fetching: kernel, copying from the socket"): 1.0,
-        (UNMARSHALLERS, "fetching: CRC"): 1.0,
-        (AGGREGATOR, "all of it"): 1.0,
+        (COORDINATOR, "sequencer, leases, publishing: interpreter and numpy"): 1 / HERTZ,
+        (COORDINATOR, "publishing, in librdkafka"): 1 / HERTZ,
+        (UNMARSHALLERS, "scanning JSON, hashing users"): 2 / HERTZ,
+        (UNMARSHALLERS, "copying payloads"): 1 / HERTZ,
+        (UNMARSHALLERS, "fetching: kernel, copying from the socket"): 1 / HERTZ,
+        (UNMARSHALLERS, "fetching: CRC"): 1 / HERTZ,
+        (AGGREGATOR, "all of it"): 1 / HERTZ,
     }
 
 

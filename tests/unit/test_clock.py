@@ -146,6 +146,12 @@ class TestJumps:
         assert waiting_s(clock) == ([time_s] if needs_votes else [])
         assert applied_s(outcome) == ([] if needs_votes else [time_s])
 
+    def test_a_block_longer_than_max_jump_without_a_jump_stays_in_columns(self) -> None:
+        clock = clock_at(0)
+        outcome = feed(clock, records_at(*range(0, 600, 10)))
+        assert [run.steps for run in outcome.runs] == [None]
+        assert applied_s(outcome) == [*range(0, 600, 10)]
+
     def test_a_record_is_applied_as_soon_as_the_clock_has_come_near(self) -> None:
         clock = clock_at(100)
         outcome = feed(clock, records_at(200, 134.999, 135))
