@@ -20,15 +20,13 @@ from bench.contender import Contender
 from bench.contenders import MAIN, all_contenders
 from bench.kafka import delete_topics
 from bench.machine import description, load
-from bench.measure import REPOSITORY
 from bench.results import FILE_ROWS, Results
 from bench.rounds import OUTPUT_PREFIX, Bench, Prepared
-from bench.scratch import RESULTS, site
+from bench.scratch import DIRECTORY, RESULTS, site
 from bench.table import print_results
 from bench.topics import FILE, LOADS
 from bench.topics import load as load_topic
 
-DIRECTORY: Final = REPOSITORY / ".streamagg" / "bench"
 QUICK_TOPIC: Final = "large-4"
 ROUNDS: Final = 3
 

@@ -5,17 +5,29 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from bench.contender import NotAvailable
+import confluent_kafka
+
+from bench.contender import Job, NotAvailable
 
 OLDEST_PYTHON: Final = (3, 11)
 TIMEOUT_S: Final = 1_800
 """PyFlink alone is 800 MB."""
 ASK: Final = "import sys, ensurepip, venv; print(*sys.version_info[:2])"
+
+
+def own_versions(*packages: str) -> dict[str, str]:
+    """Versions of the Python that runs this, of librdkafka in it, and of these packages."""
+    return {
+        "python": sys.version.split()[0],
+        "librdkafka": confluent_kafka.libversion()[0],
+        **{package: version(package) for package in packages},
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,22 @@ class Environment:
             "python": python[1] if python else "unknown",
             **{package: pinned[package] for package in packages},
         }
+
+    def program(self, file: Path) -> Callable[[Job, Path], list[str]]:
+        """How to run a program in it that takes a job by the flags they all share."""
+
+        def command(job: Job, cache: Path) -> list[str]:
+            words = [
+                str(self.python(cache)),
+                str(file),
+                job.topic.name,
+                str(job.topic.records),
+                str(job.result),
+            ]
+            words += ["--bootstrap-servers", job.bootstrap, "--group", job.output]
+            return [*words, "--partitions", str(job.topic.partitions), "--scratch", str(job.scratch)]
+
+        return command
 
     def _directory(self, cache: Path) -> Path:
         return cache / self.name

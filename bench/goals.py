@@ -1,7 +1,7 @@
 """What was to be reached, beside what was."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bench.block import Block
 from bench.results import FILE_FLOOR, Results
@@ -11,8 +11,18 @@ from bench.topics import FILE
 OURS: Final = "streamagg-2"
 LARGE, ONE, SMALL = "large-4", "large-1", "small-4"
 Found = Mapping[str, Any]
-Goal = tuple[str, str, float, float]
-"""What, in which unit, wanted, reached. A wanted number below zero is one not to be exceeded."""
+
+
+class Goal(NamedTuple):
+    """What was to be reached."""
+
+    what: str
+    unit: str
+    wanted: float
+    reached: float
+    at_most: bool = False
+    """Less is better."""
+
 
 FASTER_THAN: Final = {
     "bare-2": ("two processes that read bare", 0.5),
@@ -34,15 +44,13 @@ def goals(measured: Sequence[Results], found: Mapping[str, Found]) -> Block:
 
 
 def _row(goal: Goal) -> list[str]:
-    what, unit, wanted, reached = goal
-    met = reached <= -wanted if wanted < 0 else reached >= wanted
-    sign = "at most" if wanted < 0 else "at least"
-    cells = [f"{sign} {_number(abs(wanted))}{unit}", f"{_number(reached)}{unit}"]
-    return [what, *cells, "yes" if met else "**no**"]
+    met = goal.reached <= goal.wanted if goal.at_most else goal.reached >= goal.wanted
+    wanted = f"{'at most' if goal.at_most else 'at least'} {_number(goal.wanted)}{goal.unit}"
+    return [goal.what, wanted, f"{_number(goal.reached)}{goal.unit}", "yes" if met else "**no**"]
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 10 else f"{value:.2f}"
 
 
 def _rate(results: Results | None, name: str) -> float | None:
@@ -59,21 +67,22 @@ def _of_topics(topics: Mapping[str, Results]) -> Iterator[Goal]:
     large, one, small = topics.get(LARGE), topics.get(ONE), topics.get(SMALL)
     for name, (title, wanted) in FASTER_THAN.items():
         if (ratio := _ratio(large, OURS, name)) is not None:
-            yield f"2.2 KB, 4 partitions: speed beside {title}", " times", wanted, ratio
+            yield Goal(f"2.2 KB, 4 partitions: speed beside {title}", " times", wanted, ratio)
     four, single = _rate(large, OURS), _rate(one, OURS)
     if four and single:
-        yield "1 partition beside 4", " times", 0.9, single / four
+        yield Goal("1 partition beside 4", " times", 0.9, single / four)
     if rate := _rate(small, OURS):
-        yield "180 bytes", " records/s", 1_000_000, rate
+        yield Goal("180 bytes", " records/s", 1_000_000, rate)
     for name, title, wanted in (("bare-2", "two bare readers", 0.35), ("java", "the program in Java", 1.0)):
         if (ratio := _ratio(small, OURS, name)) is not None:
-            yield f"180 bytes: speed beside {title}", " times", wanted, ratio
+            yield Goal(f"180 bytes: speed beside {title}", " times", wanted, ratio)
     if (ratio := _ratio(large, OURS, "streamagg-2-alo")) is not None:
-        yield "exactly-once costs, beside at-least-once", " %", -3, max(0.0, 100 * (1 - ratio))
+        cost = max(0.0, 100 * (1 - ratio))
+        yield Goal("exactly-once costs, beside at-least-once", " %", 3, cost, at_most=True)
     if large and (row := large.row(OURS)):
-        yield "memory of all processes, 2.2 KB", " MB", -500, row.peak_mb
+        yield Goal("memory of all processes, 2.2 KB", " MB", 500, row.peak_mb, at_most=True)
     if (ratio := _ratio(topics.get(FILE), "streamagg-count", FILE_FLOOR)) is not None:
-        yield "`count` on a file beside two processes that only decode it", " times", 0.8, ratio
+        yield Goal("`count` on a file beside two processes that only decode it", " times", 0.8, ratio)
 
 
 def _of_others(found: Mapping[str, Found]) -> Iterator[Goal]:
@@ -83,24 +92,16 @@ def _of_others(found: Mapping[str, Found]) -> Iterator[Goal]:
             by_process[row["process"]] = by_process.get(row["process"], 0.0) + row["us_a_record"]
         ours = sum(us for process, us in by_process.items() if process != "broker")
         share = 100 * by_process.get("coordinator", 0.0) / ours
-        yield f"the coordinator's share of the CPU, {topic['record_bytes']:,} bytes", " %", -10, share
+        what = f"the coordinator's share of the CPU, {topic['record_bytes']:,} bytes"
+        yield Goal(what, " %", 10, share, at_most=True)
     wanted = {"generate": 50_000, "replay": 100_000}
     for tool in found.get("tools", {}).get("tools", ()):
         name = tool["tool"].partition(",")[0]
-        yield f"`{name}`, 2.2 KB", " records/s", wanted[name], tool["records_per_second"]
+        yield Goal(f"`{name}`, 2.2 KB", " records/s", wanted[name], tool["records_per_second"])
     if latency := found.get("latency"):
-        delay = latency["latency"]["to_reader_ms"]["p99"]
-        yield (
-            "live, 10,000 records/s: p99 from the record that closes a window to its reader",
-            " ms",
-            -250,
-            delay,
-        )
+        what = "live, 10,000 records/s: p99 from the record that closes a window to its reader"
+        yield Goal(what, " ms", 250, latency["latency"]["to_reader_ms"]["p99"], at_most=True)
         cpu = latency["cpu"]
-        part = cpu["live"]["records_per_second"] / cpu["full"]["records_per_second"]
-        yield (
-            f"CPU at {part:.2f} of the full rate, as a part of the CPU at full rate",
-            "",
-            -1.5 * part,
-            cpu["part_of_the_cpu"],
-        )
+        part = cpu["part_of_the_rate"]
+        what = f"CPU at {part:.2f} of the full rate, as a part of the CPU at full rate"
+        yield Goal(what, "", 1.5 * part, cpu["part_of_the_cpu"], at_most=True)

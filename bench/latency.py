@@ -36,7 +36,7 @@ from rich.console import Console
 
 from bench.measure import MARK, REPOSITORY
 from bench.processes import Family
-from bench.scratch import RESULTS, RunFailed, Site, heading, is_quiet, run_of_streamagg, site
+from bench.scratch import RunFailed, Site, is_quiet, run_of_streamagg, save, site
 from streamagg.filling import FIRST_TIME_S
 from streamagg.generate import GenerateSettings, records
 from streamagg.kafka.admin import end_offsets
@@ -371,9 +371,7 @@ def main() -> int:
         cpu = measure_cpu(here, given.tenth, cpu_seconds)
         console.print(cpu)
     if not given.quick:
-        found = heading("python -m bench.latency") | {"latency": latency, "cpu": cpu}
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "latency.json").write_text(json.dumps(found, indent=2) + "\n")
+        save("latency", {"latency": latency, "cpu": cpu})
     return 0 if latency["right"] == latency["windows"] and not latency["published_twice"] else 1
 
 

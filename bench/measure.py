@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from bench.contender import Contender, Job
 from bench.kafka import read_windows
-from bench.machine import machine_time
+from bench.machine import BUSY_CORES, machine_time
 from bench.processes import Family, sample
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
@@ -46,6 +46,11 @@ class Cost:
     """Used meanwhile on this machine by neither the command, the broker nor the benchmark itself."""
     steal_seconds: float
     """What the machine below took from this one meanwhile, all cores together."""
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Something else used more of the machine meanwhile than a measurement bears."""
+        return self.others_cpu_seconds > BUSY_CORES * self.wall_seconds
 
 
 def run_command(

@@ -6,7 +6,6 @@ without records, whose samples are taken off: they are what starting costs. Writ
 """
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -14,13 +13,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
-from bench.measure import REPOSITORY, run_command
-from bench.scratch import RESULTS, RunFailed, Site, heading, is_quiet, run_of_streamagg, site
+from bench.measure import run_command
+from bench.scratch import DIRECTORY, RunFailed, Site, is_quiet, run_of_streamagg, save, site
 from bench.topics import LOADS
 from bench.topics import load as load_topic
 
@@ -128,9 +126,9 @@ def microseconds(found: Seconds, start: Seconds, records: int) -> list[dict[str,
     return sorted(rows, key=lambda row: (order.index(row["process"]), -row["us_a_record"]))
 
 
-def _measure(place: Site, name: str, directory: Path, quick: bool, console: Console) -> dict[str, Any]:
+def _measure(place: Site, name: str, quick: bool, console: Console) -> dict[str, Any]:
     load = LOADS[name].tenth() if quick else LOADS[name]
-    topic = load_topic(load, place.bootstrap, directory, console.print).topic
+    topic = load_topic(load, place.bootstrap, DIRECTORY, console.print).topic
     with place.topics(topic.partitions) as (empty,):
         start, broker_start = profile(place, empty)
     found, broker = profile(place, topic.name)
@@ -162,14 +160,11 @@ def main() -> int:
         return 1
     if not given.quick and not is_quiet(console.print):
         return 1
-    directory = REPOSITORY / ".streamagg" / "bench"
-    directory.mkdir(parents=True, exist_ok=True)
-    with site(None, directory) as place:
-        topics = [_measure(place, name, directory, given.quick, console) for name in TOPICS]
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with site(None, DIRECTORY) as place:
+        topics = [_measure(place, name, given.quick, console) for name in TOPICS]
     if not given.quick:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        found = {**heading("python -m bench.profile"), "topics": topics}
-        (RESULTS / "profile.json").write_text(json.dumps(found, indent=1) + "\n")
+        save("profile", {"topics": topics})
     return 0
 
 

@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from bench.machine import BUSY_CORES
 from bench.measure import Run, Verdict
 
 FLOOR: Final = "bare-2"
@@ -106,7 +105,7 @@ class Results:
     @property
     def disturbed(self) -> list[str]:
         """Names of the contenders with a run during which something else used the machine."""
-        return [row.name for row in self.rows if any(map(is_disturbed, row.runs))]
+        return [row.name for row in self.rows if any(run.cost.is_disturbed for run in row.runs)]
 
     def by_rate(self, *, of_file: bool = False) -> list[Row]:
         """The fastest first, then what failed, then what is not available; of a topic or of its file."""
@@ -122,11 +121,6 @@ class Results:
 def read_results(path: Path) -> Results:
     """What ``save`` has written."""
     return msgspec.json.decode(path.read_bytes(), type=Results)
-
-
-def is_disturbed(run: Run) -> bool:
-    """Something else used more of the machine than a measurement bears."""
-    return run.cost.others_cpu_seconds > BUSY_CORES * run.cost.wall_seconds
 
 
 def windows_cell(row: Row) -> str:

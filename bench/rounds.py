@@ -12,7 +12,7 @@ from bench.contender import Contender, Job, NotAvailable
 from bench.kafka import create_topic, delete_topics
 from bench.machine import load
 from bench.measure import Run, run_contender
-from bench.results import FLOOR, Row, is_disturbed
+from bench.results import FLOOR, Row
 from bench.topics import Loaded
 
 OUTPUT_PREFIX: Final = "bench-"
@@ -84,7 +84,7 @@ class Bench:
     def _undisturbed(self, contender: Contender, on: Loaded) -> Run:
         """Run once more if something else used the machine meanwhile."""
         run = self._run(contender, on)
-        if not is_disturbed(run) or self.busy_anyway:
+        if not run.cost.is_disturbed or self.busy_anyway:
             return run
         self.told(f"something else used {run.cost.others_cpu_seconds:.1f} s of CPU meanwhile: once more")
         self._wait_until_quiet()

@@ -29,7 +29,8 @@ from rich.console import Console
 
 from bench.kafka import read_windows
 from bench.measure import compare
-from bench.scratch import RESULTS, RunFailed, Site, heading, is_disturbed, is_quiet, site
+from bench.scratch import RunFailed, Site, is_quiet, save, site
+from bench.topics import unique_users
 from streamagg.generate import GenerateSettings, records
 from streamagg.settings import WindowSettings
 
@@ -142,15 +143,8 @@ def fill(bootstrap: str, topic: str, point: Point) -> None:
 
 def truth(point: Point) -> dict[int, int]:
     """Unique users by start of the window in seconds, from plain sets."""
-    seconds = point.window.granularity_ms // 1_000
-    windows: dict[int, set[str]] = {}
-    same: dict[str, str] = {}
-    for chunk in records(point.made):
-        for row in map(orjson.loads, chunk):
-            # One string object for each user, in however many windows.
-            user = same.setdefault(row["uid"], row["uid"])
-            windows.setdefault(row["ts"] // seconds * seconds, set()).add(user)
-    return {start: len(users) for start, users in windows.items()}
+    rows = (orjson.loads(record) for chunk in records(point.made) for record in chunk)
+    return unique_users(rows, point.window.granularity_ms // 1_000)
 
 
 def load(here: Site, topic: str, point: Point) -> dict[int, int]:
@@ -195,7 +189,7 @@ def _run(
     complete = stats["counted"] == point.made.count
     return {
         "right": complete and verdict.right == verdict.windows and not verdict.extra,
-        "disturbed": is_disturbed(cost),
+        "disturbed": cost.is_disturbed,
         "seconds_a_million": stats["seconds"] / millions,
         "cpu_seconds_a_million": (cost.cpu_seconds - starting_cpu_seconds) / millions,
         "peak_mb": cost.peak_bytes / 1e6,
@@ -253,9 +247,7 @@ def main() -> int:
     if any(point["disturbed"] for point in points):
         console.print("No results are written: something else used the machine meanwhile.")
     elif not partial:
-        found = heading(f"python -m bench.scaling{' --quick' if given.quick else ''}") | {"axes": measured}
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "scaling.json").write_text(json.dumps(found, indent=2) + "\n")
+        save("scaling", {"axes": measured})
     return 0 if all(point["right"] for point in points) else 1
 
 

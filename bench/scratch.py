@@ -1,5 +1,6 @@
 """What a measurement needs for itself and leaves nothing of: a broker, topics, the cost of starting."""
 
+import json
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +13,14 @@ from uuid import uuid4
 
 from confluent_kafka.admin import AdminClient
 
-from bench.machine import BUSY_CORES, description, load
+from bench.machine import description, load
 from bench.measure import REPOSITORY, TIMEOUT_S, Cost, run_command
 from streamagg.kafka.admin import ensure_topic
 from streamagg.settings import KafkaSettings
 from tests.support.broker import Broker
 
-BROKER: Final = REPOSITORY / ".streamagg" / "bench" / "broker"
+DIRECTORY: Final = REPOSITORY / ".streamagg" / "bench"
+"""What is made once and kept: records, topics, programs."""
 RESULTS: Final = REPOSITORY / "bench" / "results"
 STARTS: Final = 3
 
@@ -83,7 +85,7 @@ def site(bootstrap: str | None, directory: Path) -> Iterator[Site]:
     if bootstrap is not None:
         yield Site(bootstrap, None, directory)
         return
-    broker = Broker(BROKER).start()
+    broker = Broker(DIRECTORY / "broker").start()
     try:
         yield Site(broker.address, broker.pid(), directory)
     finally:
@@ -96,11 +98,6 @@ def run_of_streamagg(bootstrap: str, topic: str, output: str, *flags: str) -> li
     return [*command, "--input", topic, "--output", output, "--unmarshallers", "2", *flags]
 
 
-def is_disturbed(cost: Cost) -> bool:
-    """Something else used more of the machine during a run than a measurement bears."""
-    return cost.others_cpu_seconds > BUSY_CORES * cost.wall_seconds
-
-
 def is_quiet(told: Callable[[str], None]) -> bool:
     """Nothing else uses the machine; says so otherwise."""
     before = load()
@@ -109,7 +106,12 @@ def is_quiet(told: Callable[[str], None]) -> bool:
     return not before.is_busy
 
 
-def heading(command: str) -> dict[str, Any]:
-    """What every file of results begins with."""
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"command": command, "made": made, "machine": description()}
+def save(name: str, found: Mapping[str, Any]) -> None:
+    """Write a file of results, with the command line of this process and the machine at its head."""
+    head = {
+        "command": " ".join([f"python -m bench.{name}", *sys.argv[1:]]),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": description(),
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({**head, **found}, indent=1) + "\n")

@@ -17,8 +17,8 @@ import orjson
 from rich.console import Console
 
 from bench import uniques
-from bench.measure import REPOSITORY, run_command
-from bench.scratch import RESULTS, RunFailed, Site, heading, is_quiet, site
+from bench.measure import run_command
+from bench.scratch import DIRECTORY, RunFailed, Site, is_quiet, save, site
 from streamagg.decode import Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
@@ -96,20 +96,17 @@ def main() -> int:
     console = Console(stderr=True, soft_wrap=True)
     if not given.quick and not is_quiet(console.print):
         return 1
-    directory = REPOSITORY / ".streamagg" / "bench"
-    directory.mkdir(parents=True, exist_ok=True)
-    with site(None, directory) as place:
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with site(None, DIRECTORY) as place:
         count = RECORDS // 10 if given.quick else RECORDS
         found = {
-            "tools": tools(place, count, directory / "tools.jsonl"),
+            "tools": tools(place, count, DIRECTORY / "tools.jsonl"),
             "decoding": decoding(),
             "uniques": uniques.measure_all(),
         }
     console.print_json(json.dumps(found))
     if not given.quick:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**heading("python -m bench.tools"), **found}, indent=1)
-        (RESULTS / "tools.json").write_text(text + "\n")
+        save("tools", found)
     return 0
 
 

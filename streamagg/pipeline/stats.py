@@ -136,6 +136,5 @@ class Tally:
 def _busy_ms(session: Session) -> int:
     if session.first_lease_ms is None:
         return 0
-    return max(
-        0, session.last_block_ms - session.first_lease_ms, session.last_published_ms - session.first_lease_ms
-    )
+    last_ms = max(session.first_lease_ms, session.last_block_ms, session.last_published_ms)
+    return last_ms - session.first_lease_ms

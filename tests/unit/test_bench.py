@@ -25,7 +25,7 @@ from bench.machine import Load, parse_machine_time
 from bench.measure import Cost, Run, Verdict, compare, run_command, run_contender
 from bench.processes import sample
 from bench.render import CHARTS, NOT_MEASURED, REPORT, fill, render, topic
-from bench.results import FILE_ROWS, Results, Row, is_disturbed, note, read_results, windows_cell
+from bench.results import FILE_ROWS, Results, Row, note, read_results, windows_cell
 from bench.scratch import RESULTS
 from bench.table import MAIN_ROWS_ONLY, markdown_results
 from bench.topics import LARGE, LOADS, count_plainly, digest
@@ -278,8 +278,8 @@ def made_run(seconds: float | None = 2.0, others: float = 0.0, right: int = 2) -
 
 
 def test_a_run_is_disturbed_by_a_tenth_of_a_core() -> None:
-    assert not is_disturbed(made_run(others=0.39))
-    assert is_disturbed(made_run(others=0.41))
+    assert not made_run(others=0.39).cost.is_disturbed
+    assert made_run(others=0.41).cost.is_disturbed
 
 
 # --- results

@@ -2,20 +2,14 @@
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
-import confluent_kafka
-
 from bench.contender import Contender, Job
+from bench.environment import own_versions
 
 
 def _versions(cache: Path) -> dict[str, str]:
-    return {
-        "confluent-kafka": version("confluent-kafka"),
-        "librdkafka": confluent_kafka.libversion()[0],
-        "python": sys.version.split()[0],
-    }
+    return own_versions("confluent-kafka")
 
 
 def _read(processes: int) -> Callable[[Job, Path], list[str]]:

@@ -2,25 +2,18 @@
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import confluent_kafka
-
 from bench.contender import Contender, Job
+from bench.environment import own_versions
 
 PROGRAM: Final = Path(__file__).parent / "loop.py"
 
 
 def prepare(cache: Path) -> dict[str, str]:
     """It runs in the environment of streamagg, where everything is installed."""
-    return {
-        "python": sys.version.split()[0],
-        "confluent-kafka": version("confluent-kafka"),
-        "librdkafka": confluent_kafka.libversion()[0],
-        "orjson": version("orjson"),
-    }
+    return own_versions("confluent-kafka", "orjson")
 
 
 def command(*flags: str) -> Callable[[Job, Path], list[str]]:

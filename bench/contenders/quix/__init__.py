@@ -1,10 +1,9 @@
 """Quix Streams: as a consumer only, and with its own windows."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench.contender import Contender, Job
+from bench.contender import Contender
 from bench.environment import Environment
 
 HERE: Final = Path(__file__).parent
@@ -17,24 +16,12 @@ def prepare(cache: Path) -> dict[str, str]:
     return ENVIRONMENT.versions(cache, ["quixstreams", "confluent-kafka", "orjson"])
 
 
-def command(program: str) -> Callable[[Job, Path], list[str]]:
-    """Runs one of the programs."""
-
-    def run(job: Job, cache: Path) -> list[str]:
-        python = str(ENVIRONMENT.python(cache))
-        words = [python, str(HERE / program), job.topic.name, str(job.topic.records), str(job.result)]
-        words += ["--bootstrap-servers", job.bootstrap, "--group", job.output]
-        return [*words, "--partitions", str(job.topic.partitions), "--scratch", str(job.scratch)]
-
-    return run
-
-
 CONTENDERS: Final = [
     Contender(
         name="quix-hand",
         title="Quix Streams, sets by hand",
         prepare=prepare,
-        command=command("hand.py"),
+        command=ENVIRONMENT.program(HERE / "hand.py"),
         slow=True,
         remark="one process; windows are read when the topic has ended",
     ),
@@ -42,7 +29,7 @@ CONTENDERS: Final = [
         name="quix-windows",
         title="Quix Streams, its own windows",
         prepare=prepare,
-        command=command("windows.py"),
+        command=ENVIRONMENT.program(HERE / "windows.py"),
         slow=True,
         remark="one process; a window for every partition, united when closed; the last one never closes",
     ),

@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.contender import Contender, Job
+from bench.environment import own_versions
 
 EXACTLY_ONCE = ("--delivery", "exactly-once")
 
 
 def _versions(cache: Path) -> dict[str, str]:
-    names = ("streamagg", "confluent-kafka", "msgspec", "numpy", "xxhash")
-    return {name: version(name) for name in names} | {"python": sys.version.split()[0]}
+    return own_versions("streamagg", "confluent-kafka", "msgspec", "numpy", "xxhash")
 
 
 def _run(*flags: str) -> Callable[[Job, Path], list[str]]:

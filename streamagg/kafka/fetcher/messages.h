@@ -107,22 +107,17 @@ static Py_ssize_t Messages_length(PyObject *self)
     return ((Messages *)self)->count;
 }
 
-static PyObject *payload_at(const Messages *messages, Py_ssize_t index)
+static PyObject *Messages_item(PyObject *self, Py_ssize_t index)
 {
+    const Messages *messages = (const Messages *)self;
+    if (index < 0 || index >= messages->count)
+        return PyErr_SetString(PyExc_IndexError, "no such message"), NULL;
     if (!alive(messages))
         return NULL;
     payload found = messages->fetched->payloads[messages->first + index];
     if (!found.text)
         return Py_NewRef(Py_None);
     return PyBytes_FromStringAndSize(found.text, (Py_ssize_t)found.size);
-}
-
-static PyObject *Messages_item(PyObject *self, Py_ssize_t index)
-{
-    const Messages *messages = (const Messages *)self;
-    if (index < 0 || index >= messages->count)
-        return PyErr_SetString(PyExc_IndexError, "no such message"), NULL;
-    return payload_at(messages, index);
 }
 
 static PyObject *Messages_subscript(PyObject *self, PyObject *index)
@@ -155,38 +150,42 @@ static int Messages_buffer(PyObject *self, Py_buffer *view, int flags)
     return PyBuffer_FillInfo(view, self, first, messages->count * (Py_ssize_t)sizeof(payload), 1, flags);
 }
 
-static PyObject *Messages_offsets(PyObject *self, PyObject *ignored)
+static int64_t offset_of(const rd_kafka_message_t *message)
 {
-    (void)ignored;
-    const Messages *messages = (const Messages *)self;
+    return message->offset;
+}
+
+static int64_t timestamp_of(const rd_kafka_message_t *message)
+{
+    int type;
+    int64_t timestamp_ms = librdkafka.message_timestamp(message, &type);
+    return type == 0 ? -1 : timestamp_ms;
+}
+
+/* A number of each message, packed. */
+static PyObject *pack(const Messages *messages, int64_t (*number_of)(const rd_kafka_message_t *))
+{
     if (!alive(messages))
         return NULL;
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, messages->count * (Py_ssize_t)sizeof(int64_t));
     if (!bytes)
         return NULL;
-    int64_t *offsets = (int64_t *)PyBytes_AsString(bytes);
+    int64_t *numbers = (int64_t *)PyBytes_AsString(bytes);
     for (Py_ssize_t i = 0; i < messages->count; i++)
-        offsets[i] = messages->fetched->messages[messages->first + i]->offset;
+        numbers[i] = number_of(messages->fetched->messages[messages->first + i]);
     return bytes;
+}
+
+static PyObject *Messages_offsets(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    return pack((const Messages *)self, offset_of);
 }
 
 static PyObject *Messages_timestamps(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    const Messages *messages = (const Messages *)self;
-    if (!alive(messages))
-        return NULL;
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, messages->count * (Py_ssize_t)sizeof(int64_t));
-    if (!bytes)
-        return NULL;
-    int64_t *timestamps = (int64_t *)PyBytes_AsString(bytes);
-    for (Py_ssize_t i = 0; i < messages->count; i++) {
-        int type;
-        timestamps[i] = librdkafka.message_timestamp(messages->fetched->messages[messages->first + i], &type);
-        if (type == 0)
-            timestamps[i] = -1;
-    }
-    return bytes;
+    return pack((const Messages *)self, timestamp_of);
 }
 
 static PyObject *Messages_state(PyObject *self, PyObject *ignored)
