@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition
 from streamagg.kafka.fetching import Fetched, Fetching
 from streamagg.records import Batch, Lease
 
-BATCH_RECORDS: Final = 8_000
+BATCH_RECORDS: Final = 16_000
 
 
 @dataclass(slots=True)

@@ -5,11 +5,12 @@ Whatever goes wrong underneath ends the session, and the next one begins at the 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
+from streamagg.core.closing import Closing
 from streamagg.core.partition import Partition
 from streamagg.core.publication import Publication, Publisher
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
@@ -24,12 +25,16 @@ from streamagg.records import (
     Reset,
     Revoke,
     ShardCount,
+    Trying,
     WindowCount,
 )
+from streamagg.settings import CeilingSettings
 
 _FULL_LINK_BYTES: Final = 8 << 20
 """The sequencer pauses while more than this waits for an aggregator."""
-_PUBLISH_EVERY_MS: Final = 100
+_GATHER_MS: Final = 250
+_GATHERED_PART_OF_RING: Final = 4
+"""While reading on, windows are gathered for so long, or until they fill a quarter of the ring."""
 _CHECKPOINT_EVERY_MS: Final = 10_000
 """A checkpoint without windows is committed so often, if anything moved."""
 
@@ -68,15 +73,7 @@ class Plan:
     keep_open: bool = False
     """A bounded run leaves windows open for the next one."""
     empty_windows: bool = False
-
-
-@dataclass(slots=True)
-class _Closing:
-    """A closed window whose counts are coming in."""
-
-    closed: Closed
-    unique: int = 0
-    missing: set[int] = field(default_factory=set)
+    ceiling: CeilingSettings = CeilingSettings()
 
 
 class Session:
@@ -101,12 +98,12 @@ class Session:
         self._outgoing = Outgoing(aggregators)
         self._publisher = publisher
         self._epoch = epoch
-        self._closing: dict[int, _Closing] = {}
+        self._closing: dict[int, Closing] = {}
         published = [opening.checkpoint.closed_through for opening in openings.values()]
         self._published_through = max((w for w in published if w is not None), default=None)
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
-        self._submitted_ms = now_ms - _PUBLISH_EVERY_MS
+        self._submitted_ms = now_ms - _GATHER_MS
         self._commit_now = False
         self._all_closed = False
         self._paused = False
@@ -147,13 +144,19 @@ class Session:
         """Take what the aggregator of a shard sent."""
         closing = self._closing.get(count.window) if count.epoch == self._epoch else None
         if closing is not None:
-            closing.unique += count.unique
-            closing.missing.discard(shard)
+            closing.add(count, shard)
 
-    def replace_unmarshaller(self, worker: int, unmarshallers: Sequence[Port]) -> None:
-        """Another process has taken its place: its leases are issued again."""
+    def note_trying(self, trying: Trying) -> None:
+        """Note which record an unmarshaller decodes by itself."""
+        self._leases.trying(trying)
+
+    def replace_unmarshaller(self, worker: int, unmarshallers: Sequence[Port]) -> int:
+        """Another process has taken its place: its leases are issued again.
+
+        Returns how many deaths are explained by a record that was found to be poison.
+        """
         self._unmarshallers = unmarshallers
-        self._leases.worker_lost(worker)
+        return self._leases.worker_lost(worker)
 
     def tick(self, now_ms: int) -> None:
         """Do everything that can be done without waiting; raises PublishFailed."""
@@ -241,9 +244,10 @@ class Session:
             match step:
                 case Rows(window, user):
                     self._outgoing.add(window, user)
-                case Closed(window=window):
+                case Closed(window, records, partial):
                     self._outgoing.flush()
-                    self._closing[window] = _Closing(step, missing=set(range(len(self._aggregators))))
+                    shards = set(range(len(self._aggregators)))
+                    self._closing[window] = Closing(window, records, partial, shards)
                     for port in self._aggregators:
                         port.post(CloseWindow(window))
                 case Reread(partition, offset):
@@ -254,15 +258,17 @@ class Session:
 
     def _publish(self, now_ms: int) -> None:
         """Windows that are counted, in order; one publication at a time, so they gather meanwhile."""
-        if self._publisher.busy or self._published_just_now(now_ms):
+        if self._publisher.busy or self._gathers(now_ms):
             return
-        ready = list(self._counted())
+        ready = self._counted()
         if ready or (self._checkpoint_due(now_ms) and self._moved()):
             self._submit(tuple(ready), now_ms)
 
-    def _published_just_now(self, now_ms: int) -> bool:
+    def _gathers(self, now_ms: int) -> bool:
         """While catching up windows close so fast that a transaction for each would burden the broker."""
-        return bool(self._leases.outstanding) and now_ms - self._submitted_ms < _PUBLISH_EVERY_MS
+        if not self._leases.outstanding or now_ms - self._submitted_ms >= _GATHER_MS:
+            return False
+        return len(self._closing) * _GATHERED_PART_OF_RING < self.plan.slots
 
     def _checkpoint_due(self, now_ms: int) -> bool:
         ended = self.plan.bounded and not self._leases.outstanding and not self._closing
@@ -283,13 +289,20 @@ class Session:
         windows = tuple(self._with_empty(counts))
         self._publisher.submit(Publication(windows, checkpoints, self.sequencer.take_future()))
 
-    def _counted(self) -> Iterator[WindowCount]:
+    def _counted(self) -> list[WindowCount]:
+        """The windows to publish next; raises TooManyUsers once all before that one are published."""
+        counted: list[WindowCount] = []
         for window in sorted(self._closing):
             closing = self._closing[window]
             if closing.missing:
-                return
+                break
+            if closing.stops(self.plan.ceiling):
+                if not counted:
+                    raise closing.refusal(self.plan.windows, self.plan.ceiling)
+                break
             del self._closing[window]
-            yield WindowCount(window, closing.unique, closing.closed.records, closing.closed.partial)
+            counted.append(closing.count(self.plan.ceiling))
+        return counted
 
     def _with_empty(self, counts: Iterable[WindowCount]) -> Iterator[WindowCount]:
         """With the windows between published ones that nobody hit, if they are wanted."""
