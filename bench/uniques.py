@@ -20,7 +20,9 @@ def counted_by_columns(blocks: list[UInt64Column]) -> tuple[object, int]:
     uniques = Uniques()
     for block in blocks:
         uniques.add(block)
-    return uniques, uniques.count()
+    distinct = uniques.count()
+    assert distinct is not None, "nobody has set a ceiling"
+    return uniques, distinct
 
 
 def counted_by_set(blocks: list[UInt64Column]) -> tuple[object, int]:

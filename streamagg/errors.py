@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     DIFFERENT = 4
     WORKERS_DYING = 5
+    TOO_MANY_USERS = 6
     INTERRUPTED = 130
 
 
@@ -49,6 +50,12 @@ class KafkaUnreachable(StreamaggError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class AccessDenied(StreamaggError):
+    """Kafka knows this user, who lacks a right that streamagg needs."""
+
+    exit_code = ExitCode.USAGE
+
+
 class KafkaFailed(StreamaggError):
     """Kafka answered with an error that cannot be retried."""
 
@@ -63,3 +70,9 @@ class WorkersKeepDying(StreamaggError):
     """The budget of restarts is used up."""
 
     exit_code = ExitCode.WORKERS_DYING
+
+
+class TooManyUsers(StreamaggError):
+    """A window has more unique users than the ceiling that was set."""
+
+    exit_code = ExitCode.TOO_MANY_USERS

@@ -4,14 +4,19 @@ Every value keeps its origin, so that an error can name it. Names that nobody kn
 """
 
 import difflib
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from streamagg.errors import SettingsError
+from streamagg.given import Given
+from streamagg.kafka.passthrough import SECRETS
+from streamagg.parsers import switch
+from streamagg.secret_files import refuse_on_command_line, revealed
 from streamagg.setting_table import SETTINGS, Setting
+from streamagg.trusted_file import TRUST_VARIABLE, read_trusted
 
 PREFIX: Final = "STREAMAGG_"
 CLIENT_PREFIX: Final = "STREAMAGG_KAFKA_"
@@ -21,22 +26,14 @@ FOREIGN_PREFIXES: Final = ("STREAMAGG_TEST_", "STREAMAGG_BROKER_", "STREAMAGG_FA
 CLIENT_FLAG: Final = "kafka"
 """What holds the ``-X key=value`` flags, and the TOML table of the same meaning."""
 
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A value as it was written, and where."""
-
-    value: object
-    origin: str
-
-    def __str__(self) -> str:
-        return f"{self.value} ({self.origin})"
+log: Final = logging.getLogger(__name__)
 
 
 class Layers:
     """The layers of settings laid over each other.
 
-    Raises ``SettingsError`` for an unknown variable, an unknown TOML key and an unreadable file.
+    Raises ``SettingsError`` for an unknown variable, an unknown TOML key, a secret in a flag, and a file that
+    cannot be read or may be written by others.
     """
 
     def __init__(
@@ -44,9 +41,12 @@ class Layers:
     ) -> None:
         if config_path is None and CONFIG_VARIABLE in environ:
             config_path = Path(environ[CONFIG_VARIABLE])
-        file_values, file_client = _from_file(config_path) if config_path is not None else ({}, {})
+        self._trusting = _is_trusting(environ)
+        file_values, file_client = (
+            _from_file(config_path, self._trusting) if config_path is not None else ({}, {})
+        )
         self._given = {**file_values, **_from_environ(environ), **_from_flags(flags)}
-        self._client = {**file_client, **_client_from_environ(environ), **_client_from_flags(flags)}
+        self._client = (file_client, _client_from_environ(environ), _client_from_flags(flags))
 
     def given(self, name: str) -> Given:
         """What was written for a setting, its default included."""
@@ -78,8 +78,12 @@ class Layers:
         return self.value(name)
 
     def client(self) -> Mapping[str, Given]:
-        """The settings for the Kafka client by their names in librdkafka, unchecked."""
-        return self._client
+        """The settings for the Kafka client by their names in librdkafka, unchecked; reads files of secrets.
+
+        Raises ``SettingsError`` for such a file that cannot be read or trusted.
+        """
+        layers = (revealed(layer, trusting=self._trusting) for layer in self._client)
+        return {key: given for layer in layers for key, given in layer.items()}
 
 
 def _from_flags(flags: Mapping[str, object]) -> dict[str, Given]:
@@ -103,7 +107,9 @@ def _client_from_flags(flags: Mapping[str, object]) -> dict[str, Given]:
     for pair in pairs if isinstance(pairs, list | tuple) else ():
         key, equals, value = str(pair).partition("=")
         if not equals or not key.strip():
-            raise SettingsError(f"-X {pair} must be KEY=VALUE, such as -X security.protocol=SSL.")
+            # Not repeated: what is malformed may be a secret.
+            raise SettingsError("What follows -X must be KEY=VALUE, such as -X security.protocol=SSL.")
+        refuse_on_command_line(key.strip())
         found[key.strip()] = Given(value, f"flag -X {key.strip()}")
     return found
 
@@ -116,8 +122,8 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Given]:
             continue
         if variable in by_variable:
             found[by_variable[variable].name] = Given(value, f"variable {variable}")
-        elif variable != CONFIG_VARIABLE:
-            hint = _did_you_mean(variable, [*by_variable, CONFIG_VARIABLE])
+        elif variable not in (CONFIG_VARIABLE, TRUST_VARIABLE):
+            hint = _did_you_mean(variable, [*by_variable, CONFIG_VARIABLE, TRUST_VARIABLE])
             raise SettingsError(
                 f"The variable {variable} is no setting of streamagg{hint}. Unset it or correct its name."
             )
@@ -132,9 +138,17 @@ def _client_from_environ(environ: Mapping[str, str]) -> dict[str, Given]:
     }
 
 
-def _from_file(path: Path) -> tuple[dict[str, Given], dict[str, Given]]:
+def _is_trusting(environ: Mapping[str, str]) -> bool:
+    try:
+        return switch(environ.get(TRUST_VARIABLE, "false"))
+    except ValueError as exc:
+        raise SettingsError(f"The variable {TRUST_VARIABLE} must be {exc}.") from None
+
+
+def _from_file(path: Path, trusting: bool) -> tuple[dict[str, Given], dict[str, Given]]:
     """The settings of a TOML file, and those in its table ``[kafka]``."""
-    table = _read_toml(path)
+    file = read_trusted(path, "The settings file", trusting=trusting)
+    table = _parsed(path, file.text)
     client = table.pop(CLIENT_FLAG, {})
     if not isinstance(client, dict):
         raise SettingsError(f"{CLIENT_FLAG} in file {path} must be a table of Kafka client settings.")
@@ -143,15 +157,16 @@ def _from_file(path: Path) -> tuple[dict[str, Given], dict[str, Given]]:
             hint = _did_you_mean(key, [*SETTINGS, CLIENT_FLAG])
             raise SettingsError(f"The key {key} in file {path} is no setting of streamagg{hint}.")
     values = {key: Given(value, f"key {key} in file {path}") for key, value in table.items()}
-    return values, dict(_flattened(client, path))
+    flat = dict(_flattened(client, path))
+    if file.readable_by_all and not SECRETS.isdisjoint(flat):
+        log.warning("every user of this machine can read %s, which holds secrets: chmod o-r %s", path, path)
+    return values, flat
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as exc:
-        raise SettingsError(f"The settings file {path} cannot be read: {exc.strerror}.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
         raise SettingsError(f"The settings file {path} is not TOML: {exc}.") from exc
 
 

@@ -14,15 +14,27 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from streamagg.settings import DecodeSettings, KafkaSettings
+from streamagg.settings import CeilingSettings, DecodeSettings, KafkaSettings
 
 Int64Column = npt.NDArray[np.int64]
 UInt64Column = npt.NDArray[np.uint64]
 UInt32Column = npt.NDArray[np.uint32]
 BoolColumn = npt.NDArray[np.bool_]
 
-REASONS: Final = ("bad_time", "bad_user", "missing_field", "bad_json", "tombstone", "too_large", "future")
-"""Why a record is rejected. All but ``future`` are found by decoding it; ``future`` by the clock."""
+REASONS: Final = (
+    "bad_time",
+    "bad_user",
+    "missing_field",
+    "bad_json",
+    "tombstone",
+    "too_large",
+    "future",
+    "poison",
+)
+"""Why a record is rejected.
+
+Found by decoding it; but ``future`` by the clock, and ``poison`` by what became of its readers.
+"""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -38,12 +50,27 @@ class Lease(Message, frozen=True, tag=True, array_like=True, gc=False):
     stop: int
     timestamps: bool = False
     """Look up the Kafka timestamp of every record (see ``ColumnBlock.live``)."""
+    careful: tuple[tuple[int, int], ...] = ()
+    """Ranges of offsets in which records are read one at a time (see ``Trying``)."""
+    poison: tuple[int, ...] = ()
+    """Offsets of records that are to be rejected without being decoded."""
 
 
 class Revoke(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Coordinator to unmarshaller: forget the leases of a partition, or all of them."""
 
     partition: int | None = None
+
+
+class Trying(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Unmarshaller to coordinator: the record at this offset is decoded next, by itself.
+
+    Who gets this and then no block knows which record killed the unmarshaller.
+    """
+
+    lease: int
+    partition: int
+    offset: int
 
 
 class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -128,7 +155,10 @@ class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
 
     epoch: int
     window: int
-    unique: int
+    unique: int | None
+    """None: more than the ceiling."""
+    smallest: bytes = b""
+    """The smallest hashes of users, uint64, ascending, where a sketch may be asked for."""
 
 
 class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -148,6 +178,7 @@ class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False)
     """Coordinator to aggregator, first of all: how large the ring is."""
 
     slots: int
+    ceiling: CeilingSettings = CeilingSettings()
 
 
 class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -168,6 +199,7 @@ class WorkerFailed(Message, frozen=True, tag=True, array_like=True, gc=False):
 AnyMessage = (
     Lease
     | Revoke
+    | Trying
     | ColumnBlock
     | WindowRows
     | CloseWindow
@@ -208,3 +240,5 @@ class WindowCount:
     unique: int
     records: int
     partial: bool
+    error: float | None = None
+    """Greatest relative error of ``unique`` if that is an estimate; None: exact."""

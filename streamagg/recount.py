@@ -4,6 +4,7 @@ This is the simple path that the fast one is checked against. It shares no code 
 the core; what both follow is the written policy (docs/decoding.md) and the rules of event time.
 """
 
+import heapq
 import json
 import re
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from fractions import Fraction
 from typing import Final, NamedTuple, NoReturn
 
 import orjson
+from xxhash import xxh3_64_intdigest
 
-from streamagg.settings import DecodeSettings, TimeUnit, WindowSettings
+from streamagg.settings import SKETCH_USERS, CeilingSettings, DecodeSettings, TimeUnit, WindowSettings
 
 YEAR_10000_MS: Final = 253_402_300_800_000
 MAX_USER_BYTES: Final = 512
+MOST_LEVELS: Final = 512
 VOTERS: Final = 32
 VOTES_NEEDED: Final = 3
 MS_PER_UNIT: Final[dict[TimeUnit, Fraction]] = {
@@ -42,6 +45,8 @@ ESCAPE: Final = re.compile(
     r"\\u[dD][89abAB]..\\u[dD][c-fC-F].. | (?P<half>\\u[dD][89a-fA-F]..) | \\.", re.DOTALL | re.VERBOSE
 )
 """An escape in a JSON string, or the two of a surrogate pair; ``half`` is one without the other."""
+TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+"""What makes up the nesting of a document: strings, which do not, and brackets."""
 ABSENT: Final = object()
 
 
@@ -74,6 +79,8 @@ class Recounter:
             raise Rejected("tombstone")
         if len(payload) > self._settings.max_record_bytes:
             raise Rejected("too_large")
+        if _is_too_deep(payload):
+            raise Rejected("bad_json")
         return self._quick(payload) or self._careful(payload)
 
     def _quick(self, payload: bytes) -> Event | None:
@@ -110,6 +117,17 @@ def _parse(payload: bytes) -> dict[str, object]:
     if not isinstance(document, dict) or any(escape["half"] for escape in ESCAPE.finditer(text)):
         raise Rejected("bad_json")
     return document
+
+
+def _is_too_deep(payload: bytes) -> bool:
+    if payload.count(b"{") + payload.count(b"[") <= MOST_LEVELS:
+        return False
+    depth = 0
+    for token in TOKEN.finditer(payload):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
+        if depth > MOST_LEVELS:
+            return True
+    return False
 
 
 def _not_json(constant: str) -> NoReturn:
@@ -177,6 +195,19 @@ class Window:
 
     users: set[str] = field(default_factory=set)
     records: int = 0
+
+
+def counted_users(users: set[str], ceiling: CeilingSettings) -> tuple[int, bool]:
+    """How many users there are, and whether that is approximate.
+
+    Above the ceiling it is what the least hashes say: as many as are in a sketch, over the share of all
+    possible hashes that is less than the next one.
+    """
+    if ceiling.above == "stop" or ceiling.max_users is None or len(users) <= ceiling.max_users:
+        return len(users), False
+    hashes = (xxh3_64_intdigest(user.encode()) >> 1 for user in users)
+    next_one = heapq.nsmallest(SKETCH_USERS + 1, hashes)[-1]
+    return round(SKETCH_USERS / (next_one / 2**63)), True
 
 
 @dataclass(slots=True)

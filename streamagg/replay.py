@@ -1,6 +1,5 @@
 """Sends the lines of a file to a topic, as fast as possible or at a pace."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from streamagg.kafka.sender import Sender, SendStats
 from streamagg.lines import LineFile
 from streamagg.pace import EventTimePace, Pace, SteadyPace
 from streamagg.settings import DecodeSettings, KafkaSettings
+from streamagg.telemetry import logs
 
 PACE_WAIT_S: Final = 0.05
 STOP_FLUSH_S: Final = 8.0
@@ -95,7 +95,7 @@ class StopSwitch:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        os.write(2, b"stopping ...\n")
+        logs.tell(b"stopping ...")
         if self.waiting_for_input:
             raise Stopped
 

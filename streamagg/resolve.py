@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from streamagg.errors import SettingsError
+from streamagg.given import Given
 from streamagg.kafka.passthrough import refusal
 from streamagg.layers import Layers
 from streamagg.settings import (
+    SKETCH_USERS,
+    CeilingSettings,
     CountSettings,
     DecodeSettings,
     KafkaSettings,
@@ -50,8 +54,8 @@ class Resolver:
                 )
         client = {key: str(written.value) for key, written in given.items()}
         if client:
-            self._ask_librdkafka(client)
-        return KafkaSettings(self._layers.value("bootstrap_servers"), dict(client))
+            self._ask_librdkafka(given)
+        return KafkaSettings(self._layers.value("bootstrap_servers"), client, self._layers.value("group"))
 
     def decode(self) -> DecodeSettings:
         """How a payload becomes an event time and a user."""
@@ -84,6 +88,13 @@ class Resolver:
             empty_windows=self._layers.value("empty_windows"),
         )
 
+    def ceiling(self) -> CeilingSettings:
+        """How many users a window may have."""
+        ceiling = CeilingSettings(self._layers.value("max_users"), self._layers.value("above_max_users"))
+        if ceiling.above == "approximate":
+            self._check_sketch(ceiling.max_users)
+        return ceiling
+
     def pipeline(self) -> PipelineSettings:
         """How many processes work; the number of cores this process may use is the default."""
         cores = usable_cores()
@@ -112,6 +123,7 @@ class Resolver:
             output=output_topic,
             group=self._layers.value("group"),
             window=self.window(),
+            ceiling=self.ceiling(),
             decode=self.decode(),
             kafka=self.kafka(),
             pipeline=self.pipeline(),
@@ -134,6 +146,7 @@ class Resolver:
         return CountSettings(
             files=tuple(files),
             window=self.window(),
+            ceiling=self.ceiling(),
             decode=self.decode(),
             pipeline=self.pipeline(),
             format=self._layers.value("format"),
@@ -155,6 +168,20 @@ class Resolver:
                 f" granularity = {self._layers.given('granularity')}: give at least {least} slots."
             )
 
+    def _check_sketch(self, max_users: int | None) -> None:
+        above = f"above_max_users = {self._layers.given('above_max_users')}"
+        if max_users is None:
+            raise SettingsError(f"{above} needs a ceiling: add --max-users.")
+        if max_users < SKETCH_USERS:
+            raise SettingsError(
+                f"max_users = {self._layers.given('max_users')} is less than the {SKETCH_USERS} users that an"
+                " approximate count remembers anyhow: give at least as many."
+            )
+        if find_spec("datasketches") is None:
+            raise SettingsError(
+                f"{above} needs the package datasketches: install it with pip install 'streamagg[sketch]'."
+            )
+
     def _check_topics_differ(self) -> None:
         seen: dict[str, str] = {}
         for name in ("input", "output", "dead_letter"):
@@ -167,14 +194,14 @@ class Resolver:
             if topic is not None:
                 seen[topic] = name
 
-    def _ask_librdkafka(self, client: Mapping[str, str]) -> None:
+    @staticmethod
+    def _ask_librdkafka(given: Mapping[str, Given]) -> None:
         from streamagg.kafka.client import objection  # librdkafka takes 0.1 s to load
 
-        text = objection(client)
+        text = objection({key: str(written.value) for key, written in given.items()})
         if text is None:
             return
-        given = self._layers.client()
-        blamed = [key for key in client if key in text] or list(client)
+        blamed = [key for key in given if key in text] or list(given)
         origins = ", ".join(given[key].origin for key in blamed)
         raise SettingsError(f"The Kafka client does not accept {', '.join(blamed)} ({origins}): {text}.")
 

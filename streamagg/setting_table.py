@@ -139,6 +139,22 @@ _ROWS: Final = (
         WINDOWS,
         "10s",
     ),
+    Setting(
+        "max_users",
+        whole_number(1),
+        "Most unique users of a window that are counted exactly.",
+        "N",
+        WINDOWS,
+        default_note="no limit",
+    ),
+    Setting(
+        "above_max_users",
+        choice("stop", "approximate"),
+        "Above max users: stop before that window, or approximate its count.",
+        "WHAT",
+        WINDOWS,
+        "stop",
+    ),
     Setting("time_field", field_path, "Field of the event time, dots for nesting.", "PATH", RECORDS, "ts"),
     Setting("user_field", field_path, "Field of the user id, dots for nesting.", "PATH", RECORDS, "uid"),
     Setting(

@@ -5,11 +5,12 @@ Durations and times are integer milliseconds and their names end in ``_ms``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 Delivery = Literal["exactly-once", "at-least-once"]
 CountFormat = Literal["table", "jsonl", "csv"]
+AboveMaxUsers = Literal["stop", "approximate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,23 @@ class WindowSettings:
     """How far a record may lie ahead of its partition's clock. Default: granularity + max lag."""
     empty_windows: bool = False
     """Publish ``cnt: 0`` for windows without records that lie between published ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingSettings:
+    """How many users a window may have, and what happens above that.
+
+    No part of the fingerprint: a window is counted anew from the log by every session, so that another
+    ceiling holds for every window that is not published yet.
+    """
+
+    max_users: int | None = None
+    above: AboveMaxUsers = "stop"
+
+
+NO_CEILING: Final = CeilingSettings()
+SKETCH_USERS: Final = 1 << 16
+"""Users that an approximate count remembers: a lower ceiling would save nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +59,11 @@ class KafkaSettings:
     """How to reach Kafka."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
-    client: Mapping[str, str] = field(default_factory=dict)
-    """Client settings passed through to librdkafka, checked against the refused ones."""
+    client: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Client settings passed through to librdkafka, checked against the refused ones; not in the ``repr``,
+    because passwords are among them."""
+    group: str = "streamagg"
+    """Consumer group: where progress is kept. Every consumer bears its name, so that one right is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,7 @@ class RunSettings:
     output: str
     group: str = "streamagg"
     window: WindowSettings = WindowSettings()
+    ceiling: CeilingSettings = CeilingSettings()
     decode: DecodeSettings = DecodeSettings()
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     pipeline: PipelineSettings = PipelineSettings()
@@ -106,3 +128,4 @@ class CountSettings:
     pipeline: PipelineSettings = PipelineSettings()
     format: CountFormat = "table"
     stats_json: str | None = None
+    ceiling: CeilingSettings = CeilingSettings()

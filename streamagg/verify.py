@@ -16,9 +16,9 @@ from confluent_kafka import (
 
 from streamagg.errors import KafkaUnreachable
 from streamagg.kafka.admin import end_offsets, partitions_of
-from streamagg.kafka.client import consumer_config, kafka_error
-from streamagg.recount import PartitionRecount, Recount, Window
-from streamagg.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.kafka.client import Right, consumer_config, kafka_error
+from streamagg.recount import PartitionRecount, Recount, Window, counted_users
+from streamagg.settings import NO_CEILING, CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
 
 BATCH_RECORDS: Final = 5_000
 SILENCE_S: Final = 30.0
@@ -34,6 +34,7 @@ class Count(NamedTuple):
 
     unique: int
     records: int
+    approximate: bool = False
 
 
 class Published(NamedTuple):
@@ -69,6 +70,7 @@ class VerifySettings:
     """Windows after the last published one are not missing but not published yet."""
     allow_repeats: bool = False
     """A window may be published again with the same value (at-least-once delivery)."""
+    ceiling: CeilingSettings = NO_CEILING
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def published_count(key: bytes | None, payload: bytes | None, place: str) -> Pub
         window_ms = round(record["ts"] * 1_000)
         if key is None or round(float(key) * 1_000) != window_ms:
             raise ValueError("the key is not the window")
-        value = Count(int(record["cnt"]), int(record["records"]))
+        approximate = bool(record.get("approximate", False))
+        value = Count(int(record["cnt"]), int(record["records"]), approximate)
         return Published(window_ms, value, bool(record["partial"]))
     except (ValueError, TypeError, KeyError) as error:
         return Difference("unreadable", None, None, (), f"{place}: {error}")
@@ -142,7 +145,7 @@ def compare(
     settings: VerifySettings, recount: Recount, outputs: list[Published | Difference], seconds: float
 ) -> Verification:
     """Compare every window."""
-    expected = _expected(settings.window, recount.windows)
+    expected = _expected(settings, recount.windows)
     published: dict[int, list[Published]] = {}
     for output in outputs:
         if isinstance(output, Published):
@@ -175,11 +178,14 @@ def _judge(expected: Count | None, counts: tuple[Count, ...], allow_repeats: boo
     return "doubled" if len(counts) > 1 and not allow_repeats else None
 
 
-def _expected(settings: WindowSettings, windows: dict[int, Window]) -> dict[int, Count]:
+def _expected(settings: VerifySettings, windows: dict[int, Window]) -> dict[int, Count]:
     """Counts by window, with the empty windows between them if those are published."""
-    expected = {start_ms: Count(len(window.users), window.records) for start_ms, window in windows.items()}
-    if settings.empty_windows and expected:
-        for start_ms in range(min(expected), max(expected), settings.granularity_ms):
+    expected = {}
+    for start_ms, window in windows.items():
+        unique, approximate = counted_users(window.users, settings.ceiling)
+        expected[start_ms] = Count(unique, window.records, approximate)
+    if settings.window.empty_windows and expected:
+        for start_ms in range(min(expected), max(expected), settings.window.granularity_ms):
             expected.setdefault(start_ms, Count(0, 0))
     return expected
 
@@ -204,9 +210,7 @@ class _TopicReader:
 
     def partitions(self) -> Iterator[Iterator[Message]]:
         """The messages of each partition that has any; each is to be read before the next."""
-        consumer = Consumer(
-            consumer_config(self._kafka, group_id="streamagg-verify", enable_partition_eof=True)
-        )
+        consumer = Consumer(consumer_config(self._kafka, enable_partition_eof=True))
         try:
             for number, end in self._ends.items():
                 if self._position[number] < end:
@@ -240,6 +244,7 @@ class _TopicReader:
         if error is not None and error.code() == KafkaError._PARTITION_EOF:
             return end
         if error is not None and not error.retriable():
-            raise kafka_error(error, f"Reading the topic {self._topic}")
+            needs = Right("READ", "topic", self._topic), Right("DESCRIBE", "group", self._kafka.group)
+            raise kafka_error(error, f"Reading the topic {self._topic}", *needs)
         assert number is not None
         return self._position[number]

@@ -21,7 +21,7 @@ VERBS: Final = ("run", "count", "verify", "replay", "generate", "demo")
 DEBUG_FLAG: Final = "--debug"
 EXIT_CODES: Final = (
     "Exit codes: 0 fine, 1 failure, 2 usage or configuration, 3 Kafka unreachable, 4 data differs,"
-    " 5 workers kept dying, 130 interrupted."
+    " 5 workers kept dying, 6 too many users, 130 interrupted."
 )
 
 
@@ -85,6 +85,7 @@ def _settle(
 
 def main() -> None:
     """Runs the verb on the command line and exits with a code of ``ExitCode``."""
+    logs.keep_going_without_stderr()
     for number in (signal.SIGINT, signal.SIGTERM):
         # What the parent told to be ignored stays so: SIGINT, for a job in the background of a script.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -115,7 +116,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Ends a verb through its clean-up; ``run`` and ``replay`` take these signals themselves."""
-    os.write(2, b"interrupted\n")
+    logs.tell(b"interrupted")
     raise KeyboardInterrupt
 
 

@@ -18,6 +18,8 @@ def count(
     max_jump: opt.MaxJump = None,
     window_offset: opt.WindowOffset = None,
     empty_windows: opt.EmptyWindows = None,
+    max_users: opt.MaxUsers = None,
+    above_max_users: opt.AboveMaxUsers = None,
     time_field: opt.TimeField = None,
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,

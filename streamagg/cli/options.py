@@ -56,6 +56,8 @@ MaxJump = Annotated[str | None, _flag("max_jump")]
 WindowOffset = Annotated[str | None, _flag("window_offset")]
 EmptyWindows = Annotated[bool | None, _flag("empty_windows")]
 IdleTimeout = Annotated[str | None, _flag("idle_timeout")]
+MaxUsers = Annotated[str | None, _flag("max_users")]
+AboveMaxUsers = Annotated[str | None, _flag("above_max_users")]
 
 TimeField = Annotated[str | None, _flag("time_field")]
 UserField = Annotated[str | None, _flag("user_field")]

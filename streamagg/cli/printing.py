@@ -13,7 +13,7 @@ from streamagg.settings import CountFormat
 
 _HEADINGS: Final[dict[CountFormat, str]] = {
     "table": f"{'window start (UTC)':<23}  {'unique users':>12}  {'records':>12}",
-    "csv": "ts,cnt,records,partial",
+    "csv": "ts,cnt,records,partial,error",
 }
 
 
@@ -55,11 +55,13 @@ def _json_line(windows: Windows, count: WindowCount) -> str:
 
 def _csv_row(windows: Windows, count: WindowCount) -> str:
     key, _ = render(windows, count)
-    return f"{key.decode()},{count.unique},{count.records},{str(count.partial).lower()}"
+    error = "" if count.error is None else str(count.error)
+    return f"{key.decode()},{count.unique},{count.records},{str(count.partial).lower()},{error}"
 
 
 def _table_row(windows: Windows, count: WindowCount) -> str:
     start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(count.window))
     shown = start.isoformat(" ", "milliseconds" if start.microsecond else "seconds").removesuffix("+00:00")
-    note = "  partial" if count.partial else ""
+    note = "" if count.error is None else f"  ± {100 * count.error:.2g} %"
+    note += "  partial" if count.partial else ""
     return f"{shown:<23}  {count.unique:>12,}  {count.records:>12,}{note}"

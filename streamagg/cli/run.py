@@ -22,6 +22,8 @@ def run(
     window_offset: opt.WindowOffset = None,
     empty_windows: opt.EmptyWindows = None,
     idle_timeout: opt.IdleTimeout = None,
+    max_users: opt.MaxUsers = None,
+    above_max_users: opt.AboveMaxUsers = None,
     time_field: opt.TimeField = None,
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,

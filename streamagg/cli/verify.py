@@ -28,6 +28,8 @@ def verify(
     max_jump: opt.MaxJump = None,
     window_offset: opt.WindowOffset = None,
     empty_windows: opt.EmptyWindows = None,
+    max_users: opt.MaxUsers = None,
+    above_max_users: opt.AboveMaxUsers = None,
     time_field: opt.TimeField = None,
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,
@@ -62,6 +64,7 @@ def verify(
         kafka=settings.kafka,
         allow_open=allow_open,
         allow_repeats=allow_repeats,
+        ceiling=settings.ceiling,
     )
     with progress_bar(f"recounting {settings.input}", 1.0) as advance:
         outcome = compare_topics(wanted, advance)
@@ -121,7 +124,7 @@ def _when(window_ms: int | None) -> tuple[str, str]:
 
 
 def _words(count: "Count") -> str:
-    return f"{count.unique:,} / {count.records:,}"
+    return f"{'about ' if count.approximate else ''}{count.unique:,} / {count.records:,}"
 
 
 def as_json(outcome: "Verification") -> str:

@@ -41,6 +41,11 @@ def fingerprint(window: WindowSettings, decode: DecodeSettings) -> str:
     return hashlib.sha256(settings).hexdigest()[:12]
 
 
+def bound(fingerprint: str, topic_id: str) -> str:
+    """The fingerprint of checkpoints that mean offsets of this topic alone, whatever has its name."""
+    return f"{fingerprint}:{topic_id}"
+
+
 def encode(checkpoint: Checkpoint, settings: str) -> str:
     """The metadata to commit with offset ``checkpoint.state.offset``; ``settings`` is a fingerprint."""
     state = checkpoint.state
@@ -59,8 +64,8 @@ def encode(checkpoint: Checkpoint, settings: str) -> str:
 def decode(offset: int, metadata: str, settings: str) -> Checkpoint:
     """Read back what ``encode`` wrote.
 
-    Raises CheckpointError if it was written by another version, under other settings, or by
-    something else.
+    Raises CheckpointError if it was written by another version, under other settings, for another
+    topic, or by something else.
     """
     version, _, rest = metadata.partition(" ")
     if version != _VERSION:
@@ -76,6 +81,11 @@ def decode(offset: int, metadata: str, settings: str) -> Checkpoint:
         raise CheckpointError(
             "the committed checkpoint is damaged; start anew with --from earliest"
         ) from error
+    if written_for != settings and written_for.partition(":")[0] == settings.partition(":")[0]:
+        raise CheckpointError(
+            "the group's checkpoint is of another topic with the name of the input: it was deleted and made "
+            "anew; start anew with --from earliest"
+        )
     if written_for != settings:
         raise CheckpointError(
             "the group's checkpoint was written with other settings (windows or fields), so its counts "

@@ -32,6 +32,10 @@ class PublishFailed(Exception):
     """The publication is not known to be out: continue from the committed checkpoint."""
 
 
+class OutputAway(PublishFailed):
+    """The same, because whoever takes publications is not there for a while: no fault of this run."""
+
+
 class Publisher(Protocol):
     """Takes one publication at a time."""
 
@@ -57,6 +61,8 @@ def render(windows: Windows, count: WindowCount) -> tuple[bytes, bytes]:
         "partial": count.partial,
         "v": FORMAT_VERSION,
     }
+    if count.error is not None:
+        value |= {"approximate": True, "error": count.error}
     return str(start).encode(), orjson.dumps(value)
 
 

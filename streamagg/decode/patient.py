@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Raw
 from xxhash import xxh3_64_intdigest
 
+from streamagg.decode.depth import is_too_deep
 from streamagg.decode.event_time import parse_time
 from streamagg.decode.fields import MAX_USER_BYTES, Paths, struct_type
 from streamagg.settings import TimeUnit
@@ -32,6 +33,9 @@ class PatientReader:
         """The first that applies of: bad_json, missing_field, bad_time, bad_user, accepted."""
         try:
             time, user = self._cut(payload)
+            # Only now: what is no document at all is found out at less cost.
+            if is_too_deep(payload):
+                return "bad_json"
             if time is UNSET or user is UNSET:
                 return "missing_field"
             time_value, user_value = _unquote(time), _unquote(user)

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Meta
 from xxhash import xxh3_64_intdigest
 
+from streamagg.decode.depth import DEEPEST, may_be_too_deep
 from streamagg.decode.event_time import Iso8601, Unit, parse_iso8601
 from streamagg.decode.fields import MAX_USER_BYTES, Columns, Paths, struct_type
 
@@ -40,7 +41,7 @@ class StrictReader:
         """Records by column, and which were refused."""
         rows: list[Any] = []
         refused: list[int] = []
-        rest = map(self._read, self._without_too_large(payloads))
+        rest = map(self._read, self._plausible(payloads))
         while True:
             # When a payload is refused, extend has kept the rows before it, and the map goes on after it.
             try:
@@ -51,11 +52,15 @@ class StrictReader:
                 rows.append(self._blank)
         return self._columns(rows, refused)
 
-    def _without_too_large(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
+    def _plausible(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
+        """None in the place of what is too large, or may be nested too deeply."""
         limit = self._max_record_bytes
-        if max(map(len, filter(None, payloads)), default=0) <= limit:
+        if max(map(len, filter(None, payloads)), default=0) <= min(limit, DEEPEST):
             return payloads
-        return [None if payload is None or len(payload) > limit else payload for payload in payloads]
+        return [
+            None if payload is None or len(payload) > limit or may_be_too_deep(payload) else payload
+            for payload in payloads
+        ]
 
     def _columns(self, rows: list[Any], refused: list[int]) -> Columns:
         for _ in self._paths.shared:

@@ -57,7 +57,7 @@ class Board:
             row = self._early.pop(first_ms)
             self._rows.append(row)
             if not self._console.is_terminal:
-                users, records = row.value
+                users, records, _ = row.value
                 self._console.print(f"{_minute(row)}  {users:>8,} unique users  {records:>8,} records")
 
     def status(self, counters: Counters | None) -> None:
@@ -129,7 +129,7 @@ def table(rows: Sequence[Published], console: Console) -> Table:
     width = max(10, min(80, console.width - FIXED_COLUMNS))
     most = max((row.value.records for row in rows), default=1)
     for row in rows:
-        users, records = row.value
+        users, records, _ = row.value
         filled = round(users / most * width)
         bar = Text(full * filled, "green").append(rest * (round(records / most * width) - filled), "dim")
         grid.add_row(_minute(row), f"{users:,}", f"{records:,}", bar)

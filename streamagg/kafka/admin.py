@@ -17,7 +17,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
-from streamagg.kafka.client import HOPELESS, admin_config, kafka_error, sentence
+from streamagg.kafka.client import HOPELESS, Right, admin_config, kafka_error, sentence
+from streamagg.kafka.diagnosis import diagnosis, is_refusal
 from streamagg.settings import KafkaSettings
 
 T = TypeVar("T")
@@ -28,6 +29,22 @@ COMPACTED: Final[Mapping[str, str]] = {"cleanup.policy": "compact"}
 _EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _NO_ANSWER: Final = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
+_NO_LEADER_YET: Final = (
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.KAFKA_STORAGE_ERROR,
+)
+"""While a partition moves to another broker."""
+_NO_COORDINATOR_YET: Final = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
+"""A broker that has just started, or has just lost the group to another one, says so for a moment."""
 _SLICE_S: Final = 0.25
 """How often a wait looks at the errors that the client reported meanwhile."""
 
@@ -98,6 +115,16 @@ def end_offsets(
     return found | (admin.offsets(topic, beyond, _LATEST) if beyond else {})
 
 
+def log_ends(
+    kafka: KafkaSettings, topic: str, partitions: Iterable[int], *, timeout_ms: int = TIMEOUT_MS
+) -> dict[int, int]:
+    """Offset behind the last record of each partition, committed or not.
+
+    A ``read_committed`` reader does not get there while a transaction is open.
+    """
+    return _Admin(kafka, timeout_ms).offsets(topic, partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED)
+
+
 def has_members(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) -> bool:
     """Whether somebody is in a consumer group, or was killed so lately that the group still waits.
 
@@ -106,15 +133,31 @@ def has_members(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) 
     return _Admin(kafka, timeout_ms).members(group) > 0
 
 
+class _Trouble:
+    """The last connection error that a client reported.
+
+    Apart from ``_Admin``: a client that is part of a cycle of references keeps its threads and sockets
+    until a garbage collection finds it.
+    """
+
+    def __init__(self) -> None:
+        self.error: KafkaError | None = None
+
+    def remember(self, error: KafkaError) -> None:
+        """Keep it, unless it only follows the error that says why: "all brokers are down"."""
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or self.error is None:
+            self.error = error
+
+
 class _Admin:
-    """One admin client, and the last connection error it reported."""
+    """One admin client."""
 
     def __init__(self, kafka: KafkaSettings, timeout_ms: int) -> None:
-        self._address = kafka.bootstrap_servers
+        self._kafka = kafka
         self._deadline = monotonic() + timeout_ms / 1_000
-        self._trouble: KafkaError | None = None
+        self._trouble = _Trouble()
         try:
-            self._client = AdminClient(admin_config(kafka, on_error=self._remember))
+            self._client = AdminClient(admin_config(kafka, on_error=self._trouble.remember))
         except KafkaException as exc:
             raise kafka_error(exc, "Setting up the Kafka client") from exc
 
@@ -125,7 +168,7 @@ class _Admin:
             return len(found.partitions)
         if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return None
-        raise kafka_error(found.error, f"Looking up the topic {topic}")
+        raise kafka_error(found.error, f"Looking up the topic {topic}", Right("DESCRIBE", "topic", topic))
 
     def create(self, topic: NewTopic) -> bool:
         """Creates a topic; False when it exists."""
@@ -135,30 +178,47 @@ class _Admin:
         except KafkaException as exc:
             if exc.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
-            raise self._failed(exc, f"Creating the topic {topic.topic}") from exc
+            need = Right("CREATE", "topic", topic.topic)
+            raise self._failed(exc, f"Creating the topic {topic.topic}", need) from exc
         return True
 
-    def offsets(self, topic: str, partitions: Iterable[int], spec: OffsetSpec) -> dict[int, int]:
+    def offsets(
+        self,
+        topic: str,
+        partitions: Iterable[int],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[int, int]:
         """Offset by partition; negative where the spec finds none."""
-        futures = self._client.list_offsets(
-            {TopicPartition(topic, partition): spec for partition in partitions},
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=self._left_s(),
-        )
-        try:
-            return {place.partition: self._answer(future).offset for place, future in futures.items()}
-        except KafkaException as exc:
-            raise self._failed(exc, f"Looking up offsets of the topic {topic}") from exc
+        places = {TopicPartition(topic, partition): spec for partition in partitions}
+        while True:
+            futures = self._client.list_offsets(
+                places, isolation_level=isolation, request_timeout=self._left_s()
+            )
+            try:
+                return {place.partition: self._answer(future).offset for place, future in futures.items()}
+            except KafkaException as exc:
+                if exc.args[0].code() not in _NO_LEADER_YET:
+                    need = Right("DESCRIBE", "topic", topic)
+                    raise self._failed(exc, f"Looking up offsets of the topic {topic}", need) from exc
+            self._give_up_in_time()
+            self._client.poll(_SLICE_S)
 
     def members(self, group: str) -> int:
         """How many members a consumer group has; a group that does not exist has none."""
-        future = self._client.describe_consumer_groups([group], request_timeout=self._left_s())[group]
-        try:
-            return len(self._answer(future).members)
-        except KafkaException as exc:
-            if exc.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return 0
-            raise self._failed(exc, f"Looking up the consumer group {group}") from exc
+        while True:
+            future = self._client.describe_consumer_groups([group], request_timeout=self._left_s())[group]
+            try:
+                return len(self._answer(future).members)
+            except KafkaException as exc:
+                code = exc.args[0].code()
+                if code == KafkaError.GROUP_ID_NOT_FOUND:
+                    return 0
+                if code not in _NO_COORDINATOR_YET:
+                    need = Right("DESCRIBE", "group", group)
+                    raise self._failed(exc, f"Looking up the consumer group {group}", need) from exc
+            self._give_up_in_time()
+            self._client.poll(_SLICE_S)
 
     def _metadata(self, topic: str) -> TopicMetadata:
         while True:
@@ -166,7 +226,8 @@ class _Admin:
                 return self._client.list_topics(topic, timeout=min(_SLICE_S, self._left_s())).topics[topic]
             except KafkaException as exc:
                 if exc.args[0].code() not in _NO_ANSWER:
-                    raise kafka_error(exc, f"Looking up the topic {topic}") from exc
+                    need = Right("DESCRIBE", "topic", topic)
+                    raise kafka_error(exc, f"Looking up the topic {topic}", need) from exc
             self._give_up_in_time()
 
     def _answer(self, future: Future[T]) -> T:
@@ -179,7 +240,8 @@ class _Admin:
     def _give_up_in_time(self) -> None:
         """Raises ``KafkaUnreachable`` when the time is over, or when waiting cannot help."""
         self._client.poll(0)
-        if self._trouble is not None and self._trouble.code() in HOPELESS:
+        trouble = self._trouble.error
+        if trouble is not None and (trouble.code() in HOPELESS or is_refusal(trouble.str())):
             raise self._unreachable()
         if monotonic() > self._deadline:
             raise self._unreachable()
@@ -188,17 +250,13 @@ class _Admin:
         # Never 0, which some calls take for "for ever".
         return max(0.01, self._deadline - monotonic())
 
-    def _remember(self, error: KafkaError) -> None:
-        # "All brokers are down" follows the error that says why.
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._trouble is None:
-            self._trouble = error
-
-    def _failed(self, exc: KafkaException, doing: str) -> StreamaggError:
-        return self._unreachable() if exc.args[0].code() in _NO_ANSWER else kafka_error(exc, doing)
+    def _failed(self, exc: KafkaException, doing: str, need: Right) -> StreamaggError:
+        return self._unreachable() if exc.args[0].code() in _NO_ANSWER else kafka_error(exc, doing, need)
 
     def _unreachable(self) -> KafkaUnreachable:
-        why = sentence(self._trouble) if self._trouble is not None else "no answer in time"
+        trouble = None if self._trouble.error is None else sentence(self._trouble.error)
+        why = diagnosis(self._kafka, trouble) or trouble or "no answer in time"
         return KafkaUnreachable(
-            f"Kafka at {self._address} cannot be used: {why}."
+            f"Kafka at {self._kafka.bootstrap_servers} cannot be used: {why}."
             " Check --bootstrap-servers, the network and the security settings (-X)."
         )

@@ -1,17 +1,26 @@
 """Configurations of Kafka clients: tuned defaults < what the user passes through < what streamagg owns."""
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Literal, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError, TopicError
+from streamagg.errors import AccessDenied, KafkaFailed, KafkaUnreachable, StreamaggError, TopicError
 from streamagg.settings import KafkaSettings
 
 Config = dict[str, Any]
 OnError = Callable[[KafkaError], None]
 
+TUNED: Final[Mapping[str, object]] = {
+    # With "rebootstrap" a client whose brokers all went away for a moment forgets them, and may then wait for
+    # one that it has forgotten for as long as it lives (librdkafka #5511): 22 s instead of 1 to 5.
+    "metadata.recovery.strategy": "none",
+    # The 10 s of librdkafka are added to every outage that was longer.
+    "reconnect.backoff.max.ms": 1_000,
+}
+"""Of every client."""
 TUNED_CONSUMER: Final[Mapping[str, object]] = {
     # How long a full queue stops fetching: the 1000 ms of librdkafka cost a factor of six, 0 spins.
     "fetch.queue.backoff.ms": 5,
@@ -48,12 +57,33 @@ _UNREACHABLE: Final = HOPELESS | {
     KafkaError.NETWORK_EXCEPTION,
     KafkaError.BROKER_NOT_AVAILABLE,
 }
+_PASSING: Final = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._WAIT_COORD,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        KafkaError.CONCURRENT_TRANSACTIONS,
+        KafkaError.INVALID_PRODUCER_ID_MAPPING,
+    }
+)
 _TOPIC: Final = frozenset(
     {
         KafkaError._UNKNOWN_TOPIC,
         KafkaError._UNKNOWN_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.TOPIC_EXCEPTION,
         KafkaError.INVALID_PARTITIONS,
         KafkaError.INVALID_REPLICATION_FACTOR,
@@ -61,6 +91,27 @@ _TOPIC: Final = frozenset(
         KafkaError.POLICY_VIOLATION,
     }
 )
+Kind = Literal["topic", "group", "transactional id"]
+_DENIED: Final[Mapping[int, Kind]] = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "transactional id",
+    # What an idempotent producer is told that may write to no topic at all.
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "topic",
+}
+
+
+class Right(NamedTuple):
+    """What a user of Kafka may do; its text is for the sentence "this user needs ..."."""
+
+    operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        included = " (which READ and WRITE include)" if self.operation == "DESCRIBE" else ""
+        return f"{self.operation} on the {self.kind} {self.name}{included}"
+
 
 _LOG: Final = logging.getLogger("streamagg.kafka.client")
 _UNHEARD: Final = logging.getLogger("streamagg.kafka.unheard")
@@ -68,8 +119,9 @@ _UNHEARD: Final = logging.getLogger("streamagg.kafka.unheard")
 
 
 def consumer_config(kafka: KafkaSettings, *, on_error: OnError | None = None, **owned: object) -> Config:
-    """Configuration of a ``Consumer``; ``owned`` names carry underscores for dots (``group_id="g"``)."""
-    return _config(kafka, {**TUNED_CONSUMER}, {**OWNED_CONSUMER, **_dotted(owned)}, on_error)
+    """Configuration of a ``Consumer``; ``owned`` names carry underscores (``session_timeout_ms=9``)."""
+    named = {**OWNED_CONSUMER, "group.id": kafka.group, **_dotted(owned)}
+    return _config(kafka, {**TUNED_CONSUMER}, named, on_error)
 
 
 def producer_config(kafka: KafkaSettings, *, on_error: OnError | None = None, **owned: object) -> Config:
@@ -95,17 +147,49 @@ def objection(client: Mapping[str, str]) -> str | None:
     return None
 
 
-def kafka_error(cause: KafkaException | KafkaError, doing: str) -> StreamaggError:
-    """The error of streamagg for one of Kafka; ``doing`` begins the sentence ("Creating topic t")."""
+def kafka_error(cause: KafkaException | KafkaError, doing: str, *needs: Right) -> StreamaggError:
+    """The error of streamagg for one of Kafka; ``doing`` begins the sentence ("Creating topic t").
+
+    ``needs`` are the rights that it takes: one of them is missing when Kafka says that one is.
+    """
     error = cause.args[0] if isinstance(cause, KafkaException) else cause
     if not isinstance(error, KafkaError):
         return KafkaFailed(f"{doing} failed: {error}.")
     text = f"{doing} failed: {sentence(error)}"
+    if is_denied(error):
+        missing = [right for right in needs if right.kind == _DENIED[error.code()]] or needs
+        lacks = f" This user needs the right {' and '.join(map(str, missing))}." if missing else ""
+        return AccessDenied(f"{text}.{lacks}")
     if error.code() in _UNREACHABLE:
         return KafkaUnreachable(f"{text}. Check --bootstrap-servers, the network and the credentials.")
     if error.code() in _TOPIC:
         return TopicError(f"{text}. Check the name of the topic and the rights of this user.")
     return KafkaFailed(f"{text} ({error.name()}).")
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Whether waiting may heal it: brokers are away, restart, or hand partitions over to each other."""
+    return error.retriable() or error.code() in _PASSING
+
+
+@contextmanager
+def fatal_errors() -> Iterator[None]:
+    """Around calls of a producer that run callbacks: a fatal error is always raised as KafkaException.
+
+    The package raises it before it runs the callbacks that wait, and their first call of anything turns it
+    into a SystemError.
+    """
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, KafkaException):
+            raise error.__cause__ from None
+        raise
+
+
+def is_denied(error: KafkaError) -> bool:
+    """Whether a right is missing, which neither waiting nor trying again heals."""
+    return error.code() in _DENIED
 
 
 def sentence(error: KafkaError) -> str:
@@ -120,6 +204,7 @@ def _config(
     config: Config = {
         "client.id": "streamagg",
         "logger": _LOG,
+        **TUNED,
         **tuned,
         **kafka.client,
         **owned,

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from streamagg.errors import KafkaUnreachable
-from streamagg.kafka.client import consumer_config, kafka_error, producer_config
+from streamagg.errors import KafkaUnreachable, StreamaggError
+from streamagg.kafka.client import Right, consumer_config, fatal_errors, kafka_error, producer_config
 from streamagg.records import Batch
 from streamagg.settings import KafkaSettings
 
@@ -31,7 +31,10 @@ class KafkaDeadLetters:
         self._failed: KafkaError | None = None
 
     def put(self, batch: Batch, rejected: Sequence[tuple[int, str]]) -> None:
-        """Write records and wait for the broker; raises KafkaUnreachable, TopicError or KafkaFailed."""
+        """Write records and wait for the broker.
+
+        Raises KafkaUnreachable, AccessDenied, TopicError or KafkaFailed.
+        """
         for position, reason in rejected:
             headers: list[tuple[str, str | bytes | None]] = [
                 ("reason", reason.encode()),
@@ -40,10 +43,15 @@ class KafkaDeadLetters:
                 ("offset", str(batch.offsets[position]).encode()),
             ]
             self._produce(batch.payloads[position], headers)
-        if self._producer.flush(_FLUSH_S):
+        try:
+            with fatal_errors():
+                unsent = self._producer.flush(_FLUSH_S)
+        except KafkaException as error:
+            raise self._error(error) from error
+        if unsent:
             raise KafkaUnreachable(f"the dead-letter topic {self._topic} did not take records in time")
         if self._failed is not None:
-            raise kafka_error(self._failed, f"writing to the dead-letter topic {self._topic}")
+            raise self._error(self._failed)
 
     def _produce(self, payload: bytes | None, headers: list[tuple[str, str | bytes | None]]) -> None:
         while True:
@@ -58,7 +66,11 @@ class KafkaDeadLetters:
                     headers = [*headers, (OMITTED_HEADER, str(len(payload)).encode())]
                     payload = None
                     continue
-                raise kafka_error(error, f"writing to the dead-letter topic {self._topic}") from error
+                raise self._error(error) from error
+
+    def _error(self, cause: KafkaException | KafkaError) -> StreamaggError:
+        doing = f"Writing to the dead-letter topic {self._topic}"
+        return kafka_error(cause, doing, Right("WRITE", "topic", self._topic))
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -70,7 +82,7 @@ class FutureLetters:
 
     def __init__(self, kafka: KafkaSettings, topic: str, input_topic: str) -> None:
         self._letters = KafkaDeadLetters(kafka, topic, input_topic)
-        self._consumer = Consumer(consumer_config(kafka, group_id="streamagg-dead-letters"))
+        self._consumer = Consumer(consumer_config(kafka))
         self._input = input_topic
 
     def put(self, places: Sequence[tuple[int, int]]) -> None:
@@ -96,6 +108,10 @@ class FutureLetters:
             raise KafkaUnreachable(
                 f"the input topic {self._input} could not be read for the dead-letter topic"
             )
-        if message.error() is not None or message.offset() != offset:
+        error = message.error()
+        if error is None:
+            return message.value() if message.offset() == offset else None
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             return None
-        return message.value()
+        doing = f"Reading the input topic {self._input} for the dead-letter topic"
+        raise kafka_error(error, doing, Right("READ", "topic", self._input))

@@ -15,7 +15,7 @@ Is wrong without an error:
 - offsets by timestamp are always -1.
 
 Never answers, so that the call runs into its time-out: creating and deleting topics, describing the cluster
-or the settings of topics. A topic exists, with ``PARTITIONS`` partitions, as soon as it is asked for.
+or topics, or their settings. A topic exists, with ``PARTITIONS`` partitions, as soon as it is asked for.
 
 So it shows the path of the records and proves nothing about delivery guarantees or speed.
 """
@@ -33,6 +33,12 @@ PARTITIONS: Final = 4
 PARTITION_BYTES: Final = 5 << 20
 """What a partition keeps of the newest records, as they were sent."""
 START_TIMEOUT_S: Final = 10.0
+_CLUSTER: Final = "mockCluster"
+
+
+def is_embedded(cluster_id: str | None) -> bool:
+    """Whether it is this broker that calls its cluster so."""
+    return cluster_id is not None and cluster_id.startswith(_CLUSTER)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, cimpl
 
 from streamagg.errors import CheckpointError
-from streamagg.kafka.client import consumer_config, kafka_error
+from streamagg.kafka.client import Right, consumer_config, kafka_error
 from streamagg.records import Int64Column
 from streamagg.settings import KafkaSettings
 
@@ -46,18 +46,18 @@ class Fetching(Protocol):
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
         """Up to so many records that come within the time-out, by partition.
 
-        Raises KafkaUnreachable, TopicError, CheckpointError (what is to be read next is not there)
-        or KafkaFailed.
+        Raises KafkaUnreachable, AccessDenied, TopicError, CheckpointError (what is to be read next is not
+        there) or KafkaFailed.
         """
 
     def close(self) -> None:
         """Close the consumer."""
 
 
-def open_fetching(kafka: KafkaSettings) -> Fetching:
-    """A consumer without a group: the group id is never used, nothing is committed."""
+def open_fetching(kafka: KafkaSettings, topic: str) -> Fetching:
+    """A consumer that is in no group: it takes what it is assigned of the topic, and commits nothing."""
     native = load_native()
-    return NativeFetching(kafka, native) if native else MessageFetching(kafka)
+    return NativeFetching(kafka, topic, native) if native else MessageFetching(kafka, topic)
 
 
 @cache
@@ -78,8 +78,9 @@ def load_native() -> ModuleType | None:
 class NativeFetching:
     """Leaves payloads where librdkafka has put them."""
 
-    def __init__(self, kafka: KafkaSettings, native: ModuleType) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, native: ModuleType) -> None:
         config = _config(kafka)
+        self._topic = topic
         # Its lines come from librdkafka's threads and would need the interpreter: they are kept instead.
         del config["logger"]
         self.consumer = Consumer({**config, "plugin.library.paths": native.__file__})
@@ -93,7 +94,7 @@ class NativeFetching:
         for messages in groups:
             partition, end, error = messages.state()
             if error:
-                raise_error(KafkaError(error), partition)
+                raise_error(KafkaError(error), self._topic, partition)
             offsets = np.frombuffer(messages.offsets(), np.int64)
             yield Fetched(
                 partition, messages, offsets, partial(_packed_timestamps, messages), end if end >= 0 else None
@@ -116,15 +117,16 @@ class NativeFetching:
 class MessageFetching:
     """Takes message objects from confluent-kafka."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self.consumer = Consumer(_config(kafka))
+        self._topic = topic
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
         """Implements ``Fetching``."""
         for partition, messages in _by_partition(self.consumer.consume(limit, timeout_ms / 1000)).items():
             end = None
             if any(map(Message.error, messages)):
-                messages, end = _records(messages)
+                messages, end = _records(messages, self._topic)
             yield Fetched(
                 partition,
                 list(map(Message.value, messages)),
@@ -139,10 +141,10 @@ class MessageFetching:
 
 
 def _config(kafka: KafkaSettings) -> dict[str, Any]:
-    return consumer_config(kafka, group_id="streamagg-unmarshaller", enable_partition_eof=True)
+    return consumer_config(kafka, enable_partition_eof=True)
 
 
-def raise_error(error: KafkaError, partition: int) -> None:
+def raise_error(error: KafkaError, topic: str, partition: int) -> None:
     """Raise what an error that came instead of a record means."""
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
         raise CheckpointError(
@@ -150,10 +152,11 @@ def raise_error(error: KafkaError, partition: int) -> None:
             "next: retention has removed it, or the topic was made anew; start anew with --from earliest"
         )
     if error.fatal() or not error.retriable():
-        raise kafka_error(KafkaException(error), "reading the input topic")
+        need = Right("READ", "topic", topic)
+        raise kafka_error(KafkaException(error), f"Reading the input topic {topic}", need)
 
 
-def _records(messages: list[Message]) -> tuple[list[Message], int | None]:
+def _records(messages: list[Message], topic: str) -> tuple[list[Message], int | None]:
     """Split events from records; the offset of the end of the partition if nothing follows it."""
     records, end = [], None
     for message in messages:
@@ -164,7 +167,7 @@ def _records(messages: list[Message]) -> tuple[list[Message], int | None]:
         elif error.code() == KafkaError._PARTITION_EOF:
             end = message.offset()
         else:
-            raise_error(error, message.partition() or 0)
+            raise_error(error, topic, message.partition() or 0)
     return records, end
 
 

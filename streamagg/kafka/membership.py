@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamagg.errors import StreamaggError
-from streamagg.kafka.client import consumer_config, kafka_error
+from streamagg.kafka.client import Right, consumer_config, kafka_error
 from streamagg.settings import KafkaSettings
 
 _LEADING_PARTITION: Final = 0
@@ -27,6 +27,7 @@ class Membership:
 
     def __init__(self, kafka: KafkaSettings, group: str, topic: str) -> None:
         self._topic = topic
+        self._needs = Right("READ", "group", group), Right("READ", "topic", topic)
         self._owned: set[int] = set()
         self._failed: StreamaggError | None = None
         self.metadata: Any = None
@@ -61,7 +62,7 @@ class Membership:
             raise self._failed
         error = message.error() if message is not None else None
         if error is not None and (error.fatal() or error.code() in _HOPELESS):
-            raise kafka_error(error, f"joining the consumer group for the topic {self._topic}")
+            raise kafka_error(error, f"Joining the consumer group for the topic {self._topic}", *self._needs)
 
     def committed(self, partitions: list[int]) -> dict[int, tuple[int, str]]:
         """Committed offset and metadata by partition; partitions without one are left out.
@@ -72,10 +73,10 @@ class Membership:
         try:
             found = self._consumer.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
         except KafkaException as error:
-            raise kafka_error(error, "reading the committed offsets") from error
+            raise kafka_error(error, "Reading the committed offsets", *self._needs) from error
         for place in found:
             if place.error is not None:
-                raise kafka_error(place.error, "reading the committed offsets")
+                raise kafka_error(place.error, "Reading the committed offsets", *self._needs)
         return {place.partition: (place.offset, place.metadata or "") for place in found if place.offset >= 0}
 
     def commit(self, offsets: list[TopicPartition]) -> None:
@@ -97,7 +98,7 @@ class Membership:
             log.debug("assigned %s", sorted(self._owned))
         except KafkaException as error:
             # The binding would go on and assign default positions by itself.
-            self._failed = kafka_error(error, "taking part in the group")
+            self._failed = kafka_error(error, "Taking part in the group", *self._needs)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._owned -= {place.partition for place in partitions}

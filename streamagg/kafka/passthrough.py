@@ -65,6 +65,21 @@ REFUSED_FAMILIES: Final = {
     "test.mock.": "it replaces the broker by a simulated one",
     "go.": "it belongs to another client library",
 }
+SECRETS: Final = frozenset(
+    {
+        "sasl.password",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "sasl.oauthbearer.client.secret",
+        "ssl.key.password",
+        "ssl.key.pem",
+        "ssl.keystore.password",
+    }
+)
+"""What nobody else may see: never on the command line, where every user of the machine can read it."""
+FILE_SUFFIX: Final = ".file"
+"""``sasl.password.file`` names the file that holds ``sasl.password``."""
 _SHELL_WORD: Final = re.compile(r"[\w./@:+-]*")
 
 

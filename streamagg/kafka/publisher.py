@@ -21,12 +21,14 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from streamagg import faults
 from streamagg.core import checkpoint
-from streamagg.core.publication import Publication, PublishFailed, render
+from streamagg.core.publication import OutputAway, Publication, PublishFailed, render
 from streamagg.core.windows import Windows
-from streamagg.errors import KafkaUnreachable, StreamaggError
-from streamagg.kafka.client import kafka_error, producer_config
+from streamagg.errors import AccessDenied, CheckpointError, KafkaUnreachable, StreamaggError, TopicError
+from streamagg.kafka.client import Right, fatal_errors, is_denied, is_passing, kafka_error, producer_config
 from streamagg.kafka.dead_letters import FutureLetters
+from streamagg.kafka.identity import TopicIdentity
 from streamagg.kafka.membership import Membership
 from streamagg.settings import RunSettings
 
@@ -37,6 +39,8 @@ _CALL_TIMEOUT_S: Final = 10.0
 _ATTEMPTS: Final = 3
 _ATTEMPT_PAUSE_S: Final = 0.5
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+_PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+"""What becomes of records when their transaction fails."""
 _STUCK_S: Final = 20.0
 """A producer whose broker was started anew may hang in a call, whatever time-out the call was given."""
 _INIT_SLICE_S: Final = 1.0
@@ -49,13 +53,29 @@ log = logging.getLogger(__name__)
 class KafkaPublisher:
     """One producer, one thread, one publication at a time."""
 
-    def __init__(self, settings: RunSettings, membership: Membership) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        membership: Membership,
+        input_: TopicIdentity,
+        topic_id: str,
+        at: Callable[[faults.Point], None],
+    ) -> None:
+        """``topic_id``: of the input that is counted; nothing is published once it is another topic.
+
+        ``at`` is called at the named points of the protocol, for tests that break it there.
+        """
+        self._input = input_
+        self._topic_id = topic_id
         self._settings = settings
         self._windows = Windows(settings.window)
-        self._fingerprint = checkpoint.fingerprint(settings.window, settings.decode)
+        self._fingerprint = checkpoint.bound(
+            checkpoint.fingerprint(settings.window, settings.decode), topic_id
+        )
         self._membership = membership
         self._exactly_once = settings.delivery == "exactly-once"
         self._undelivered: KafkaError | None = None
+        self._at = at
         self._producer = Producer(self._config())
         self._letters = (
             FutureLetters(settings.kafka, settings.dead_letter, settings.input)
@@ -91,19 +111,24 @@ class KafkaPublisher:
         self._jobs.put(publication)
 
     def finished(self) -> Publication | None:
-        """The publication that is out since the last call; raises PublishFailed."""
+        """The publication that is out since the last call.
+
+        Raises PublishFailed, and what beginning again would not help against: AccessDenied,
+        CheckpointError and TopicError.
+        """
         try:
             result = self._results.get_nowait()
         except queue.Empty:
             if self.busy and monotonic() - self._submitted > _STUCK_S:
                 self.busy = False
-                raise PublishFailed(f"Kafka did not finish a publication within {_STUCK_S:g} s") from None
+                raise OutputAway(f"Kafka did not finish a publication within {_STUCK_S:g} s") from None
             return None
         os.read(self._wake_read, 1)
         self.busy = False
         if isinstance(result, Publication):
+            self._at("before-free")
             return result
-        raise PublishFailed(str(result)) from result
+        raise _failure(result) from result
 
     def close(self, timeout_s: float) -> None:
         """End the thread once what is under way is done, or the time is up."""
@@ -124,9 +149,13 @@ class KafkaPublisher:
             "message_timeout_ms": _MESSAGE_TIMEOUT_MS,
         }
         if self._exactly_once:
-            owned["transactional_id"] = f"streamagg-{self._settings.group}-{self._settings.input}"
+            owned["transactional_id"] = self._transactional_id
             owned["transaction_timeout_ms"] = TRANSACTION_TIMEOUT_MS
         return producer_config(self._settings.kafka, **owned)
+
+    @property
+    def _transactional_id(self) -> str:
+        return f"streamagg-{self._settings.group}-{self._settings.input}"
 
     def _init_transactions(self, give_up: Callable[[], bool]) -> bool:
         deadline = monotonic() + _INIT_TIMEOUT_S
@@ -135,7 +164,7 @@ class KafkaPublisher:
                 self._producer.init_transactions(_INIT_SLICE_S)
             except KafkaException as error:
                 if not error.args[0].retriable():
-                    raise kafka_error(error, "starting transactions") from error
+                    raise kafka_error(error, "Starting transactions", *self._needs()) from error
                 if monotonic() > deadline:
                     raise KafkaUnreachable(
                         f"Kafka did not grant a transactional producer within {_INIT_TIMEOUT_S:g} s; check "
@@ -149,25 +178,52 @@ class KafkaPublisher:
         while (publication := self._jobs.get()) is not None:
             try:
                 self._publish(publication)
-            except (KafkaException, PublishFailed, StreamaggError) as error:
+            except KafkaException as error:
+                self._results.put(self._denied(error) or error)
+            except Exception as error:
+                # Whatever it is: were this thread to die of it, the session would wait in vain.
                 self._results.put(error)
             else:
                 self._results.put(publication)
             os.write(self._wake_write, b".")
 
+    def _denied(self, error: KafkaException) -> StreamaggError | None:
+        if not is_denied(error.args[0]):
+            return None
+        needs = self._needs()
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and "offsets" in error.args[0].str():
+            # They are offsets of the input, which its own name in the text tells but the code does not.
+            needs = [Right("READ", "topic", self._settings.input)]
+        return kafka_error(error, f"Publishing to the topic {self._settings.output}", *needs)
+
+    def _needs(self) -> list[Right]:
+        needs = [
+            Right("WRITE", "topic", self._settings.output),
+            Right("READ", "group", self._settings.group),
+        ]
+        if self._exactly_once:
+            needs.append(Right("WRITE", "transactional id", self._transactional_id))
+        return needs
+
     def _publish(self, publication: Publication) -> None:
+        # What was read before this answer came is of the topic that it tells of.
+        self._input.confirm(self._topic_id)
         if self._letters is not None and publication.future:
             self._letters.put(publication.future)
         if not self._exactly_once:
             self._produce(publication)
+            if self._undelivered is not None:
+                raise KafkaException(self._undelivered)
+            self._at("before-commit")
             self._membership.commit(self._offsets(publication))
+            self._at("after-commit")
             return
         for attempt in range(_ATTEMPTS):
             try:
                 self._transact(publication)
                 return
             except KafkaException as error:
-                if not self._aborted(error.args[0]) or attempt == _ATTEMPTS - 1:
+                if not self._aborted(error.args[0]) or is_denied(error.args[0]) or attempt == _ATTEMPTS - 1:
                     raise
                 # The group has a new generation: its metadata comes with the next assignment.
                 sleep(_ATTEMPT_PAUSE_S)
@@ -175,22 +231,42 @@ class KafkaPublisher:
                     raise
 
     def _transact(self, publication: Publication) -> None:
+        self._at("before-begin")
         self._producer.begin_transaction()  # 1
         self._produce(publication)  # 2
+        self._at("before-offsets")
+        # If the transaction has failed meanwhile, and its records were purged, this says why.
         self._producer.send_offsets_to_transaction(  # 3
             self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
         )
+        if self._undelivered is not None:
+            raise KafkaException(self._undelivered)
+        self._at("before-commit")
         self._commit()  # 4
+        self._at("after-commit")
 
     def _produce(self, publication: Publication) -> None:
         self._undelivered = None
         for count in publication.windows:
             key, value = render(self._windows, count)
             self._enqueue(key, value)
-        if publication.windows and self._producer.flush(_CALL_TIMEOUT_S):
-            raise PublishFailed("the output topic did not take the records in time")
-        if self._undelivered is not None:
+        self._at("after-produce")
+        if publication.windows and self._flush():
+            raise OutputAway("the output topic did not take the records in time")
+        if self._undelivered is not None and self._undelivered.code() not in _PURGED:
             raise KafkaException(self._undelivered)
+
+    def _flush(self) -> int:
+        """How many records are not delivered."""
+        try:
+            with fatal_errors():
+                return self._producer.flush(_CALL_TIMEOUT_S)
+        except SystemError:
+            # A callback has cleared the fatal error (seen when the producer was fenced meanwhile):
+            # the next call of the transaction tells it again.
+            if self._exactly_once:
+                self._producer.abort_transaction(_CALL_TIMEOUT_S)
+            raise
 
     def _enqueue(self, key: bytes, value: bytes) -> None:
         while True:
@@ -237,3 +313,16 @@ class KafkaPublisher:
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._undelivered = error
+
+
+def _failure(cause: BaseException) -> Exception:
+    """What the session hears of a publication that did not get out."""
+    match cause:
+        case AccessDenied() | CheckpointError() | TopicError() | OutputAway():
+            return cause
+        case KafkaUnreachable():
+            return OutputAway(str(cause))
+        case KafkaException(args=(KafkaError() as error, *_)) if is_passing(error) or error.code() in _FENCED:
+            # A broker that was away for longer than the transaction may take has fenced it off itself.
+            return OutputAway(str(cause))
+    return PublishFailed(str(cause))

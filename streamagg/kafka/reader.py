@@ -103,7 +103,8 @@ class LeaseReader:
             )
             reading.position, taken = stop, upto
             goes_on = stop == lease.stop and self._next_lease(fetched.partition, reading)
-            if not goes_on or taken == count:
+            # The end is told once: whoever reads up to it must hear of it, also behind a gap.
+            if not goes_on or (taken == count and fetched.end in (None, stop)):
                 return batches
 
     def _next_lease(self, partition: int, reading: _Reading) -> bool:

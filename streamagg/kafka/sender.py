@@ -7,7 +7,8 @@ from typing import Any, Final
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streamagg.kafka.client import kafka_error, producer_config, sentence
+from streamagg.errors import StreamaggError
+from streamagg.kafka.client import Right, fatal_errors, is_denied, kafka_error, producer_config, sentence
 from streamagg.settings import KafkaSettings
 
 FULL_QUEUE_WAIT_S: Final = 0.005
@@ -58,6 +59,7 @@ class Sender:
         self.stats = SendStats()
         self.lost = False
         """Records were given up because no broker took them: more of them will not do better."""
+        self._denied: KafkaError | None = None
         self._topic = topic
         self._partitions = partitions
         self._key_path = key_path
@@ -82,12 +84,15 @@ class Sender:
         self.stats.bytes += len(record)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass while deliveries go on."""
-        self._producer.poll(seconds)
+        """Let time pass while deliveries go on. Raises KafkaFailed and its relatives."""
+        self._serve(self._producer.poll, seconds)
 
     def finish(self, patient: Callable[[], bool]) -> None:
-        """Wait until everything is acknowledged or given up, or patience ends."""
-        while self._producer.flush(FLUSH_SLICE_S) and patient():
+        """Wait until everything is acknowledged or given up, or patience ends.
+
+        Raises KafkaFailed and its relatives.
+        """
+        while self._serve(self._producer.flush, FLUSH_SLICE_S) and patient():
             pass
         if self.pending:
             self.stats.fail("not acknowledged before the end", self.pending)
@@ -98,16 +103,32 @@ class Sender:
                 self._producer.produce(self._topic, record, key, partition)
                 return
             except BufferError:
-                self._producer.poll(FULL_QUEUE_WAIT_S)
+                self.wait(FULL_QUEUE_WAIT_S)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise kafka_error(error, f"Writing to the topic {self._topic}") from error
+                    raise self._error(error) from error
                 self.stats.fail(sentence(error.args[0]))
                 return
 
     def _undelivered(self, error: KafkaError, _: Message) -> None:
         self.stats.fail(sentence(error))
         self.lost |= error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._FATAL)
+        if is_denied(error):
+            self._denied = error
+
+    def _serve(self, call: Callable[[float], int], seconds: float) -> int:
+        """Let callbacks run."""
+        try:
+            with fatal_errors():
+                served = call(seconds)
+        except KafkaException as error:
+            raise self._error(error) from error
+        if self._denied is not None:
+            raise self._error(self._denied)
+        return served
+
+    def _error(self, cause: KafkaException | KafkaError) -> StreamaggError:
+        return kafka_error(cause, f"Writing to the topic {self._topic}", Right("WRITE", "topic", self._topic))
 
 
 def key_of(record: bytes, path: list[str]) -> bytes | None:

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from streamagg.core.ring import Ring
-from streamagg.records import CloseWindow, FreeWindow, Reset, ShardCount, WindowRows
+from streamagg.records import AggregatorSetup, CloseWindow, FreeWindow, Reset, ShardCount, WindowRows
 
 
 class Aggregator:
     """One shard's ring of windows."""
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
-        self._ring = Ring(slots)
+    def __init__(self, setup: AggregatorSetup) -> None:
+        self._setup = setup
+        self._ring = Ring(setup.slots, setup.ceiling)
         self._epoch = 0
 
     def handle(self, message: WindowRows | CloseWindow | FreeWindow | Reset) -> Iterator[ShardCount]:
@@ -22,11 +22,13 @@ class Aggregator:
             case WindowRows():
                 self._add(message)
             case CloseWindow(window):
-                yield ShardCount(self._epoch, window, self._ring.count(window))
+                smallest = self._ring.smallest(window)
+                packed = b"" if smallest is None else smallest.tobytes()
+                yield ShardCount(self._epoch, window, self._ring.count(window), packed)
             case FreeWindow(window):
                 self._ring.free(window)
             case Reset(epoch):
-                self._ring = Ring(self._slots)
+                self._ring = Ring(self._setup.slots, self._setup.ceiling)
                 self._epoch = epoch
 
     def _add(self, rows: WindowRows) -> None:

@@ -6,24 +6,27 @@ Numbered as in the code: 1 wait for leadership, 2 fence the previous leader, 3 r
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from time import monotonic
 from typing import Final
 
-from streamagg.core.publication import PublishFailed
+from streamagg import faults
+from streamagg.core.publication import OutputAway, PublishFailed
 from streamagg.core.windows import Windows
-from streamagg.errors import KafkaUnreachable, StreamaggError, WorkersKeepDying
+from streamagg.errors import KafkaUnreachable, WorkersKeepDying
 from streamagg.kafka.admin import end_offsets, has_members, partitions_of
+from streamagg.kafka.identity import TopicIdentity
 from streamagg.kafka.membership import Membership
 from streamagg.kafka.publisher import KafkaPublisher
 from streamagg.pipeline.leases import LeaseBook
 from streamagg.pipeline.metering import Meter
-from streamagg.pipeline.opening import EARLIEST, openings
+from streamagg.pipeline.opening import openings, refuse_published
 from streamagg.pipeline.session import Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
 from streamagg.pipeline.turn import monotonic_ms, turn
+from streamagg.pipeline.watch import InputWatch
 from streamagg.pipeline.workers import AggregatorLost, Workers
 from streamagg.settings import RunSettings, StartAt
 from streamagg.telemetry.metrics import Metrics
@@ -31,7 +34,6 @@ from streamagg.telemetry.process import rss_bytes
 
 _TICK_MS: Final = 50
 _STANDBY_TICK_MS: Final = 100
-_PARTITIONS_EVERY_S: Final = 10.0
 _RSS_EVERY_S: Final = 1.0
 _LAST_COMMIT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
@@ -60,14 +62,18 @@ class Coordinator:
             )
             self._start = StartAt()
         self._membership = Membership(settings.kafka, settings.group, settings.input)
+        self._identity = TopicIdentity(settings.kafka, settings.input)
+        self._at = faults.hook()
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._lease_ids = count()
+        self._poison: dict[int, set[int]] = {}
         self._epochs = count(1)
         self._tally = Tally()
         self._broken: list[float] = []
         self._meter = Meter(metrics or Metrics(), workers, self._membership, self._broken)
         self._stops: dict[int, int] | None = None
         self._session_ended = False
+        self._next_rss = 0.0
         self._led = False
         if settings.until_end:
             self._stops = end_offsets(settings.kafka, settings.input, self._partitions(), at="latest")
@@ -97,31 +103,40 @@ class Coordinator:
             self._workers.poll(wait_ms)
 
     def _lead(self) -> None:
-        publisher = KafkaPublisher(self._settings, self._membership)
+        try:
+            self._read(self._identity.ask().id)
+        except (KafkaUnreachable, OutputAway) as error:
+            self._wait_for_broker(error)  # 5
+        except (AggregatorLost, PublishFailed) as error:
+            self._note_broken(error)  # 5
+
+    def _read(self, topic_id: str) -> None:
+        """Lead, as long as the input has this id."""
+        publisher = KafkaPublisher(self._settings, self._membership, self._identity, topic_id, self._at)
         watched = False
         try:
             if not publisher.start(self._gives_up):  # 2
                 return
             self._workers.watch(publisher.fileno())
             watched = True
-            self._work(self._open(publisher), publisher)  # 3, 4
-        except (AggregatorLost, PublishFailed) as error:
-            self._note_broken(error)  # 5
-        except KafkaUnreachable as error:
-            self._wait_for_broker(error)  # 5
+            self._work(self._open(publisher, topic_id), publisher, topic_id)  # 3, 4
         finally:
             if watched:
                 self._workers.unwatch(publisher.fileno())
             publisher.close(_CLOSE_S)
 
-    def _open(self, publisher: KafkaPublisher) -> Session:
+    def _open(self, publisher: KafkaPublisher, topic_id: str) -> Session:
         settings = self._settings
+        # Without it every publication would fail; it may have been deleted while this instance worked.
+        partitions_of(settings.kafka, settings.output)
         partitions = self._partitions()
         committed = self._membership.committed(partitions)
+        if not (self._led or committed) and settings.start == StartAt():
+            refuse_published(settings)
         if committed != self._found:
             # Another instance has begun anew since this one was started: continue what it published.
             self._start = StartAt()
-        opened = openings(settings, partitions, committed, self._start, self._stops)
+        opened = openings(settings, topic_id, partitions, committed, self._start, self._stops)
         # Only the first session of a process begins anew: a later one continues what this one published.
         self._start = StartAt()
         session = Session(
@@ -132,9 +147,10 @@ class Coordinator:
                 bounded=settings.until_end,
                 keep_open=settings.keep_open,
                 empty_windows=settings.window.empty_windows,
+                ceiling=settings.ceiling,
             ),
             opened,
-            LeaseBook(len(self._workers.unmarshallers), self._lease_ids),
+            LeaseBook(len(self._workers.unmarshallers), self._lease_ids, poison=self._poison),
             self._workers.unmarshallers,
             self._workers.aggregators,
             self._meter.timed(publisher),
@@ -145,8 +161,8 @@ class Coordinator:
         log.info("leading: reading %d partition(s) of %s", len(opened), settings.input)
         return session
 
-    def _work(self, session: Session, publisher: KafkaPublisher) -> None:
-        watch = _Watch(self._settings, self._asking, session)
+    def _work(self, session: Session, publisher: KafkaPublisher, topic_id: str) -> None:
+        watch = InputWatch(self._settings, self._asking, session, self._identity, topic_id)
         self._meter.session = session
         try:
             while not self._stopping() and not session.finished:
@@ -155,7 +171,8 @@ class Coordinator:
                     log.info("standing by: another instance leads")
                     return
                 turn(session, self._workers, _TICK_MS)
-                watch.look(self._workers, self._tally)
+                watch.look()
+                self._note_memory()
                 self._meter.look(self._tally)
             self._session_ended = session.finished
             if not session.finished:
@@ -163,6 +180,12 @@ class Coordinator:
         finally:
             self._tally.add(session)
             self._meter.session = None
+
+    def _note_memory(self) -> None:
+        if monotonic() >= self._next_rss:
+            self._next_rss = monotonic() + _RSS_EVERY_S
+            memory = rss_bytes() + self._workers.rss_bytes()
+            self._tally.peak_rss_bytes = max(self._tally.peak_rss_bytes, memory)
 
     def _commit_last(self, session: Session, publisher: KafkaPublisher) -> None:
         """Told to stop: let what is under way finish, and commit how far reading has come."""
@@ -176,7 +199,7 @@ class Coordinator:
             self._stand_by(_TICK_MS)
             session.collect(monotonic_ms())
 
-    def _wait_for_broker(self, error: KafkaUnreachable) -> None:
+    def _wait_for_broker(self, error: KafkaUnreachable | OutputAway) -> None:
         """A broker that went away may come back; one that was never there is the user's mistake."""
         if not self._led:
             raise error
@@ -207,57 +230,3 @@ class Coordinator:
         self._meter.look(self._tally)
         self._membership.poll()
         return self._stopping() or not self._membership.leader
-
-
-class _Watch:
-    """Slow questions, asked in a thread: is a silent partition idle, did the topic grow?"""
-
-    def __init__(self, settings: RunSettings, asking: ThreadPoolExecutor, session: Session) -> None:
-        self._settings = settings
-        self._asking = asking
-        self._session = session
-        self._ends: Future[dict[int, int]] | None = None
-        self._partitions: Future[int] | None = None
-        self._next_partitions = monotonic() + _PARTITIONS_EVERY_S
-        self._next_rss = 0.0
-
-    def look(self, workers: Workers, tally: Tally) -> None:
-        """Ask, and act on answers; never waits."""
-        now = monotonic()
-        self._look_for_silence()
-        if not self._settings.until_end and now >= self._next_partitions:
-            self._look_for_partitions(now)
-        if now >= self._next_rss:
-            self._next_rss = now + _RSS_EVERY_S
-            tally.peak_rss_bytes = max(tally.peak_rss_bytes, rss_bytes() + workers.rss_bytes())
-
-    def _look_for_silence(self) -> None:
-        kafka, topic = self._settings.kafka, self._settings.input
-        if self._ends is None:
-            silent = self._session.silent(monotonic_ms())
-            if silent:
-                self._ends = self._asking.submit(end_offsets, kafka, topic, silent, at="latest")
-        elif self._ends.done():
-            answer, self._ends = self._ends, None
-            try:
-                self._session.confirm_idle(answer.result(), monotonic_ms())
-            except StreamaggError as error:
-                log.debug("no partition is idle while the broker does not answer: %s", error)
-
-    def _look_for_partitions(self, now: float) -> None:
-        if self._partitions is None:
-            self._partitions = self._asking.submit(partitions_of, self._settings.kafka, self._settings.input)
-        elif self._partitions.done():
-            answer, self._partitions = self._partitions, None
-            self._next_partitions = now + _PARTITIONS_EVERY_S
-            try:
-                found = answer.result()
-            except StreamaggError as error:
-                log.debug("whether the input grew is asked again: %s", error)
-                return
-            known = self._session.sequencer.partitions
-            fresh = [number for number in range(found) if number not in known]
-            if fresh:
-                log.info("the input has %d further partition(s)", len(fresh))
-                for number, opening in openings(self._settings, fresh, {}, EARLIEST, None).items():
-                    self._session.add_partition(number, opening, monotonic_ms())

@@ -59,13 +59,14 @@ def count(settings: CountSettings, emit: Emit) -> RunStats:
     publisher = _Publisher(windows, emit, start)
     workers = _open_workers(settings, ends)
     tally, ids, epochs = Tally(), numbers(), numbers(1)
+    poison: dict[int, set[int]] = {}
     try:
         finished = False
         while not finished:
             session = Session(
                 _plan(settings, windows),
                 {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()},
-                LeaseBook(len(workers.unmarshallers), ids, BYTES),
+                LeaseBook(len(workers.unmarshallers), ids, BYTES, poison),
                 workers.unmarshallers,
                 workers.aggregators,
                 publisher,
@@ -97,6 +98,7 @@ def _plan(settings: CountSettings, windows: Windows) -> Plan:
         settings.pipeline.idle_timeout_ms,
         bounded=True,
         empty_windows=settings.window.empty_windows,
+        ceiling=settings.ceiling,
     )
 
 
@@ -104,7 +106,7 @@ def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
     setup = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, "", KafkaSettings(), files=settings.files
     )
-    aggregator = AggregatorSetup(settings.pipeline.slots)
+    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling)
     if settings.pipeline.inline or STREAM_END in ends or sum(ends) < _WORTH_PROCESSES_BYTES:
         return InlineWorkers.opened(setup, aggregator)
     return ProcessWorkers(

@@ -6,26 +6,33 @@ While there is backlog, unmarshallers that run dry take a range of a partition t
 several read one partition at once. At its tail one of them holds a lease that reaches beyond the end.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamagg.records import ColumnBlock, Lease
+from streamagg.pipeline.suspicion import Suspicion
+from streamagg.records import ColumnBlock, Lease, Trying
+
+log = logging.getLogger(__name__)
 
 _PARTITIONS_A_WORKER: Final = 4
 """Partitions with backlog that an unmarshaller reads at once."""
 _MOST_WAITING: Final = 200_000
-"""Rows that a partition may hold in memory before it gets no further leases."""
 _WAITING_IN_ALL: Final = 1_600_000
 """The same for all partitions together."""
+_SUSPECT_PART: Final = 8
+"""The part of a lease that a death makes suspect: one in so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseSize:
-    """Offsets in a lease."""
+    """Offsets in a lease, and what may wait behind them."""
 
     most: int
     fewest: int
+    most_waiting: int = _MOST_WAITING
+    """Rows that a partition may hold in memory before it gets no further leases."""
 
 
 RECORDS: Final = LeaseSize(200_000, 10_000)
@@ -40,6 +47,8 @@ class _Held:
     lease: Lease
     worker: int
     received: int
+    tried: int | None = None
+    """The record that is decoded by itself just now."""
 
     @property
     def unread(self) -> int:
@@ -58,6 +67,7 @@ class _Ranges:
     """Every further lease asks for Kafka timestamps."""
     timestamps_once: bool
     """The next lease does."""
+    suspicion: Suspicion
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Ranges of leases whose holder died."""
     held: dict[int, _Held] = field(default_factory=dict)
@@ -76,6 +86,13 @@ class _Ranges:
         own = [held for held in self.held.values() if held.worker == worker]
         return self.behind and not self.exhausted and all(held.lease.stop <= first for held in own)
 
+    def lost_by(self, worker: int) -> list[_Held]:
+        """Take away the leases of a worker, the first one being the one that it was reading."""
+        lost = sorted((h for h in self.held.values() if h.worker == worker), key=lambda h: h.lease.start)
+        for held in lost:
+            del self.held[held.lease.id]
+        return lost
+
     def end_at(self, offset: int) -> None:
         """A bounded partition ends here, maybe before it was expected."""
         self.stop = self.next = offset
@@ -91,10 +108,18 @@ class _Ranges:
 class LeaseBook:
     """Leases of all partitions over the unmarshallers ``0 .. workers - 1``."""
 
-    def __init__(self, workers: int, ids: Iterator[int], size: LeaseSize = RECORDS) -> None:
+    def __init__(
+        self,
+        workers: int,
+        ids: Iterator[int],
+        size: LeaseSize = RECORDS,
+        poison: dict[int, set[int]] | None = None,
+    ) -> None:
+        """``poison`` holds the offsets found to be poison, by partition, and is added to."""
         self._workers = workers
         self._ids = ids
         self._lease_size = size
+        self._poison = {} if poison is None else poison
         self._partitions: dict[int, _Ranges] = {}
 
     def add_partition(self, partition: int, start: int, end: int, stop: int | None, timestamps: bool) -> None:
@@ -102,7 +127,9 @@ class LeaseBook:
 
         ``timestamps`` asks for Kafka timestamps in the first lease; see ``reread``.
         """
-        self._partitions[partition] = _Ranges(start, stop, end, False, timestamps)
+        stretch = max(1, self._lease_size.most // _SUSPECT_PART)
+        suspicion = Suspicion(stretch, self._poison.setdefault(partition, set()))
+        self._partitions[partition] = _Ranges(start, stop, end, False, timestamps, suspicion)
 
     def received(self, block: ColumnBlock) -> bool:
         """Note how far a lease has come; False if nobody waits for this block."""
@@ -111,6 +138,9 @@ class LeaseBook:
         if ranges is None or held is None or block.first != held.received:
             return False
         held.received = block.next
+        if held.tried is not None:
+            ranges.suspicion.survived(held.tried)
+            held.tried = None
         ranges.end = max(ranges.end, block.end)
         if ranges.stop is not None and block.caught_up:
             ranges.end_at(block.next)
@@ -118,13 +148,27 @@ class LeaseBook:
             del ranges.held[block.lease]
         return True
 
-    def worker_lost(self, worker: int) -> None:
-        """What this unmarshaller had not delivered must be leased again."""
-        for ranges in self._partitions.values():
-            for held in [h for h in ranges.held.values() if h.worker == worker]:
-                del ranges.held[held.lease.id]
-                ranges.gaps.append((held.received, held.lease.stop))
-            ranges.gaps = _merged(ranges.gaps)
+    def trying(self, trying: Trying) -> None:
+        """Note which record is decoded by itself."""
+        ranges = self._partitions.get(trying.partition)
+        held = ranges.held.get(trying.lease) if ranges else None
+        if held is not None:
+            held.tried = trying.offset
+
+    def worker_lost(self, worker: int) -> int:
+        """What this unmarshaller had not delivered must be leased again.
+
+        Returns how many deaths are put down to records, which is being looked into.
+        """
+        explained = 0
+        lost = {number: ranges.lost_by(worker) for number, ranges in self._partitions.items()}
+        tried = any(held.tried is not None for every in lost.values() for held in every)
+        for number, every in lost.items():
+            ranges = self._partitions[number]
+            ranges.gaps = _merged([*ranges.gaps, *((held.received, held.lease.stop) for held in every)])
+            if every and (every[0].tried is not None or not tried):
+                explained = max(explained, _accuse(number, ranges.suspicion, every[0]))
+        return explained
 
     def reread(self, partition: int, offset: int) -> None:
         """Read a partition again from ``offset`` on, with timestamps in this and all later leases."""
@@ -168,7 +212,7 @@ class LeaseBook:
         return issued
 
     def _has_room(self, waiting: int) -> bool:
-        return waiting <= min(_MOST_WAITING, _WAITING_IN_ALL // len(self._partitions))
+        return waiting <= min(self._lease_size.most_waiting, _WAITING_IN_ALL // len(self._partitions))
 
     def _reader_for(self, ranges: _Ranges) -> int | None:
         """Who shall read on in a partition; None if nobody need, or can."""
@@ -196,7 +240,15 @@ class LeaseBook:
         timestamps = ranges.timestamps or ranges.timestamps_once or not ranges.behind
         ranges.timestamps_once = False
         start, stop = self._range(ranges, self._size())
-        lease = Lease(next(self._ids), partition, start, stop, timestamps)
+        lease = Lease(
+            next(self._ids),
+            partition,
+            start,
+            stop,
+            timestamps,
+            ranges.suspicion.careful(start, stop),
+            tuple(sorted(offset for offset in ranges.suspicion.poison if start <= offset < stop)),
+        )
         ranges.held[lease.id] = _Held(lease, worker, start)
         return lease
 
@@ -214,6 +266,27 @@ class LeaseBook:
             left = sum((ranges.stop or 0) - ranges.next for ranges in self._partitions.values())
             size = min(size, left // (2 * self._workers))
         return max(self._lease_size.fewest, size)
+
+
+def _accuse(partition: int, suspicion: Suspicion, held: _Held) -> int:
+    """Note a death while this lease was read; returns how many are put down to records."""
+    explained = suspicion.died(held.received, held.tried)
+    careful = suspicion.careful(held.received, held.received + 1)
+    if held.tried in suspicion.poison:
+        log.error(
+            "partition %d: the record at offset %s is rejected as poison: decoded by itself, it has killed"
+            " two unmarshallers",
+            partition,
+            held.tried,
+        )
+    elif careful:
+        log.warning(
+            "partition %d: unmarshallers died from offset %d on; the records up to %d are read one by one",
+            partition,
+            held.received,
+            careful[-1][1],
+        )
+    return explained
 
 
 def _merged(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:

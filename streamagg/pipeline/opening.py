@@ -1,21 +1,40 @@
 """Where a session begins to read a topic: at the committed checkpoints, or anew."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
 from streamagg.errors import CheckpointError
-from streamagg.kafka.admin import end_offsets
+from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.pipeline.session import Opening
 from streamagg.settings import RunSettings, StartAt
 
 EARLIEST: Final = StartAt("earliest")
 
 
+@dataclass(frozen=True, slots=True)
+class LogBounds:
+    """What the broker holds of the input, by partition."""
+
+    begins: Mapping[int, int]
+    ends: Mapping[int, int]
+
+    def within(self, stops: Mapping[int, int] | None) -> "LogBounds":
+        """What a bounded run reads: a partition that the input got later is left to the next run."""
+        if stops is None:
+            return self
+        return LogBounds(
+            {p: begin for p, begin in self.begins.items() if p in stops},
+            {p: end for p, end in self.ends.items() if p in stops},
+        )
+
+
 def openings(
     settings: RunSettings,
+    topic_id: str,
     partitions: list[int],
     committed: Mapping[int, tuple[int, str]],
     start: StartAt,
@@ -25,21 +44,62 @@ def openings(
 
     Raises CheckpointError when a checkpoint cannot be continued, and what the broker has against it.
     """
-    begins = end_offsets(settings.kafka, settings.input, partitions, at="earliest")
-    ends = end_offsets(settings.kafka, settings.input, partitions, at="latest")
-    print_ = checkpoint.fingerprint(settings.window, settings.decode)
+    bounds = LogBounds(
+        end_offsets(settings.kafka, settings.input, partitions, at="earliest"),
+        end_offsets(settings.kafka, settings.input, partitions, at="latest"),
+    ).within(stops)
     if start.kind == "committed":
-        known = {p: checkpoint.decode(offset, text, print_) for p, (offset, text) in committed.items()}
-        for partition, at in known.items():
-            _check_history(partition, at.state.offset, begins[partition], ends[partition])
-        known |= {p: _anew(begins[p], begins[p], known) for p in partitions if p not in known}
-    else:
-        offsets = _start_offsets(settings, partitions, start)
-        known = {p: _anew(offsets[p], begins[p], {}) for p in partitions}
-    anew = set(partitions) if start.kind != "committed" else set(partitions) - committed.keys()
+        print_ = checkpoint.fingerprint(settings.window, settings.decode)
+        return continued(bounds, committed, checkpoint.bound(print_, topic_id), stops)
+    offsets = _start_offsets(settings, partitions, start)
+    return _openings(
+        bounds, {p: _anew(offsets[p], begin, {}) for p, begin in bounds.begins.items()}, set(), stops
+    )
+
+
+def refuse_published(settings: RunSettings) -> None:
+    """For a group without any checkpoint: windows that are published already must not come out once more.
+
+    Checkpoints vanish with the input topic, and a week after the last instance has left the group. Raises
+    CheckpointError, and what the broker has against it.
+    """
+    partitions = range(partitions_of(settings.kafka, settings.output))
+    begins = end_offsets(settings.kafka, settings.output, partitions, at="earliest")
+    ends = end_offsets(settings.kafka, settings.output, partitions, at="latest")
+    if begins != ends:
+        raise CheckpointError(
+            f"the group {settings.group} has no checkpoint, but {settings.output} holds counts already: the "
+            "checkpoint has expired, or the input was deleted and made anew. Use another --output, or start "
+            "anew with --from earliest, which publishes windows again"
+        )
+
+
+def continued(
+    bounds: LogBounds,
+    committed: Mapping[int, tuple[int, str]],
+    fingerprint: str,
+    stops: Mapping[int, int] | None,
+) -> dict[int, Opening]:
+    """Openings at the committed checkpoints, and at the beginning of partitions that have none.
+
+    Raises CheckpointError when a checkpoint cannot be continued.
+    """
+    known = {p: checkpoint.decode(*committed[p], fingerprint) for p in bounds.begins if p in committed}
+    for partition, at in known.items():
+        _check_history(partition, at.state.offset, bounds.begins[partition], bounds.ends[partition])
+    anew = {p: _anew(begin, begin, known) for p, begin in bounds.begins.items() if p not in known}
+    return _openings(bounds, known | anew, known.keys(), stops)
+
+
+def _openings(
+    bounds: LogBounds,
+    checkpoints: Mapping[int, Checkpoint],
+    committed: Collection[int],
+    stops: Mapping[int, int] | None,
+) -> dict[int, Opening]:
     return {
-        p: Opening(known[p], ends[p], None if stops is None else stops[p], committed=p not in anew)
-        for p in partitions
+        p: Opening(checkpoints[p], end, None if stops is None else stops[p], committed=p in committed)
+        for p, end in bounds.ends.items()
     }
 
 

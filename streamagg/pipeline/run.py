@@ -15,6 +15,7 @@ from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.pipeline.workers import InlineWorkers, Workers
 from streamagg.records import AggregatorSetup, UnmarshallerSetup
 from streamagg.settings import RunSettings
+from streamagg.telemetry import logs
 from streamagg.telemetry.endpoint import serving
 from streamagg.telemetry.metrics import Metrics
 
@@ -36,7 +37,7 @@ class _Stop:
             # The workers see their links close.
             os._exit(ExitCode.INTERRUPTED)
         self.requested = True
-        os.write(2, b"stopping ...\n")
+        logs.tell(b"stopping ...")
 
 
 def run(settings: RunSettings) -> RunStats:
@@ -81,7 +82,7 @@ def _open_workers(settings: RunSettings) -> Workers:
     unmarshaller = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, settings.input, settings.kafka, settings.dead_letter
     )
-    aggregator = AggregatorSetup(settings.pipeline.slots)
+    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling)
     if settings.pipeline.inline:
         return InlineWorkers.opened(unmarshaller, aggregator)
     return ProcessWorkers(

@@ -28,7 +28,7 @@ from streamagg.records import (
     Trying,
     WindowCount,
 )
-from streamagg.settings import CeilingSettings
+from streamagg.settings import NO_CEILING, CeilingSettings
 
 _FULL_LINK_BYTES: Final = 8 << 20
 """The sequencer pauses while more than this waits for an aggregator."""
@@ -73,7 +73,7 @@ class Plan:
     keep_open: bool = False
     """A bounded run leaves windows open for the next one."""
     empty_windows: bool = False
-    ceiling: CeilingSettings = CeilingSettings()
+    ceiling: CeilingSettings = NO_CEILING
 
 
 class Session:
@@ -153,7 +153,7 @@ class Session:
     def replace_unmarshaller(self, worker: int, unmarshallers: Sequence[Port]) -> int:
         """Another process has taken its place: its leases are issued again.
 
-        Returns how many deaths are explained by a record that was found to be poison.
+        Returns how many deaths are put down to records.
         """
         self._unmarshallers = unmarshallers
         return self._leases.worker_lost(worker)
@@ -183,9 +183,13 @@ class Session:
             and now_ms - part.arrived_ms >= self.plan.idle_timeout_ms
         ]
 
-    def confirm_idle(self, ends: Mapping[int, int], now_ms: int) -> None:
-        """The log's end offsets, asked for after ``silent``: a partition that is still there is idle."""
-        for partition in self.silent(now_ms):
+    def confirm_idle(self, ends: Mapping[int, int], asked_ms: int) -> None:
+        """The log's end offsets, asked for after ``silent``: a partition that is still there is idle.
+
+        Not if anything arrived after the question: the answer may be as old as the question, and what
+        was written since is no silence.
+        """
+        for partition in self.silent(asked_ms):
             if ends.get(partition) == self.sequencer.partitions[partition].position:
                 self.sequencer.set_idle(partition)
 

@@ -1,18 +1,17 @@
 """Builds the reader that an unmarshaller's setup asks for."""
 
-from streamagg.decode import Decoder
 from streamagg.kafka.dead_letters import KafkaDeadLetters
 from streamagg.kafka.fetching import open_fetching
 from streamagg.kafka.reader import LeaseReader
 from streamagg.pipeline.files import FileReader
-from streamagg.pipeline.unmarshaller import Unmarshaller
+from streamagg.pipeline.unmarshaller import Decodes, Unmarshaller
 from streamagg.records import UnmarshallerSetup
 
 
-def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decoder) -> Unmarshaller:
+def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshaller:
     """An unmarshaller that reads files, or else a Kafka topic."""
     if setup.files:
         return Unmarshaller(FileReader(setup.files), decoder, setup.max_jump_ms)
     letters = KafkaDeadLetters(setup.kafka, setup.dead_letter, setup.topic) if setup.dead_letter else None
-    reader = LeaseReader(open_fetching(setup.kafka), setup.topic)
+    reader = LeaseReader(open_fetching(setup.kafka, setup.topic), setup.topic)
     return Unmarshaller(reader, decoder, setup.max_jump_ms, letters)

@@ -10,12 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
 from streamagg import errors
+from streamagg.pipeline.budget import Budget
 from streamagg.pipeline.link import Link, LinkClosed
 from streamagg.pipeline.session import Port
 from streamagg.pipeline.workers import AggregatorLost, Event, ShardAnswer, UnmarshallerReplaced
@@ -25,6 +25,7 @@ from streamagg.records import (
     ColumnBlock,
     Heartbeat,
     ShardCount,
+    Trying,
     UnmarshallerSetup,
     WorkerFailed,
 )
@@ -33,7 +34,6 @@ from streamagg.telemetry.metrics import WorkerSample
 
 _SILENCE_S: Final = 30.0
 """A worker that sends nothing for so long is stuck."""
-_BUDGET_PERIOD_S: Final = 600.0
 _END_S: Final = 3.0
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,7 @@ class ProcessWorkers:
         aggregators: int,
         max_restarts: int,
     ) -> None:
-        self._max_restarts = max_restarts
-        self._restarts: deque[float] = deque()
+        self._budget = Budget(max_restarts)
         self._selector = selectors.DefaultSelector()
         self._polled = monotonic()
         self._replaced = 0
@@ -114,7 +113,7 @@ class ProcessWorkers:
         events: list[Event] = []
         for number, worker in enumerate(self._unmarshallers):
             messages, alive = self._receive(worker)
-            events += [m for m in messages if isinstance(m, ColumnBlock)]
+            events += [m for m in messages if isinstance(m, ColumnBlock | Trying)]
             if not alive:
                 self._unmarshallers[number] = self._replace(worker)
                 events.append(UnmarshallerReplaced(number))
@@ -146,6 +145,10 @@ class ProcessWorkers:
     def restarts(self) -> int:
         """Workers that were replaced."""
         return self._replaced
+
+    def excuse(self, deaths: int) -> None:
+        """So many of the last deaths are put down to records, not to the workers."""
+        self._budget.excuse(deaths, monotonic())
 
     def close(self) -> None:
         """End the workers."""
@@ -204,14 +207,11 @@ class ProcessWorkers:
         worker.process.kill()
         code = worker.process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        now = monotonic()
-        self._restarts.append(now)
-        while self._restarts and now - self._restarts[0] > _BUDGET_PERIOD_S:
-            self._restarts.popleft()
         self._replaced += 1
-        if len(self._restarts) > self._max_restarts:
+        before = self._budget.spend(monotonic())
+        if self._budget.exceeded:
             raise errors.WorkersKeepDying(
-                f"{worker.name} died ({how}), and {self._max_restarts} workers before it within ten minutes; "
+                f"{worker.name} died ({how}), and {before} workers before it within ten minutes; "
                 "see the log for the reason, or allow more with --max-restarts"
             )
         log.warning("%s (process %d) died: %s; replaced", worker.name, worker.process.pid, how)

@@ -1,10 +1,11 @@
 """One turn of the main loop, the same for topics and files."""
 
+from collections.abc import Callable
 from time import monotonic
 
 from streamagg.pipeline.session import Session
 from streamagg.pipeline.workers import ShardAnswer, UnmarshallerReplaced, Workers
-from streamagg.records import ColumnBlock
+from streamagg.records import ColumnBlock, Trying
 
 
 def monotonic_ms() -> int:
@@ -12,7 +13,9 @@ def monotonic_ms() -> int:
     return int(monotonic() * 1000)
 
 
-def turn(session: Session, workers: Workers, timeout_ms: int) -> None:
+def turn(
+    session: Session, workers: Workers, timeout_ms: int, clock_ms: Callable[[], int] = monotonic_ms
+) -> None:
     """Take what comes within the time-out, and do what follows from it.
 
     Raises AggregatorLost, PublishFailed, and the StreamaggError that a worker reports.
@@ -20,9 +23,13 @@ def turn(session: Session, workers: Workers, timeout_ms: int) -> None:
     for event in workers.poll(timeout_ms):
         match event:
             case ColumnBlock():
-                session.receive_block(event, monotonic_ms())
+                session.receive_block(event, clock_ms())
+            case Trying():
+                session.note_trying(event)
             case ShardAnswer(shard, count):
                 session.receive_count(count, shard)
             case UnmarshallerReplaced(worker):
-                session.replace_unmarshaller(worker, workers.unmarshallers)
-    session.tick(monotonic_ms())
+                explained = session.replace_unmarshaller(worker, workers.unmarshallers)
+                if explained:
+                    workers.excuse(explained)
+    session.tick(clock_ms())

@@ -1,12 +1,13 @@
 """Fetch and decode: leases in, column blocks out. Stateless but for its leases."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import replace
+from typing import Final, Protocol
 
 import numpy as np
 
-from streamagg.decode import Decoded, Decoder
-from streamagg.records import Batch, ColumnBlock, Lease, Revoke
+from streamagg.decode import Decoded
+from streamagg.records import Batch, ColumnBlock, Lease, Revoke, Trying
 
 
 class Reader(Protocol):
@@ -36,16 +37,25 @@ class DeadLetters(Protocol):
         """Write down rejected records, pairs of (position in the batch, reason), before returning."""
 
 
+class Decodes(Protocol):
+    """What reads payloads: ``decode.Decoder``."""
+
+    def decode(self, payloads: Sequence[bytes | None]) -> Decoded:
+        """Decode the values of consecutive records."""
+
+
 class Unmarshaller:
     """Turns the batches of a reader into column blocks."""
 
     def __init__(
-        self, reader: Reader, decoder: Decoder, max_jump_ms: int, dead_letters: DeadLetters | None = None
+        self, reader: Reader, decoder: Decodes, max_jump_ms: int, dead_letters: DeadLetters | None = None
     ) -> None:
         self._reader = reader
         self._decoder = decoder
         self._max_jump_ms = max_jump_ms
         self._dead_letters = dead_letters
+        self._careful: dict[int, Lease] = {}
+        """Leases of which some records need care, by id."""
 
     @property
     def busy(self) -> bool:
@@ -56,20 +66,75 @@ class Unmarshaller:
         """Take a lease, or give leases up."""
         if isinstance(message, Lease):
             self._reader.add(message)
+            if message.careful or message.poison:
+                self._careful[message.id] = message
         else:
             self._reader.revoke(message.partition)
+            self._careful = {
+                number: lease
+                for number, lease in self._careful.items()
+                if message.partition not in (None, lease.partition)
+            }
 
-    def step(self, timeout_ms: int) -> Iterator[ColumnBlock]:
+    def step(self, timeout_ms: int) -> Iterator[ColumnBlock | Trying]:
         """Fetch and decode what comes within the time-out."""
         for batch in self._reader.poll(timeout_ms):
-            decoded = self._decoder.decode(batch.payloads)
-            if decoded.rejected and self._dead_letters is not None:
-                self._dead_letters.put(batch, decoded.rejected)
-            yield _block(batch, decoded, self._max_jump_ms)
+            lease = self._careful.get(batch.lease)
+            if lease is None:
+                yield self._read(batch, self._decoder.decode(batch.payloads))
+                continue
+            if batch.next >= lease.stop:
+                del self._careful[lease.id]
+            yield from self._read_with_care(batch, lease)
+
+    def _read(self, batch: Batch, decoded: Decoded) -> ColumnBlock:
+        if decoded.rejected and self._dead_letters is not None:
+            self._dead_letters.put(batch, decoded.rejected)
+        return _block(batch, decoded, self._max_jump_ms)
+
+    def _read_with_care(self, batch: Batch, lease: Lease) -> Iterator[ColumnBlock | Trying]:
+        """Announce each record that is suspect, then decode it by itself; leave poison alone."""
+        places = (*lease.careful, *((offset, offset + 1) for offset in lease.poison))
+        if not any(first < batch.next and batch.first < until for first, until in places):
+            yield self._read(batch, self._decoder.decode(batch.payloads))
+            return
+        for single in _singles(batch):
+            offsets = single.offsets.tolist()
+            if offsets and offsets[0] in lease.poison:
+                yield self._read(single, _POISON)
+                continue
+            if offsets:
+                yield Trying(lease.id, batch.partition, offsets[0])
+            yield self._read(single, self._decoder.decode(single.payloads))
 
     def close(self) -> None:
         """Give up connections and files."""
         self._reader.close()
+
+
+_POISON: Final = Decoded(
+    np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.uint64), [(0, "poison")]
+)
+
+
+def _singles(batch: Batch) -> Iterator[Batch]:
+    """The records of a batch, each in a batch of its own; together they cover the same offsets."""
+    last = len(batch.payloads) - 1
+    if last < 1:
+        yield batch
+        return
+    following = [*(batch.offsets[:-1] + 1).tolist(), batch.next]
+    for number, stop in enumerate(following):
+        at = slice(number, number + 1)
+        yield replace(
+            batch,
+            first=following[number - 1] if number else batch.first,
+            next=stop,
+            caught_up=batch.caught_up and number == last,
+            payloads=batch.payloads[at],
+            offsets=batch.offsets[at],
+            timestamps_ms=None if batch.timestamps_ms is None else batch.timestamps_ms[at],
+        )
 
 
 def _block(batch: Batch, decoded: Decoded, max_jump_ms: int) -> ColumnBlock:

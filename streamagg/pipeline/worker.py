@@ -10,14 +10,16 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from typing import Final
 
-from streamagg.decode import Decoder
-from streamagg.errors import StreamaggError
+from streamagg import faults
+from streamagg.decode import Decoded, Decoder
+from streamagg.errors import ExitCode, StreamaggError
 from streamagg.pipeline.aggregator import Aggregator
 from streamagg.pipeline.link import Link, LinkClosed
 from streamagg.pipeline.sources import open_unmarshaller
-from streamagg.pipeline.unmarshaller import Unmarshaller
+from streamagg.pipeline.unmarshaller import Decodes, Unmarshaller
 from streamagg.records import (
     AggregatorSetup,
     CloseWindow,
@@ -30,6 +32,7 @@ from streamagg.records import (
     WindowRows,
     WorkerFailed,
 )
+from streamagg.settings import DecodeSettings
 from streamagg.telemetry import logs
 from streamagg.telemetry.process import rss_bytes
 
@@ -78,13 +81,32 @@ def run_aggregator(link: Link, aggregator: Aggregator) -> None:
                 link.send(answer)
 
 
+class _PoisonedDecoder:
+    """Dies of a record that holds a text: for tests only."""
+
+    def __init__(self, decoder: Decoder, poison: bytes) -> None:
+        self._decoder = decoder
+        self._poison = poison
+
+    def decode(self, payloads: Sequence[bytes | None]) -> Decoded:
+        for payload in payloads:
+            if payload is not None and self._poison in payload:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self._decoder.decode(payloads)
+
+
+def _decoder(settings: DecodeSettings) -> Decodes:
+    decoder, poison = Decoder(settings), faults.poison()
+    return decoder if poison is None else _PoisonedDecoder(decoder, poison)
+
+
 def _work(link: Link) -> None:
     messages = link.receive(_IDLE_WAIT_MS)
     while not messages:
         messages = link.receive(_IDLE_WAIT_MS)
     match messages:
         case [UnmarshallerSetup() as setup, *rest]:
-            unmarshaller = open_unmarshaller(setup, Decoder(setup.decode))
+            unmarshaller = open_unmarshaller(setup, _decoder(setup.decode))
             for message in rest:
                 assert isinstance(message, Lease | Revoke)
                 unmarshaller.handle(message)
@@ -92,8 +114,8 @@ def _work(link: Link) -> None:
             gc.freeze()
             gc.disable()
             run_unmarshaller(link, unmarshaller)
-        case [AggregatorSetup(slots), *rest]:
-            aggregator = Aggregator(slots)
+        case [AggregatorSetup() as setup, *rest]:
+            aggregator = Aggregator(setup)
             for message in rest:
                 assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
                 for answer in aggregator.handle(message):
@@ -105,6 +127,7 @@ def main() -> None:
     """Work until the link closes; a StreamaggError is told to the coordinator."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logs.keep_going_without_stderr()
     logs.setup(sys.argv[2])
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     try:
@@ -113,6 +136,9 @@ def main() -> None:
         pass
     except StreamaggError as error:
         link.send(WorkerFailed(type(error).__name__, str(error)))
+    except MemoryError:
+        logs.tell(b"a worker has no memory left, and ends")
+        os._exit(ExitCode.FAILURE)
     sys.stdout.flush()
     # The clients' threads hold nothing that matters: leases are issued again.
     os._exit(0)

@@ -21,6 +21,7 @@ from streamagg.records import (
     Reset,
     Revoke,
     ShardCount,
+    Trying,
     UnmarshallerSetup,
     WindowRows,
 )
@@ -45,7 +46,7 @@ class UnmarshallerReplaced:
     worker: int
 
 
-Event = ColumnBlock | ShardAnswer | UnmarshallerReplaced
+Event = ColumnBlock | Trying | ShardAnswer | UnmarshallerReplaced
 
 
 class AggregatorLost(Exception):
@@ -85,6 +86,9 @@ class Workers(Protocol):
     def restarts(self) -> int:
         """Workers that were replaced."""
 
+    def excuse(self, deaths: int) -> None:
+        """So many of the last deaths are put down to records, not to the workers."""
+
     def close(self) -> None:
         """End the workers."""
 
@@ -94,8 +98,8 @@ class _LocalAggregator:
 
     backlog_bytes = 0
 
-    def __init__(self, slots: int) -> None:
-        self._aggregator = Aggregator(slots)
+    def __init__(self, setup: AggregatorSetup) -> None:
+        self._aggregator = Aggregator(setup)
         self.answers: deque[ShardCount] = deque()
 
     def post(self, message: AnyMessage) -> None:
@@ -121,7 +125,7 @@ class InlineWorkers:
 
     def __init__(self, unmarshallers: Sequence[Unmarshaller], aggregators: Sequence[AggregatorSetup]) -> None:
         self._unmarshallers = [_LocalUnmarshaller(unmarshaller) for unmarshaller in unmarshallers]
-        self._aggregators = [_LocalAggregator(setup.slots) for setup in aggregators]
+        self._aggregators = [_LocalAggregator(setup) for setup in aggregators]
 
     @classmethod
     def opened(cls, setup: UnmarshallerSetup, aggregator: AggregatorSetup) -> "InlineWorkers":
@@ -170,6 +174,9 @@ class InlineWorkers:
     def restarts(self) -> int:
         """Nothing dies alone here."""
         return 0
+
+    def excuse(self, deaths: int) -> None:
+        """Nothing dies alone here."""
 
     def close(self) -> None:
         """Close readers."""

@@ -1,23 +1,28 @@
-"""Serves ``/metrics``, ``/healthz`` and ``/readyz`` over HTTP from a thread."""
+"""Serves ``/metrics``, ``/healthz`` and ``/readyz`` over HTTP from one thread, whoever connects.
 
+Connections cost neither threads nor, beyond ``MOST_CONNECTIONS``, descriptors: a further one takes the place
+of the one that has waited longest. A client has ``REQUEST_S`` for its request and for reading the answer.
+"""
+
+import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from socketserver import TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING, Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from http import HTTPStatus
+from typing import Final
 
-from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import choose_encoder
 
 from streamagg.errors import SettingsError
 from streamagg.telemetry.metrics import Metrics
 
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-_REQUEST_TIMEOUT_S: Final = 10.0
+MOST_CONNECTIONS: Final = 100
+REQUEST_S: Final = 5.0
+MOST_REQUEST_BYTES: Final = 8 << 10
+_BACKLOG: Final = 128
+_TEXT: Final = "text/plain; charset=utf-8"
 
 log = logging.getLogger(__name__)
 
@@ -30,71 +35,119 @@ def serving(address: str, metrics: Metrics) -> Iterator[str]:
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        server = make_server(host, int(port), _app(metrics), _server_for(host), _Handler)
+        listener = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise SettingsError(
             f"--metrics {address} cannot be served: {error.strerror}. Name a free port of this machine."
         ) from error
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="metrics", daemon=True)
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    thread = threading.Thread(
+        target=loop.run_until_complete, args=(_serve(listener, metrics, stop),), name="metrics", daemon=True
+    )
     thread.start()
-    url = f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     log.info("metrics at %s/metrics", url)
     try:
         yield url
     finally:
-        server.shutdown()
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
-        server.server_close()
+        loop.close()
 
 
-def _app(metrics: Metrics) -> "WSGIApplication":
-    expose = make_wsgi_app(metrics.registry)
-
-    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        match environ["PATH_INFO"]:
-            case "/metrics":
-                exposed: Iterable[bytes] = expose(environ, start_response)
-                return exposed
-            case "/healthz":
-                return _answer(start_response, metrics.alive, "alive", "stuck")
-            case "/readyz":
-                return _answer(start_response, metrics.snapshot.ready, "ready", "not in the group yet")
-        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"/metrics, /healthz, /readyz\n"]
-
-    return app
+async def _serve(listener: socket.socket, metrics: Metrics, stop: asyncio.Event) -> None:
+    connections: _Connections = {}
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(metrics, connections), sock=listener, backlog=_BACKLOG
+    )
+    await stop.wait()
+    server.close()
+    for connection in list(connections):
+        connection.abort()
+    # The loop closes their sockets in its next round.
+    await asyncio.sleep(0)
 
 
-def _answer(start_response: "StartResponse", good: bool, yes: str, no: str) -> Iterable[bytes]:
-    status = "200 OK" if good else "503 Service Unavailable"
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-    return [f"{yes if good else no}\n".encode()]
+class _Connection(asyncio.Protocol):
+    """One client, one request."""
+
+    def __init__(self, metrics: Metrics, all_of_them: "_Connections") -> None:
+        self._metrics = metrics
+        self._all = all_of_them
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the time limit; make room."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._limit = asyncio.get_running_loop().call_later(REQUEST_S, transport.abort)
+        self._all[self] = None
+        if len(self._all) > MOST_CONNECTIONS:
+            next(iter(self._all)).abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer once the head of the request is complete; a body is not looked at."""
+        if self._transport.is_closing():
+            return
+        self._received += data
+        head, ended, _ = self._received.partition(b"\r\n\r\n")
+        if ended:
+            self._transport.write(_response(head.decode("latin-1"), self._metrics))
+            self._transport.close()
+        elif len(self._received) > MOST_REQUEST_BYTES:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room for another."""
+        self._limit.cancel()
+        self._all.pop(self, None)
+
+    def abort(self) -> None:
+        """Close at once, whatever is not sent; the place is free from here on."""
+        self._all.pop(self, None)
+        self._transport.abort()
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """A slow reader does not block the next one, and none of them the end of the process."""
-
-    daemon_threads = True
-
-    def server_bind(self) -> None:
-        # The base class asks the resolver for a name of the host, which can take seconds.
-        TCPServer.server_bind(self)
-        self.server_name = str(self.server_address[0])
-        self.server_port = int(self.server_address[1])
-        self.setup_environ()
+_Connections = dict[_Connection, None]
+"""Open connections, the oldest first."""
 
 
-def _server_for(host: str) -> type[_Server]:
-    return _Server6 if ":" in host else _Server
+def _response(head: str, metrics: Metrics) -> bytes:
+    """What the head of a request is answered with, body included."""
+    request, *headers = head.split("\r\n")
+    method, _, rest = request.partition(" ")
+    if method not in ("GET", "HEAD"):
+        return _rendered(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"GET or HEAD\n")
+    match rest.partition(" ")[0].partition("?")[0]:
+        case "/metrics":
+            encode, kind = choose_encoder(_header(headers, "accept"))
+            status, body = HTTPStatus.OK, encode(metrics.registry)
+        case "/healthz":
+            status, kind, body = _state(metrics.alive, b"alive\n", b"stuck\n")
+        case "/readyz":
+            status, kind, body = _state(metrics.snapshot.ready, b"ready\n", b"not in the group yet\n")
+        case _:
+            status, kind, body = HTTPStatus.NOT_FOUND, _TEXT, b"/metrics, /healthz, /readyz\n"
+    return _rendered(status, kind, body, with_body=method == "GET")
 
 
-class _Server6(_Server):
-    address_family = socket.AF_INET6
+def _state(good: bool, yes: bytes, no: bytes) -> tuple[HTTPStatus, str, bytes]:
+    return (HTTPStatus.OK, _TEXT, yes) if good else (HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, no)
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = _REQUEST_TIMEOUT_S
+def _header(lines: list[str], name: str) -> str:
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip().lower() == name:
+            return value.strip()
+    return ""
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Scrapes are not worth a line each."""
+
+def _rendered(status: HTTPStatus, kind: str, body: bytes, *, with_body: bool = True) -> bytes:
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + (body if with_body else b"")

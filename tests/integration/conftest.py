@@ -1,13 +1,15 @@
 """What the tests of whole runs share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from streamagg.settings import WindowSettings
-from tests.conftest import TopicFactory
+from tests.conftest import CI, TopicFactory
+from tests.support import jars
 from tests.support.pipeline import WINDOW, Run
+from tests.support.secure_broker import SecureBroker
 
 RunFactory = Callable[..., Run]
 
@@ -20,3 +22,18 @@ def new_run(broker: str, topic: TopicFactory, tmp_path: Path) -> RunFactory:
         return Run(broker, of or topic("in", partitions=partitions), topic("out"), tmp_path, window)
 
     return create
+
+
+@pytest.fixture(scope="session")
+def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    """A broker with TLS, passwords and ACLs, and the user ``counter``."""
+    try:
+        own = SecureBroker.started(tmp_path_factory.mktemp("secure"), {"counter": "CANARY-right-password"})
+    except jars.BrokerMissing as error:
+        if CI:
+            raise
+        pytest.skip(f"no real Kafka: {error}")
+    try:
+        yield own
+    finally:
+        own.kill()

@@ -1,5 +1,7 @@
 """Questions about topics, answered by a real cluster."""
 
+import gc
+import os
 import uuid
 from collections.abc import Callable
 from time import monotonic
@@ -69,3 +71,18 @@ def test_an_open_transaction_is_not_part_of_the_topic_yet(broker: str, topic: Ca
     deadline = monotonic() + TIMEOUT_S
     while end_offsets(KafkaSettings(broker), name, [0], at="latest") != {0: 2}:
         assert monotonic() < deadline
+
+
+def test_a_question_leaves_no_client_behind(broker: str, topic: Callable[..., str]) -> None:
+    """Without waiting for a garbage collection: each client has threads and sockets of its own."""
+    name, kafka = topic(), KafkaSettings(broker)
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/task"))
+        for _ in range(3):
+            partitions_of(kafka, name)
+            end_offsets(kafka, name, [0], at="latest")
+        assert len(os.listdir("/proc/self/task")) <= before
+    finally:
+        gc.enable()

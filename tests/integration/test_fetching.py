@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from streamagg.decode import Decoder
-from streamagg.errors import CheckpointError, KafkaFailed, TopicError
+from streamagg.errors import AccessDenied, CheckpointError, KafkaFailed
 from streamagg.kafka.fetching import (
     Fetched,
     Fetching,
@@ -30,11 +30,11 @@ Open = Callable[[str], Fetching]
 def open_native(bootstrap: str) -> Fetching:
     native = load_native()
     assert native is not None, "the part in C was not built, or does not get on with this librdkafka"
-    return NativeFetching(KafkaSettings(bootstrap), native)
+    return NativeFetching(KafkaSettings(bootstrap), "t", native)
 
 
 def open_messages(bootstrap: str) -> Fetching:
-    return MessageFetching(KafkaSettings(bootstrap))
+    return MessageFetching(KafkaSettings(bootstrap), "t")
 
 
 BOTH = pytest.mark.parametrize("open_fetching", [open_native, open_messages], ids=["native", "messages"])
@@ -135,7 +135,7 @@ def test_closing_while_records_are_held(broker: str, topic: TopicFactory) -> Non
 
 
 def test_what_errors_mean() -> None:
-    with pytest.raises(KafkaFailed, match="reading the input topic failed"):
-        raise_error(KafkaError(KafkaError._BAD_MSG), 3)
-    with pytest.raises(TopicError):
-        raise_error(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), 3)
+    with pytest.raises(KafkaFailed, match="Reading the input topic t failed"):
+        raise_error(KafkaError(KafkaError._BAD_MSG), "t", 3)
+    with pytest.raises(AccessDenied):
+        raise_error(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "t", 3)

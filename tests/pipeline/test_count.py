@@ -1,6 +1,7 @@
 """``count``: the same windows whatever does the work, and when workers die on the way."""
 
 import gzip
+import json
 import os
 import signal
 import threading
@@ -13,14 +14,15 @@ import pytest
 
 from streamagg.core.publication import render
 from streamagg.core.windows import Windows
-from streamagg.errors import SettingsError
+from streamagg.errors import SettingsError, TooManyUsers
 from streamagg.generate import GenerateSettings, write
 from streamagg.pipeline import count as counting
 from streamagg.pipeline.count import count
 from streamagg.pipeline.stats import RunStats
 from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.records import WindowCount
-from streamagg.settings import CountSettings, PipelineSettings, WindowSettings
+from streamagg.recount import counted_users
+from streamagg.settings import CeilingSettings, CountSettings, PipelineSettings, WindowSettings
 
 WINDOW = WindowSettings(10_000, max_lag_ms=5_000, max_jump_ms=15_000)
 
@@ -176,6 +178,57 @@ def test_empty_windows(tmp_path: Path) -> None:
     file.write_bytes(b"".join(b'{"ts":%d,"uid":"u"}\n' % ts for ts in [0, 45, 46, 47, 48]))
     values, _ = counted(file, empty_windows=True)
     assert [b'"cnt":0' in value for value in values] == [False, True, True, True, False]
+
+
+@pytest.fixture(scope="module")
+def flood(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One user, then 100,000, then one, in windows of their own."""
+    made = tmp_path_factory.mktemp("flood") / "flood.jsonl"
+    users = [(5, 0), *((15, number) for number in range(100_000)), (25, 0)]
+    made.write_bytes(b"".join(b'{"ts":%d,"uid":"user-%d"}\n' % row for row in users))
+    return made
+
+
+def counted_above(path: Path, pipeline: PipelineSettings, ceiling: CeilingSettings) -> list[dict[str, Any]]:
+    """The rows that came out, until the run ended or stopped."""
+    values: list[bytes] = []
+
+    def emit(windows: Windows, counts: Sequence[WindowCount]) -> None:
+        values.extend(render(windows, count)[1] for count in counts)
+
+    settings = CountSettings((str(path),), WINDOW, pipeline=pipeline, ceiling=ceiling)
+    if ceiling.above == "stop":
+        with pytest.raises(TooManyUsers, match="1970-01-01T00:00:10Z has more than 70,000 unique users"):
+            count(settings, emit)
+    else:
+        count(settings, emit)
+    return [json.loads(value) for value in values]
+
+
+PIPELINES = [PipelineSettings(1, 1), PipelineSettings(2, 3), PipelineSettings(inline=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("processes")
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_flood_stops_the_run_whatever_does_the_work(pipeline: PipelineSettings, flood: Path) -> None:
+    rows = counted_above(flood, pipeline, CeilingSettings(70_000))
+    assert [(row["ts"], row["cnt"]) for row in rows] == [(0, 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("processes")
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_flood_is_estimated_the_same_whatever_does_the_work(
+    pipeline: PipelineSettings, flood: Path
+) -> None:
+    pytest.importorskip("datasketches", reason="no wheel for this Python")
+    ceiling = CeilingSettings(70_000, "approximate")
+    about, _ = counted_users({f"user-{number}" for number in range(100_000)}, ceiling)
+    rows = counted_above(flood, pipeline, ceiling)
+    assert [row["cnt"] for row in rows] == [1, about, 1]
+    assert [row.get("approximate") for row in rows] == [None, True, None]
+    assert abs(about / 100_000 - 1) < rows[1]["error"] < 0.008
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

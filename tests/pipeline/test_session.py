@@ -16,11 +16,15 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
+from streamagg.core import closing, ring, sketch
 from streamagg.core.checkpoint import fingerprint
 from streamagg.core.publication import PublishFailed
+from streamagg.core.sketch import Estimate
 from streamagg.core.windows import Windows
 from streamagg.decode import Decoder
+from streamagg.errors import TooManyUsers
 from streamagg.pipeline.leases import LeaseBook, LeaseSize
 from streamagg.pipeline.session import Opening, Plan, Session
 from streamagg.pipeline.turn import turn
@@ -28,13 +32,14 @@ from streamagg.pipeline.unmarshaller import Unmarshaller
 from streamagg.pipeline.workers import InlineWorkers, ShardAnswer
 from streamagg.records import AggregatorSetup, ColumnBlock
 from streamagg.recount import PartitionRecount, Recount
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.settings import NO_CEILING, CeilingSettings, DecodeSettings, WindowSettings
 from tests.support.memory import MemoryOutput, MemoryPublisher, MemoryReader, MemoryTopic, Message
 
 WINDOW = WindowSettings(10_000, max_lag_ms=5_000, max_jump_ms=15_000)
 SLOTS = 4
 PRINT = fingerprint(WINDOW, DecodeSettings())
 MOST_TURNS = 5_000
+LEASES = LeaseSize(60, 10)
 Published = dict[int, tuple[int, int]]
 
 
@@ -58,13 +63,21 @@ def made_topic(chance: random.Random, partitions: int, most: int) -> MemoryTopic
 
 
 def recounted(topic: MemoryTopic) -> Published:
+    return {start: (len(users), records) for start, (users, records) in recounted_users(topic).items()}
+
+
+def smallest_hash(users: set[str], number: int) -> int:
+    return sorted(xxh3_64_intdigest(user.encode()) for user in users)[number - 1]
+
+
+def recounted_users(topic: MemoryTopic) -> dict[int, tuple[set[str], int]]:
     total = Recount()
     for log in topic.partitions.values():
         partition = PartitionRecount(WINDOW, DecodeSettings(), total)
         for message in log:
             partition.add(message.payload, None)
         partition.end()
-    return {start: (len(window.users), window.records) for start, window in total.windows.items()}
+    return {start: (window.users, window.records) for start, window in total.windows.items()}
 
 
 @dataclass
@@ -76,23 +89,36 @@ class Bench:
     unmarshallers: int = 2
     aggregators: int = 2
     failures: float = 0
+    lease_size: LeaseSize = LEASES
+    ceiling: CeilingSettings = NO_CEILING
     output: MemoryOutput = field(default_factory=MemoryOutput)
     epochs: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def session(
-        self, stops: dict[int, int] | None, *, keep_open: bool = False
+        self,
+        stops: dict[int, int] | None,
+        *,
+        keep_open: bool = False,
+        workers: InlineWorkers | None = None,
     ) -> tuple[Session, InlineWorkers]:
         """Up to ``stops``, or without an end."""
         readers = [
             Unmarshaller(MemoryReader(self.topic, self.chance), Decoder(DecodeSettings()), WINDOW.max_jump_ms)
             for _ in range(self.unmarshallers)
         ]
-        workers = InlineWorkers(readers, [AggregatorSetup(SLOTS)] * self.aggregators)
+        workers = workers or InlineWorkers(readers, [AggregatorSetup(SLOTS, self.ceiling)] * self.aggregators)
         known = self.output.checkpoints(list(self.topic.partitions), PRINT)
         session = Session(
-            Plan(Windows(WINDOW), SLOTS, 1_000, bounded=stops is not None, keep_open=keep_open),
+            Plan(
+                Windows(WINDOW),
+                SLOTS,
+                1_000,
+                bounded=stops is not None,
+                keep_open=keep_open,
+                ceiling=self.ceiling,
+            ),
             {p: Opening(at, self.topic.ends[p], stops and stops[p]) for p, at in known.items()},
-            LeaseBook(self.unmarshallers, itertools.count(), LeaseSize(60, 10)),
+            LeaseBook(self.unmarshallers, itertools.count(), self.lease_size),
             workers.unmarshallers,
             workers.aggregators,
             MemoryPublisher(self.output, PRINT, self.chance, self.failures),
@@ -164,6 +190,60 @@ def test_runs_that_keep_open_continue_as_if_there_had_been_no_pause(
     assert bench.published() == recounted(whole)
 
 
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 1 << 32),
+    partitions=st.integers(1, 3),
+    aggregators=st.integers(1, 3),
+    crashes=st.integers(0, 4),
+    failures=st.sampled_from([0, 0.3]),
+    most=st.integers(1, 30),
+)
+def test_above_the_ceiling_a_run_stops_before_that_window_whatever_happens(
+    seed: int, partitions: int, aggregators: int, crashes: int, failures: float, most: int
+) -> None:
+    chance = random.Random(seed)
+    topic = made_topic(chance, partitions, 400)
+    expected = recounted(topic)
+    first = min((start for start, (unique, _) in expected.items() if unique > most), default=None)
+    bench = Bench(topic, chance, 2, aggregators, failures, ceiling=CeilingSettings(most))
+    stopped = False
+    try:
+        bench.until_end(crashes=crashes)
+    except TooManyUsers:
+        stopped = True
+    assert stopped == (first is not None)
+    assert bench.published() == {s: value for s, value in expected.items() if first is None or s < first}
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 1 << 32),
+    aggregators=st.integers(1, 3),
+    crashes=st.integers(0, 4),
+    most=st.integers(5, 30),
+)
+def test_above_the_ceiling_a_count_is_the_estimate_of_all_users_whatever_happens(
+    seed: int, aggregators: int, crashes: int, most: int
+) -> None:
+    """With a sketch of 5 users, and an estimate that tells which they are."""
+    chance = random.Random(seed)
+    topic = made_topic(chance, 2, 400)
+    expected = {
+        start: (int(smallest_hash(users, 5)) if len(users) > most else len(users), records)
+        for start, (users, records) in recounted_users(topic).items()
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ring, "KEPT_USERS", 5)
+        patch.setattr(sketch, "KEPT_USERS", 5)
+        patch.setattr(closing, "estimate", lambda smallest: Estimate(int(smallest[4]), 0.5))
+        bench = Bench(topic, chance, 2, aggregators, ceiling=CeilingSettings(most, "approximate"))
+        bench.until_end(crashes=crashes)
+    assert bench.published() == expected
+    starts = {Windows(WINDOW).start_ms(count.window) for count in bench.output.windows if count.error}
+    assert starts == {start for start, (users, _) in recounted_users(topic).items() if len(users) > most}
+
+
 def test_a_continued_run_reads_before_it_says_that_it_has_finished() -> None:
     session, _ = Bench(MemoryTopic({0: [Message(0, b"{}")]}, {0: 1}), random.Random(1)).session(
         {0: 1}, keep_open=True
@@ -219,3 +299,22 @@ def test_a_silent_topic_closes_its_windows() -> None:
 def counted(workers: InlineWorkers) -> bool:
     """An aggregator has answered."""
     return any(isinstance(event, ShardAnswer) for event in workers.poll(0))
+
+
+def test_an_answer_older_than_the_last_arrival_makes_nothing_idle() -> None:
+    """::
+
+    asked at 1,000 ── the end is 7 ── records up to 7 arrive at 1,500 ── answered at 9,000
+    """
+    rows = [Message(i, json.dumps({"ts": 1_000 + i, "uid": str(i)}).encode()) for i in range(7)]
+    session, workers = Bench(MemoryTopic({0: rows}, {0: 7}), random.Random(5)).session(None)
+    for _ in range(100):
+        session.tick(1_500)
+        for event in workers.poll(0):
+            assert isinstance(event, ColumnBlock)
+            session.receive_block(event, 1_500)
+    session.tick(1_500)
+    session.confirm_idle({0: 7}, 1_000)
+    assert session.silent(9_000) == [0], "who knows what was written since"
+    session.confirm_idle({0: 7}, 9_000)
+    assert session.silent(9_000) == []

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -68,11 +69,25 @@ class Broker:
     Another ``Broker`` on the same directory, in this process or another, is the same broker.
     """
 
-    def __init__(self, directory: Path, port: int | None = None, *, heap: str = "1g") -> None:
-        """``port``: None takes a free one."""
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        heap: str = "1g",
+        properties: Mapping[str, str] | None = None,
+        cluster_id: str | None = None,
+    ) -> None:
+        """``port``: None takes a free one.
+
+        ``properties`` take the place of the usual ones; ``{port}`` and ``{controller_port}`` in them are
+        filled in. Brokers of one cluster share a ``cluster_id``, see ``new_cluster_id``.
+        """
         self.directory = directory
         self.port = port or free_port()
         self.heap = heap
+        self._extra = dict(properties or {})
+        self._cluster_id = cluster_id or new_cluster_id()
         self._pid_file = directory / "pid"
         self._properties = directory / "server.properties"
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,13 +118,27 @@ class Broker:
         ``detached``: it outlives this process and its terminal; otherwise it dies with this process.
         Raises ``BrokerMissing`` and ``BrokerFailed``.
         """
+        self.launch(detached=detached)
+        self.wait_until_ready()
+        return self
+
+    def launch(self, *, detached: bool = False) -> None:
+        """The first half of ``start``: a broker of a cluster answers once the others run."""
         if self.pid() is None:
             self._refuse_taken_port()
             library = jars.fetch()
             self._format(library)
             self._launch(library, detached)
-        self._wait_until_ready()
-        return self
+
+    def wait_until_ready(self) -> None:
+        """The second half of ``start``."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not _listens(self.port) or not _answers(self.address):
+            if self.pid() is None:
+                raise BrokerFailed(f"The broker ended while starting: {self._log_tail()}")
+            if time.monotonic() > deadline:
+                raise BrokerFailed(f"No answer from the broker in {START_TIMEOUT_S:.0f} s, see {self.log}.")
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """End it in good order; by force if that takes too long."""
@@ -150,13 +179,15 @@ class Broker:
         """Write the settings and, on the first start, the empty storage."""
         self.directory.mkdir(parents=True, exist_ok=True)
         data = self.directory / "data"
+        # Of a property that is there twice, the last one counts.
+        lines = PROPERTIES + "".join(f"{name}={value}\n" for name, value in self._extra.items())
         self._properties.write_text(
-            PROPERTIES.format(host=HOST, port=self.port, controller_port=free_port(), data=data)
+            lines.format(host=HOST, port=self.port, controller_port=free_port(), data=data)
         )
         if (data / "meta.properties").exists():
             return
         command = self._java(library, "64m", "kafka.tools.StorageTool")
-        command += ["format", "-t", _cluster_id(), "-c", str(self._properties)]
+        command += ["format", "-t", self._cluster_id, "-c", str(self._properties)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
         if done.returncode != 0:
             raise BrokerFailed(f"The storage of the broker could not be formatted: {done.stderr.strip()}")
@@ -182,15 +213,6 @@ class Broker:
             f"{library}/*",
             main_class,
         ]
-
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not _listens(self.port) or not _answers(self.address):
-            if self.pid() is None:
-                raise BrokerFailed(f"The broker ended while starting: {self._log_tail()}")
-            if time.monotonic() > deadline:
-                raise BrokerFailed(f"No answer from the broker in {START_TIMEOUT_S:.0f} s, see {self.log}.")
-            time.sleep(0.05)
 
     def _wait_until_gone(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -226,7 +248,8 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
+    """An id for the storage of a cluster."""
     # A leading dash would be read as an option.
     return "s" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 

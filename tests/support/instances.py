@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -27,23 +27,48 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = READ
 
 def alive(pid: int) -> bool:
     """The process exists and is no zombie."""
+    return _state(pid) not in "ZX"
+
+
+def stopped(pid: int) -> bool:
+    """SIGSTOP has reached the process."""
+    return _state(pid) == "T"
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter, X for a process that is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+        return "X"
+    return stat.rpartition(")")[2].split()[0]
 
 
 class Instance:
     """One ``streamagg run`` in a process group of its own; its log goes to a file."""
 
-    def __init__(self, arguments: Sequence[str], log: Path, *, level: str = "debug") -> None:
-        """With another ``level`` than debug errors have no traceback, and ``workers`` finds nobody."""
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        level: str = "debug",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """With another ``level`` than debug errors have no traceback, and ``workers`` finds nobody.
+
+        ``env``: variables beside those of this process.
+        """
         self.log_path = log
         command = [sys.executable, "-m", "streamagg", "run", *arguments, "--log-level", level]
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
             )
         self.pid = self._process.pid
 
@@ -79,7 +104,7 @@ class Instance:
             assert self.running, f"ended with {self._process.poll()} before {text!r}:\n{self.log}"
             return False
 
-        return wait_until(seen, f"{text!r} in the log")
+        return wait_until(seen, f"{text!r} in the log", timeout_s)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the main process only."""

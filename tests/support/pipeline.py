@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from streamagg.generate import GenerateSettings, records
-from streamagg.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.settings import NO_CEILING, CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
 from streamagg.verify import Verification, VerifySettings, verify
 from tests.support.instances import READY_S, Instance
 
@@ -92,6 +92,7 @@ class Run:
     window: WindowSettings = WINDOW
     decode: DecodeSettings = DECODE
     group: str = ""
+    ceiling: CeilingSettings = NO_CEILING
 
     def arguments(self, *more: str) -> list[str]:
         """Flags of ``streamagg run``."""
@@ -103,12 +104,19 @@ class Run:
             *("--max-jump", f"{window.max_jump_ms}ms"),
             *("--time-field", decode.time_field, "--user-field", decode.user_field),
             *("--time-unit", decode.time_unit, "--max-record-bytes", str(decode.max_record_bytes)),
+            *self._ceiling_arguments(),
             *more,
         ]
 
-    def start(self, *more: str, level: str = "debug") -> Instance:
+    def _ceiling_arguments(self) -> list[str]:
+        if self.ceiling.max_users is None:
+            return []
+        return ["--max-users", str(self.ceiling.max_users), "--above-max-users", self.ceiling.above]
+
+    def start(self, *more: str, level: str = "debug", env: Mapping[str, str] | None = None) -> Instance:
         """A running instance; use it as a context manager."""
-        return Instance(self.arguments(*more), self.directory / f"run-{next(_numbers)}.log", level=level)
+        log = self.directory / f"run-{next(_numbers)}.log"
+        return Instance(self.arguments(*more), log, level=level, env=env)
 
     def until_end(self, *more: str) -> dict[str, Any]:
         """Run to the end of the input; returns the statistics, which must add up."""
@@ -136,6 +144,7 @@ class Run:
             KafkaSettings(self.bootstrap),
             allow_open=allow_open,
             allow_repeats=allow_repeats,
+            ceiling=self.ceiling,
         )
         return verify(settings, lambda *_: None)
 

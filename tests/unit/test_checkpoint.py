@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.checkpoint import Checkpoint, decode, encode, fingerprint
+from streamagg.core.checkpoint import Checkpoint, bound, decode, encode, fingerprint
 from streamagg.core.clock import PartitionState, SetAside
 from streamagg.errors import CheckpointError, ExitCode
 from streamagg.settings import DecodeSettings, WindowSettings
@@ -65,6 +65,14 @@ def test_other_settings_are_refused() -> None:
     other = fingerprint(WindowSettings(max_lag_ms=6_000), DecodeSettings())
     with pytest.raises(CheckpointError, match="other settings"):
         decode(FULL.state.offset, text, other)
+
+
+def test_another_topic_of_the_same_name_is_refused() -> None:
+    text = encode(FULL, bound(SETTINGS, "nFmyLy5RQsqBGpk-yxwzDA"))
+    assert decode(FULL.state.offset, text, bound(SETTINGS, "nFmyLy5RQsqBGpk-yxwzDA")) == FULL
+    with pytest.raises(CheckpointError, match="another topic") as refused:
+        decode(FULL.state.offset, text, bound(SETTINGS, "another"))
+    assert refused.value.exit_code is ExitCode.USAGE
 
 
 GOOD = encode(FULL, SETTINGS)

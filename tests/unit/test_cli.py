@@ -212,7 +212,8 @@ def test_count_prints_data_on_stdout_and_words_on_stderr(records: str, tmp_path:
 
 def test_count_reads_standard_input_and_prints_csv() -> None:
     ended = started("count", "-", "--format", "csv", "--inline", stdin=RECORDS)
-    assert ended.stdout.decode().splitlines() == ["ts,cnt,records,partial", "0,2,3,false", "60,1,1,false"]
+    heading = "ts,cnt,records,partial,error"
+    assert ended.stdout.decode().splitlines() == [heading, "0,2,3,false,", "60,1,1,false,"]
 
 
 def test_count_prints_a_table_for_people() -> None:
@@ -223,9 +224,16 @@ def test_count_prints_a_table_for_people() -> None:
     assert len(heading) == len(first)
 
 
+def test_above_max_users_a_count_ends_with_a_code_of_its_own() -> None:
+    ended = started("count", "-", "--format", "csv", "--inline", "--max-users", "1", stdin=RECORDS)
+    assert ended.returncode == ExitCode.TOO_MANY_USERS
+    assert ended.stdout == b""
+    assert b"streamagg: The window of 1970-01-01T00:00:00Z has more than 1 unique users" in ended.stderr
+
+
 def test_a_file_without_windows_has_a_heading_and_one_that_cannot_be_read_nothing(tmp_path: Path) -> None:
     empty = started("count", "-", "--format", "csv", "--inline")
-    assert (empty.returncode, empty.stdout) == (ExitCode.OK, b"ts,cnt,records,partial\n")
+    assert (empty.returncode, empty.stdout) == (ExitCode.OK, b"ts,cnt,records,partial,error\n")
     absent = started("count", str(tmp_path / "absent"), "--format", "csv", "--inline")
     assert (absent.returncode, absent.stdout) == (ExitCode.USAGE, b"")
     assert b"absent: No such file" in absent.stderr

@@ -10,7 +10,7 @@ import pytest
 from streamagg.cli import count as count_verb
 from streamagg.cli import run as run_verb
 from streamagg.errors import ExitCode
-from streamagg.kafka.client import TUNED_CONSUMER
+from streamagg.kafka.client import TUNED, TUNED_CONSUMER
 from streamagg.kafka.passthrough import REFUSED, REFUSED_FAMILIES
 from streamagg.setting_table import SETTINGS
 
@@ -68,7 +68,7 @@ def test_the_refused_client_settings_are_those_of_the_program() -> None:
 
 
 def test_the_tuned_client_settings_are_those_of_the_program() -> None:
-    tuned = {f"{key}={str(value).lower()}" for key, value in TUNED_CONSUMER.items()}
+    tuned = {f"{key}={str(value).lower()}" for key, value in {**TUNED, **TUNED_CONSUMER}.items()}
     assert {text for text in tuned if f"`{text}`" not in SETTINGS_PAGE} == set()
 
 

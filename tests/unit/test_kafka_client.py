@@ -8,9 +8,17 @@ from types import MappingProxyType
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError, TopicError
+from streamagg.errors import AccessDenied, KafkaFailed, KafkaUnreachable, StreamaggError, TopicError
 from streamagg.kafka.admin import end_offsets, ensure_topic, partitions_of
-from streamagg.kafka.client import admin_config, consumer_config, kafka_error, objection, producer_config
+from streamagg.kafka.client import (
+    Right,
+    admin_config,
+    consumer_config,
+    is_passing,
+    kafka_error,
+    objection,
+    producer_config,
+)
 from streamagg.kafka.passthrough import REFUSED, refusal
 from streamagg.settings import KafkaSettings
 
@@ -50,6 +58,21 @@ def test_what_the_user_passes_replaces_what_is_tuned_and_gives_way_to_what_is_ow
     assert config["group.id"] == "ours"
     assert config["enable.partition.eof"] is True
     assert config["enable.auto.commit"] is False
+
+
+@pytest.mark.parametrize(
+    ("code", "passing"),
+    [
+        (KafkaError.NOT_COORDINATOR, True),
+        (KafkaError.NOT_ENOUGH_REPLICAS, True),
+        (KafkaError._MSG_TIMED_OUT, True),
+        (KafkaError.MSG_SIZE_TOO_LARGE, False),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, False),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, False),
+    ],
+)
+def test_what_waiting_may_heal(code: int, passing: bool) -> None:
+    assert is_passing(KafkaError(code)) is passing
 
 
 def test_callbacks_keep_their_names() -> None:
@@ -112,8 +135,9 @@ def test_librdkafka_judges_names_and_values(client: dict[str, str], words: str |
         (KafkaError._SSL, KafkaUnreachable),
         (KafkaError._RESOLVE, KafkaUnreachable),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicError),
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, TopicError),
-        (KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaFailed),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, AccessDenied),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, AccessDenied),
+        (KafkaError.MSG_SIZE_TOO_LARGE, KafkaFailed),
     ],
 )
 def test_errors_have_their_place_in_the_tree(code: int, kind: type[StreamaggError]) -> None:
@@ -121,6 +145,22 @@ def test_errors_have_their_place_in_the_tree(code: int, kind: type[StreamaggErro
         error = kafka_error(cause, "Reading the topic t")
         assert type(error) is kind
         assert str(error).startswith("Reading the topic t failed: ")
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "WRITE on the topic t."),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "READ on the group g."),
+        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, "WRITE on the topic t."),
+        (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "WRITE on the topic t and READ on the group g."),
+    ],
+)
+def test_a_right_that_is_missing_is_named(code: int, named: str) -> None:
+    needs = Right("WRITE", "topic", "t"), Right("READ", "group", "g")
+    error = kafka_error(KafkaError(code), "Working", *needs)
+    assert str(error).endswith(f"This user needs the right {named}")
+    assert error.exit_code == 2
 
 
 def test_a_topic_is_found(mock_cluster: str) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streamagg import resolve
 from streamagg.errors import SettingsError
 from streamagg.resolve import Resolver, usable_cores
 from streamagg.setting_table import SETTINGS
 from streamagg.settings import (
+    CeilingSettings,
     CountSettings,
     DecodeSettings,
     KafkaSettings,
@@ -171,6 +173,22 @@ def test_the_slots_must_hold_what_max_lag_keeps_open() -> None:
     assert "granularity = 60s (the default)" in text
     assert "at least 62 slots" in text
     assert resolved({"slots": "62", "max_lag": "1h"}).pipeline().slots == 62
+
+
+def test_a_ceiling() -> None:
+    assert resolved({"max_users": "1000"}).ceiling() == CeilingSettings(1_000, "stop")
+    many = {"max_users": "65536", "above_max_users": "approximate"}
+    assert resolved(many).ceiling() == CeilingSettings(65_536, "approximate")
+
+
+def test_an_approximate_count_needs_a_ceiling_worth_it_and_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    about = {"above_max_users": "approximate"}
+    assert "needs a ceiling" in refused(about)
+    assert "is less than the 65536 users" in refused({**about, "max_users": "65535"})
+    monkeypatch.setattr(resolve, "find_spec", lambda name: None)
+    assert "needs the package datasketches: install it with" in refused({**about, "max_users": "65536"})
 
 
 def test_the_topics_are_required() -> None:

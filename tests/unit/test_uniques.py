@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,54 @@ def test_a_few_rows_of_large_blocks_do_not_keep_the_blocks() -> None:
         tracemalloc.stop()
     assert uniques.count() == 100
     assert held_bytes < 1_000_000, "the blocks are 40 MB"
+
+
+PIECES = st.lists(st.lists(USERS, max_size=30), max_size=10)
+
+
+@pytest.mark.parametrize("rows_worth_a_merge", [1, 7, 1_000])
+@given(PIECES, st.integers(0, 40), st.integers(0, 20))
+def test_above_the_ceiling_the_smallest_are_known(
+    rows_worth_a_merge: int, pieces: list[list[int]], most: int, keep: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_LEAST_ROWS", rows_worth_a_merge)
+        uniques, expected = Uniques(most, keep), set[int]()
+        for piece in pieces:
+            uniques.add(np.array(piece, np.uint64))
+            expected.update(piece)
+        assert uniques.count() == (len(expected) if len(expected) <= most else None)
+        assert uniques.smallest(keep).tolist() == sorted(expected)[:keep]
+
+
+def test_above_the_ceiling_memory_does_not_grow() -> None:
+    rng = np.random.default_rng(1)
+    uniques = Uniques(100_000, 1_000)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            uniques.add(rng.integers(0, 2**64, 20_000, dtype=np.uint64))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert uniques.count() is None
+    assert peak_bytes < 100_000 * 24 + (1 << 20), "two million users are 16 MB"
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_user_takes_at_most_24_bytes(times: int) -> None:
+    users = np.random.default_rng(1).integers(0, 2**64, 1_000_000, dtype=np.uint64)
+    uniques = Uniques()
+    tracemalloc.start()
+    try:
+        for rows in np.array_split(np.tile(users, times), 3_000):
+            uniques.add(rows)
+        # Of the columns alone: what the aggregator needs on top is measured with processes.
+        assert uniques.count() == len(users)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (peak_bytes - times * users.nbytes) / len(users) <= 24
 
 
 def test_repetitions_do_not_pile_up() -> None:

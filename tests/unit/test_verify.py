@@ -5,8 +5,8 @@ import json
 import pytest
 
 from streamagg.cli.verify import as_json
-from streamagg.recount import Recount, Window
-from streamagg.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.recount import Recount, Window, counted_users
+from streamagg.settings import CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
 from streamagg.verify import Count, Difference, Published, VerifySettings, compare, published_count
 
 WINDOW = WindowSettings(granularity_ms=60_000)
@@ -73,6 +73,22 @@ def test_nothing_published_yet_is_open_too() -> None:
     assert compare(settings(allow_open=True), recount(m0=5), [], 0).open == 1
 
 
+def test_an_approximate_count_is_expected_above_the_ceiling_and_nowhere_else() -> None:
+    counted = recount(m0=70_000)
+    ceiling = CeilingSettings(65_536, "approximate")
+    about, _ = counted_users(counted.windows[0].users, ceiling)
+    assert about != 70_000
+    approximate = Published(0, Count(about, 70_000, approximate=True), False)
+    exact, unflagged = published(0, 70_000), published(0, about, records=70_000)
+    assert compare(settings(ceiling=ceiling), counted, [approximate], 0).matching == 1
+    for wrong in (exact, unflagged):
+        outcome = compare(settings(ceiling=ceiling), counted, [wrong], 0)
+        assert kinds(outcome.differences) == [("different", 0)]
+    for other in (CeilingSettings(), CeilingSettings(70_000, "approximate"), CeilingSettings(1)):
+        assert compare(settings(ceiling=other), counted, [exact], 0).matching == 1
+        assert compare(settings(ceiling=other), counted, [approximate], 0).matching == 0
+
+
 def test_partial_windows_are_not_compared() -> None:
     outcome = compare(settings(), recount(m0=5), [published(0, 2, partial=True)], 0)
     assert (outcome.partial, outcome.differences) == (1, ())
@@ -128,8 +144,8 @@ def test_the_json_form_holds_everything() -> None:
             {
                 "ts": 60,
                 "kind": "different",
-                "recounted": {"unique": 7, "records": 7},
-                "published": [{"unique": 8, "records": 8}],
+                "recounted": {"unique": 7, "records": 7, "approximate": False},
+                "published": [{"unique": 8, "records": 8, "approximate": False}],
                 "detail": "",
             }
         ],

@@ -17,6 +17,7 @@
 
 typedef const uint8_t *position;
 
+/* Objects and arrays within each other, the document itself included. */
 #define DEEPEST 512
 
 static inline bool is_digit(uint8_t byte)
@@ -222,16 +223,19 @@ static inline position skip_key(position p, position end)
     return *p == ':' ? skip_blanks(p + 1) : NULL;
 }
 
-/* From the first byte of an object or array to behind it; nesting deeper than DEEPEST is refused. */
-static position skip_nested(position p, position end)
+/* From the first byte of an object or array, which lies in so many others, to behind it; nesting deeper than
+ * DEEPEST is refused. */
+static position skip_nested(position p, position end, unsigned outside)
 {
     /* A bit for each open bracket, the innermost one kept apart: 1 is an object. */
     uint64_t outer[DEEPEST / 64];
     bool in_object = false;
     unsigned depth = 0;
+    if (outside >= DEEPEST)
+        return NULL;
     for (;;) {
         if (*p == '{' || *p == '[') {
-            if (depth == DEEPEST)
+            if (depth == DEEPEST - outside)
                 return NULL;
             uint64_t bit = (uint64_t)1 << depth % 64;
             outer[depth / 64] = depth % 64 == 0 ? 0 : outer[depth / 64] & (bit - 1);
@@ -266,10 +270,10 @@ static position skip_nested(position p, position end)
     }
 }
 
-/* From the first byte of any value to behind it. */
-static inline position skip_value(position p, position end)
+/* From the first byte of any value, which lies in so many objects, to behind it. */
+static inline position skip_value(position p, position end, unsigned outside)
 {
-    return *p == '{' || *p == '[' ? skip_nested(p, end) : skip_scalar(p, end);
+    return *p == '{' || *p == '[' ? skip_nested(p, end, outside) : skip_scalar(p, end);
 }
 
 #endif

@@ -124,7 +124,7 @@ static position read_on_way(position p, finding *found, unsigned level, unsigned
         found->ways |= TO_USER;
         return *p == '"' ? take_text_user(p + 1, found->end, &found->user) : take_integer_user(p, &found->user);
     }
-    return *p == '{' ? read_object(p, found, level + 1, ways) : skip_value(p, found->end);
+    return *p == '{' ? read_object(p, found, level + 1, ways) : skip_value(p, found->end, level + 1);
 }
 
 /* From the first quote of a key to the first byte of its value; *ways loses those it does not lie on. */
@@ -158,7 +158,7 @@ static position read_object(position p, finding *found, unsigned level, unsigned
         p = read_key(p, found, level, &on);
         if (!p)
             return NULL;
-        p = on ? read_on_way(p, found, level, on) : skip_value(p, found->end);
+        p = on ? read_on_way(p, found, level, on) : skip_value(p, found->end, level + 1);
         if (!p)
             return NULL;
         p = skip_blanks(p);

@@ -1,0 +1,112 @@
+"""Slow questions about the input, asked in a thread: is silence its end, is it still the same topic?"""
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
+from typing import Final
+
+from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError
+from streamagg.kafka.admin import log_ends
+from streamagg.kafka.identity import TopicIdentity
+from streamagg.pipeline.opening import EARLIEST, openings
+from streamagg.pipeline.session import Opening, Session
+from streamagg.pipeline.turn import monotonic_ms
+from streamagg.settings import RunSettings
+
+_TOPIC_EVERY_S: Final = 1.0
+"""Less than the usual max lag: windows must not close before a further partition is known."""
+_SILENCE_EVERY_S: Final = 0.5
+_HELD_UP_S: Final = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class InputWatch:
+    """Of one session; asks about one thing at a time, and never waits."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        asking: ThreadPoolExecutor,
+        session: Session,
+        identity: TopicIdentity,
+        topic_id: str,
+    ) -> None:
+        self._settings = settings
+        self._asking = asking
+        self._session = session
+        self._identity = identity
+        self._topic_id = topic_id
+        self._ends: Future[dict[int, int]] | None = None
+        self._fresh: Future[dict[int, Opening]] | None = None
+        self._next_topic = monotonic() + _TOPIC_EVERY_S
+        self._ends_asked_ms = 0
+        self._next_silence = 0.0
+        self._held_up: dict[int, float] = {}
+        """Since when a partition cannot be read to its end; infinity once that is told."""
+
+    def look(self) -> None:
+        """Ask, and act on answers.
+
+        Raises TopicError when the input is gone, and CheckpointError when another has its name.
+        """
+        self._look_for_silence()
+        if not self._settings.until_end and monotonic() >= self._next_topic:
+            self._look_at_topic()
+
+    def _look_for_silence(self) -> None:
+        if self._ends is None:
+            self._ends_asked_ms = monotonic_ms()
+            silent = self._session.silent(self._ends_asked_ms)
+            if silent and monotonic() >= self._next_silence:
+                kafka, topic = self._settings.kafka, self._settings.input
+                self._ends = self._asking.submit(log_ends, kafka, topic, silent)
+        elif self._ends.done():
+            answer, self._ends = self._ends, None
+            self._next_silence = monotonic() + _SILENCE_EVERY_S
+            try:
+                ends = answer.result()
+            except StreamaggError as error:
+                log.debug("no partition is idle while the broker does not answer: %s", error)
+                return
+            self._session.confirm_idle(ends, self._ends_asked_ms)
+            self._tell_held_up(ends)
+
+    def _tell_held_up(self, ends: dict[int, int]) -> None:
+        """Warn of a transaction that keeps windows from closing, once for each partition."""
+        partitions = self._session.sequencer.partitions
+        now = monotonic()
+        waiting = [number for number, end in ends.items() if partitions[number].position < end]
+        self._held_up = {number: self._held_up.get(number, now) for number in waiting}
+        for number in waiting:
+            if now - self._held_up[number] >= _HELD_UP_S:
+                self._held_up[number] = float("inf")
+                log.warning(
+                    "partition %d cannot be read beyond offset %d of %d: a transaction there is not ended, "
+                    "and no window closes before it is",
+                    *(number, partitions[number].position, ends[number]),
+                )
+
+    def _look_at_topic(self) -> None:
+        if self._fresh is None:
+            known = frozenset(self._session.sequencer.partitions)
+            self._fresh = self._asking.submit(self._find_fresh, known)
+        elif self._fresh.done():
+            answer, self._fresh = self._fresh, None
+            self._next_topic = monotonic() + _TOPIC_EVERY_S
+            try:
+                fresh = answer.result()
+            except (KafkaUnreachable, KafkaFailed) as error:
+                # A partition that was just made has no leader yet.
+                log.debug("whether the input grew is asked again: %s", error)
+                return
+            for number, opening in fresh.items():
+                log.info("the input has a further partition: %d", number)
+                self._session.add_partition(number, opening, monotonic_ms())
+
+    def _find_fresh(self, known: frozenset[int]) -> dict[int, Opening]:
+        found = self._identity.confirm(self._topic_id)
+        fresh = [number for number in range(found.partitions) if number not in known]
+        if not fresh:
+            return {}
+        return openings(self._settings, self._topic_id, fresh, {}, EARLIEST, None)

@@ -1,0 +1,54 @@
+"""Leases against what a consumer fetches: gaps, ends, one lease after the other."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from confluent_kafka import TopicPartition
+
+from streamagg.kafka.fetching import Fetched
+from streamagg.kafka.reader import LeaseReader
+from streamagg.records import Lease
+
+
+class Scripted:
+    """A fetching that gives what it is told, one call after the other; itself the consumer."""
+
+    def __init__(self, *fetches: Fetched) -> None:
+        self.consumer: Any = self
+        self._fetches = list(fetches)
+
+    def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
+        return [self._fetches.pop(0)]
+
+    def close(self) -> None:
+        pass
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]:
+        return 0, 6
+
+
+def fetched(*offsets: int, end: int | None = None) -> Fetched:
+    column = np.array(offsets, np.int64)
+    return Fetched(0, [b""] * len(offsets), column, lambda: np.full(len(offsets), -1, np.int64), end)
+
+
+def test_the_end_behind_a_gap_is_told_to_every_lease_up_to_it() -> None:
+    """::
+
+    offset    0 1 2 3 . . 6    4 and 5 are transaction markers
+    leases    [=======[====[======
+    """
+    reader = LeaseReader(Scripted(fetched(0, 1, 2, 3), fetched(end=6)), "input")
+    for number, (start, stop) in enumerate([(0, 5), (5, 6), (6, 20)]):
+        reader.add(Lease(number, 0, start, stop))
+    reader.poll(0)
+    batches = reader.poll(0)
+    assert [(b.lease, b.first, b.next, b.caught_up) for b in batches] == [(0, 4, 5, False), (1, 5, 6, True)]
+    assert reader.busy, "the third lease waits for what will be written"
