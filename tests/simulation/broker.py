@@ -1,0 +1,128 @@
+"""The simulated broker: logs, committed offsets, transactions and the group."""
+
+import random
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import orjson
+
+from tests.simulation.scenario import Content
+
+
+class Fenced(Exception):
+    """A newer producer has the transactional id."""
+
+
+class StaleGeneration(Exception):
+    """The group has moved on; the transaction can be aborted."""
+
+
+class Difference(Exception):
+    """Something is not as it must be."""
+
+
+class Record(NamedTuple):
+    """A record of a log."""
+
+    offset: int
+    content: Content
+
+
+@dataclass(slots=True)
+class Log:
+    """One partition; offsets have gaps, and there may be one before the end."""
+
+    begin: int
+    end: int
+    records: list[Record] = field(default_factory=list)
+    appended_ms: int = 0
+
+    def append(self, content: Content, chance: random.Random, now_ms: int) -> None:
+        """One record, maybe behind a gap and before one."""
+        offset = self.end + (chance.randrange(1, 5) if chance.random() < 0.08 else 0)
+        self.records.append(Record(offset, content))
+        self.end = offset + 1 + (chance.randrange(1, 4) if chance.random() < 0.08 else 0)
+        self.appended_ms = now_ms
+
+    def index(self, offset: int) -> int:
+        """Of the first record at or behind an offset."""
+        return bisect_left(self.records, offset, key=lambda record: record.offset)
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a producer has sent and not committed."""
+
+    epoch: int
+    windows: list[tuple[bytes, bytes]] = field(default_factory=list)
+    offsets: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+
+class Broker:
+    """What lasts."""
+
+    def __init__(self) -> None:
+        self.logs: dict[int, Log] = {}
+        self.committed: dict[int, tuple[int, str]] = {}
+        self.output: list[tuple[int, bytes]] = []
+        """Start of the window and value, as committed readers see them."""
+        self.published: set[int] = set()
+        self.letters: set[tuple[int, int]] = set()
+        """Partition and offset of records in the dead-letter topic."""
+        self.leader: int | None = None
+        self.generation = 0
+        self.in_flight: list[Transaction] = []
+        """Commits whose sender has given up or died, and that may still arrive."""
+        self._epoch = 0
+        self.most_metadata = 0
+
+    def elect(self, leader: int | None) -> None:
+        """Begin a new generation."""
+        self.generation += 1
+        self.leader = leader
+
+    def start_producer(self) -> int:
+        """Fence every producer before; returns the epoch of the new one."""
+        self._epoch += 1
+        return self._epoch
+
+    def check_epoch(self, epoch: int) -> None:
+        """Raises Fenced."""
+        if epoch != self._epoch:
+            raise Fenced
+
+    def check_generation(self, generation: int) -> None:
+        """Raises StaleGeneration."""
+        if generation != self.generation:
+            raise StaleGeneration
+
+    def commit(self, transaction: Transaction) -> None:
+        """All of a transaction at once; raises Fenced."""
+        self.check_epoch(transaction.epoch)
+        for key, value in transaction.windows:
+            self.append_output(key, value)
+        for partition, (offset, _) in transaction.offsets.items():
+            before = self.committed.get(partition)
+            if before is not None and offset < before[0]:
+                raise Difference(f"partition {partition} is committed at {offset} behind {before[0]}")
+        self.commit_offsets(transaction.offsets)
+
+    def append_output(self, key: bytes, value: bytes) -> None:
+        """A record of the output topic."""
+        start = orjson.loads(value)["ts"]
+        assert key == str(start).encode()
+        start_ms = round(start * 1000)
+        self.output.append((start_ms, value))
+        self.published.add(start_ms)
+
+    def commit_offsets(self, offsets: Mapping[int, tuple[int, str]]) -> None:
+        """Offsets with their metadata."""
+        self.committed.update(offsets)
+        for _, metadata in offsets.values():
+            self.most_metadata = max(self.most_metadata, len(metadata))
+
+    def ends(self) -> dict[int, int]:
+        """End offset by partition."""
+        return {partition: log.end for partition, log in self.logs.items()}

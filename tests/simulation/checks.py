@@ -1,0 +1,150 @@
+"""What must hold while the simulation runs, and at its end."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import orjson
+
+from streamagg.pipeline.session import Opening, Session
+from tests.simulation.broker import Broker, Difference
+from tests.simulation.oracle import Expected, Verdict, expected
+from tests.simulation.scenario import Scenario
+
+_METADATA_BYTES: Final = 4_096
+"""What a broker accepts by default."""
+
+
+class Watched:
+    """A session under observation."""
+
+    def __init__(
+        self, session: Session, openings: Mapping[int, Opening], broker: Broker, scenario: Scenario
+    ) -> None:
+        self.session = session
+        self._broker = broker
+        self._scenario = scenario
+        self._openings = dict(openings)
+
+    def add(self, partition: int, opening: Opening) -> None:
+        """A partition that the session reads from now on."""
+        self._openings[partition] = opening
+
+    def look(self) -> None:
+        """Nothing vanishes, nothing is closed early, memory is bounded; raises Difference."""
+        for number, part in self.session.sequencer.partitions.items():
+            counts = part.counts
+            known = counts.counted + counts.late + counts.closed_early + counts.published_before
+            known += sum(counts.rejected.values()) + counts.set_aside + counts.waiting
+            if counts.consumed != known:
+                raise Difference(f"conservation: partition {number} has {counts}")
+            if counts.closed_early:
+                raise Difference(f"closed early: partition {number} has {counts}")
+            most = self._most_rows()
+            if part.parked_rows() > most:
+                raise Difference(
+                    f"memory: partition {number} has {part.parked_rows()} rows, more than {most}"
+                )
+        if self.session.sequencer.open_windows > self._scenario.plan.slots:
+            raise Difference(f"memory: {self.session.sequencer.open_windows} windows are open")
+
+    @property
+    def at_rest(self) -> bool:
+        """Everything that is closed is published, and the checkpoint committed."""
+        session = self.session
+        busy = session.sequencer.open_windows or session._closing or session._publisher.busy
+        return not busy and not session._moved()
+
+    def at_end(self, told: Expected) -> None:
+        """The session has seen its partitions to the end: every record is where the oracle has it."""
+        for number, opening in self._openings.items():
+            state = opening.checkpoint.state
+            seen = {aside.offset for aside in state.set_aside}
+            verdicts = [
+                verdict
+                for offset, verdict in told.verdicts[number].items()
+                if offset >= state.offset or offset in seen
+            ]
+            log = self._broker.logs[number]
+            undecodable = sum(r.content.told is None for r in log.records if r.offset >= state.offset)
+            self._compare(number, verdicts, undecodable)
+
+    def _compare(self, number: int, verdicts: list[Verdict], undecodable: int) -> None:
+        counts = self.session.sequencer.partitions[number].counts
+        future = counts.rejected.get("future", 0)
+        found = {
+            "in windows": counts.counted + counts.published_before,
+            "late": counts.late,
+            "future": future,
+            "undecodable": sum(counts.rejected.values()) - future,
+            "open": counts.set_aside + counts.waiting,
+        }
+        wanted = {
+            "in windows": sum(isinstance(verdict, int) for verdict in verdicts),
+            "late": verdicts.count("late"),
+            "future": verdicts.count("future"),
+            "undecodable": undecodable,
+            "open": 0,
+        }
+        if found != wanted:
+            raise Difference(f"records: partition {number} has {found}, the oracle {wanted}")
+
+    def _most_rows(self) -> int:
+        """Rows that may wait: the limit, and what was leased before it was reached."""
+        size = self._scenario.lease_size
+        return size.most_waiting + 2 * (self._scenario.unmarshallers + 1) * max(size.most, size.fewest)
+
+
+def judged(broker: Broker, scenario: Scenario) -> Expected:
+    """What the log as it is now must come to."""
+    logs = {
+        number: [(r.offset, r.content.told) for r in log.records if r.content.told is not None]
+        for number, log in broker.logs.items()
+    }
+    inside = [number for number, log in broker.logs.items() if log.begin > 0]
+    return expected(logs, inside, scenario.rules)
+
+
+def differences(broker: Broker, scenario: Scenario, told: Expected) -> Iterator[str]:
+    """Between what committed readers see and what the log comes to."""
+    windows = scenario.plan.windows
+    wanted = {windows.start_ms(n): v for n, v in told.windows(empty=scenario.window.empty_windows).items()}
+    found: dict[int, bytes] = {}
+    last: int | None = None
+    repeats = scenario.delivery == "at-least-once"
+    for start_ms, value in broker.output:
+        if start_ms in found:
+            if not repeats or found[start_ms] != value:
+                yield f"doubled: {start_ms} has {found[start_ms]!r} and {value!r}"
+            continue
+        if last is not None and start_ms < last and not repeats:
+            yield f"order: {start_ms} comes after {last}"
+        found[start_ms] = value
+        last = start_ms
+    for start_ms in sorted(found.keys() | wanted.keys()):
+        if start_ms not in found:
+            yield f"lost: {start_ms} with {wanted[start_ms]}"
+        elif start_ms not in wanted:
+            yield f"extra: {start_ms} with {found[start_ms]!r}"
+        elif (told_value := _value(found[start_ms])) != wanted[start_ms]:
+            yield f"wrong: {start_ms} has {told_value}, not {wanted[start_ms]}"
+    yield from _letters(broker, told)
+    if broker.most_metadata > _METADATA_BYTES:
+        yield f"memory: {broker.most_metadata} bytes of metadata"
+
+
+def _value(value: bytes) -> tuple[int, int, bool]:
+    fields = orjson.loads(value)
+    return fields["cnt"], fields["records"], fields["partial"]
+
+
+def _letters(broker: Broker, told: Expected) -> Iterator[str]:
+    """Every rejected record is in the dead-letter topic, and nothing else."""
+    wanted = {
+        (number, record.offset)
+        for number, log in broker.logs.items()
+        for record in log.records
+        if record.content.told is None or told.verdicts[number][record.offset] == "future"
+    }
+    if broker.letters != wanted:
+        missing, extra = wanted - broker.letters, broker.letters - wanted
+        yield f"dead letters: missing {sorted(missing)}, not rejected {sorted(extra)}"

@@ -1,0 +1,190 @@
+"""An instance of streamagg: what the coordinator does around its sessions, step by step.
+
+Numbered as in ``pipeline.coordinator``: 1 wait for leadership, 2 fence the previous leader, 3 read the
+checkpoints, 4 work until the run ends, leadership moves or something breaks, 5 begin again at 1.
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from streamagg.core.publication import PublishFailed
+from streamagg.pipeline.leases import LeaseBook
+from streamagg.pipeline.opening import LogBounds, continued
+from streamagg.pipeline.session import Plan, Session
+from streamagg.pipeline.turn import turn
+from streamagg.pipeline.workers import AggregatorLost
+from tests.simulation import checks
+from tests.simulation.broker import Broker
+from tests.simulation.publisher import SimPublisher, View
+from tests.simulation.scenario import Scenario
+from tests.simulation.workers import SimWorkers
+
+
+@dataclass(slots=True)
+class _Question:
+    """Asked of the broker in a thread; the answer comes later."""
+
+    asked_ms: int
+    answered_ms: int
+    answer: dict[int, int]
+
+
+class Instance:
+    """One process with its workers."""
+
+    def __init__(
+        self,
+        number: int,
+        scenario: Scenario,
+        broker: Broker,
+        chance: random.Random,
+        clock_ms: Callable[[], int],
+        stalled: Callable[[int], bool],
+        plan: Plan,
+    ) -> None:
+        self.number = number
+        self.view = View()
+        self.workers = SimWorkers(scenario, broker, chance, stalled)
+        self.publisher: SimPublisher | None = None
+        self.session: Session | None = None
+        self.finished = False
+        self.stopping = False
+        self.stopped = False
+        self.dropped: list[SimPublisher] = []
+        """Publishers of earlier sessions whose threads go on."""
+        self.deaf = False
+        """The group's messages do not come through."""
+        self.why = ""
+        """What ended the last session."""
+        self._scenario = scenario
+        self._plan = plan
+        self._broker = broker
+        self._chance = chance
+        self._clock_ms = clock_ms
+        self._lease_ids = itertools.count()
+        self._epochs = itertools.count(1)
+        self._poison: dict[int, set[int]] = {}
+        self._stops = broker.ends() if plan.bounded else None
+        self._ends: _Question | None = None
+        self._asked_to_commit = False
+
+    def step(self) -> None:
+        """One turn of the main loop."""
+        self._poll_group()
+        if not self.view.leader:
+            self._end_session("another instance leads")
+            self._stand_by()
+            self.stopped = self.stopping
+        elif self.publisher is None:
+            self.stopped = self.stopping
+            self.publisher = SimPublisher(self._scenario, self._broker, self.view, self._chance)  # 2
+        elif self.session is None:
+            self._open(self.publisher)  # 3
+        elif self.stopping:
+            self._stop(self.session, self.publisher)
+        else:
+            self._work(self.session)  # 4
+
+    def die(self) -> None:
+        """SIGKILL: the workers go with it."""
+        for publisher in self.publishers:
+            publisher.die()
+
+    @property
+    def publishers(self) -> list[SimPublisher]:
+        """Those that still have something to do."""
+        current = [] if self.publisher is None else [self.publisher]
+        return [publisher for publisher in (*current, *self.dropped) if publisher.working]
+
+    def _poll_group(self) -> None:
+        if self.deaf:
+            return
+        self.view.leader = self._broker.leader == self.number
+        self.view.generation = self._broker.generation
+
+    def _stand_by(self) -> None:
+        with suppress(AggregatorLost):
+            self.workers.poll(0)
+
+    def _open(self, publisher: SimPublisher) -> None:
+        bounds = self._bounds(self._broker.logs).within(self._stops)
+        opened = continued(bounds, self._broker.committed, self._scenario.fingerprint, self._stops)
+        self.session = Session(
+            self._plan,
+            opened,
+            LeaseBook(self._scenario.unmarshallers, self._lease_ids, self._scenario.lease_size, self._poison),
+            self.workers.unmarshallers,
+            self.workers.aggregators,
+            publisher,
+            next(self._epochs),
+            self._clock_ms(),
+        )
+        self.watched = checks.Watched(self.session, opened, self._broker, self._scenario)
+
+    def _work(self, session: Session) -> None:
+        try:
+            turn(session, self.workers, 0, self._clock_ms)
+        except (AggregatorLost, PublishFailed) as error:
+            self._end_session(str(error))  # 5
+            return
+        self.watched.look()
+        if not self._plan.bounded:
+            self._look_for_silence(session)
+            self._look_for_partitions(session)
+        if session.finished:
+            self.finished = True
+
+    def _stop(self, session: Session, publisher: SimPublisher) -> None:
+        """Told to stop: let what is under way finish, and commit how far reading has come."""
+        self._stand_by()
+        try:
+            session.collect(self._clock_ms())
+        except PublishFailed as error:
+            self._end_session(str(error))
+            return
+        if publisher.busy:
+            return
+        if not self._asked_to_commit and session.request_checkpoint():
+            self._asked_to_commit = True
+            return
+        self._end_session("told to stop")
+        self.stopped = True
+
+    def _end_session(self, why: str) -> None:
+        if self.publisher is not None:
+            self.dropped = [*self.publishers]
+            self.publisher = None
+        if self.session is not None:
+            self.why = why
+            self.session = None
+            self._ends = None
+
+    def _look_for_silence(self, session: Session) -> None:
+        now = self._clock_ms()
+        if self._ends is None:
+            silent = session.silent(now)
+            if silent:
+                ends = self._broker.ends()
+                slow = self._chance.random() < self._scenario.odds.stall
+                wait_ms = self._chance.randrange(3 * self._plan.idle_timeout_ms) if slow else 0
+                self._ends = _Question(now, now + wait_ms, {p: ends[p] for p in silent})
+        elif now >= self._ends.answered_ms:
+            question, self._ends = self._ends, None
+            session.confirm_idle(question.answer, question.asked_ms)
+
+    def _look_for_partitions(self, session: Session) -> None:
+        logs = self._broker.logs
+        known = session.sequencer.partitions
+        if len(logs) == len(known) or self._chance.random() > 0.05:
+            return
+        fresh = [p for p in logs if p not in known]
+        for number, opening in continued(self._bounds(fresh), {}, "", None).items():
+            session.add_partition(number, opening, self._clock_ms())
+            self.watched.add(number, opening)
+
+    def _bounds(self, partitions: Iterable[int]) -> LogBounds:
+        logs = self._broker.logs
+        return LogBounds({p: logs[p].begin for p in partitions}, {p: logs[p].end for p in partitions})

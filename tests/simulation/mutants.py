@@ -1,0 +1,198 @@
+"""Deliberate defects, put into the running code, to show that the simulator finds such things."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+
+from streamagg.core import checkpoint, clock
+from streamagg.core.clock import PartitionState
+from streamagg.core.partition import Partition
+from streamagg.core.sequencer import Sequencer
+from streamagg.pipeline.leases import LeaseBook
+from streamagg.pipeline.session import Session
+from streamagg.records import ColumnBlock, FreeWindow, ShardCount, WindowCount
+from tests.simulation.broker import Broker
+from tests.simulation.publisher import SimPublisher
+from tests.simulation.world import Result, simulate
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A defect."""
+
+    name: str
+    target: Any
+    method: str
+    make: Callable[[Any], Any]
+    """The defective method, made of the right one."""
+    within: int
+    """It must be caught within so many seeds."""
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The program with the defect."""
+        right = getattr(self.target, self.method)
+        # A generator that is left in the middle may put this one back too late.
+        kept = patch.object(clock._Pass, "apply", clock._Pass.apply)
+        with kept, patch.object(self.target, self.method, self.make(right)):
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """The first seed that found a mutant, and by which check."""
+
+    seeds: int
+    difference: str
+
+
+def hunt(mutant: Mutant, most: int | None = None) -> Caught | None:
+    """Play seeds until one finds the mutant; None if none does."""
+    with mutant.applied():
+        for seed in range(most or mutant.within):
+            result: Result = simulate(seed)
+            if result.differences:
+                return Caught(seed + 1, result.differences[0])
+    return None
+
+
+def _late_by_watermark(advance: Any) -> Any:
+    """Judge by the watermark of all partitions: how they are interleaved decides."""
+    watermark: list[int | None] = [None]
+
+    def apply(self: Any, times: Any, users: Any, offsets: Any) -> None:
+        self._flush()
+        state, windows = self.state, self.windows
+        new_clock = max(state.clock_ms, int(times.max()))
+        if watermark[0] is not None:
+            timely = windows.number(times) > windows.last_closed(watermark[0])
+            self.outcome.late += len(times) - int(np.count_nonzero(timely))
+            times, users, offsets = times[timely], users[timely], offsets[timely]
+        if len(times):
+            before = state._replace(offset=int(offsets[0]))
+            self.outcome.runs.append(clock.Run(times, users, before, offsets))
+        self.state = state._replace(clock_ms=new_clock)
+
+    clock_apply = clock._Pass.apply
+
+    def advancing(self: Sequencer, now_ms: int) -> Iterator[Any]:
+        watermark[0] = self.watermark_ms
+        clock._Pass.apply = apply  # type: ignore[method-assign]
+        try:
+            for step in advance(self, now_ms):
+                watermark[0] = self.watermark_ms
+                yield step
+        finally:
+            clock._Pass.apply = clock_apply  # type: ignore[method-assign]
+
+    return advancing
+
+
+def _commit_position(_: Any) -> Any:
+    return lambda self, through: self.clock.state
+
+
+def _clock_at_position(right: Any) -> Any:
+    def mutant(self: Partition, through: int | None) -> PartitionState:
+        state: PartitionState = right(self, through)
+        return state._replace(clock_ms=self.clock.state.clock_ms)
+
+    return mutant
+
+
+def _restored(**changes: Any) -> Callable[[Any], Any]:
+    """The checkpoint is read back without something."""
+
+    def make(right: Any) -> Any:
+        def mutant(*arguments: Any) -> Any:
+            found = right(*arguments)
+            return replace(found, **{name: change(found) for name, change in changes.items()})
+
+        return mutant
+
+    return make
+
+
+def _idle_not_caught_up(_: Any) -> Any:
+    def mutant(self: Session, ends: Mapping[int, int], now_ms: int) -> None:
+        for partition in self.silent(now_ms):
+            self.sequencer.set_idle(partition)
+
+    return mutant
+
+
+def _freed_early(right: Any) -> Any:
+    def mutant(self: Session, counts: tuple[WindowCount, ...], now_ms: int) -> None:
+        for count in counts:
+            for port in self._aggregators:
+                port.post(FreeWindow(count.window))
+        right(self, counts, now_ms)
+
+    return mutant
+
+
+def _any_epoch(right: Any) -> Any:
+    def mutant(self: Session, count: ShardCount, shard: int) -> None:
+        right(self, ShardCount(self._epoch, count.window, count.unique), shard)
+
+    return mutant
+
+
+def _any_block(right: Any) -> Any:
+    def mutant(self: LeaseBook, block: ColumnBlock) -> bool:
+        right(self, block)
+        return True
+
+    return mutant
+
+
+def _any_producer(_: Any) -> Any:
+    return lambda self, epoch: None
+
+
+def _counts_outside(right: Any) -> Any:
+    """The offsets are committed at once, the counts with the transaction."""
+
+    def mutant(self: SimPublisher, publication: Any) -> Any:
+        self._broker.commit_offsets(offsets := right(self, publication))
+        return offsets
+
+    return mutant
+
+
+MUTANTS: Final = (
+    Mutant("late by the global watermark", Sequencer, "advance", _late_by_watermark, 100),
+    Mutant("the current position is committed", Partition, "checkpoint", _commit_position, 100),
+    Mutant(
+        "closed_through is not restored",
+        checkpoint,
+        "decode",
+        _restored(closed_through=lambda _: None),
+        100,
+    ),
+    Mutant("the clock is that of the current position", Partition, "checkpoint", _clock_at_position, 100),
+    Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 100),
+    Mutant("slots are freed before the commit", Session, "_submit", _freed_early, 100),
+    Mutant(
+        "records set aside are not restored",
+        checkpoint,
+        "decode",
+        _restored(state=lambda found: found.state._replace(set_aside=())),
+        100,
+    ),
+    Mutant(
+        "what had been read before is not restored",
+        checkpoint,
+        "decode",
+        _restored(read_before=lambda found: found.state.offset),
+        100,
+    ),
+    Mutant("counts of an earlier epoch are accepted", Session, "receive_count", _any_epoch, 100),
+    Mutant("blocks of dead leases are accepted", LeaseBook, "received", _any_block, 100),
+    Mutant("a new leader does not fence the old one", Broker, "check_epoch", _any_producer, 100),
+    Mutant("offsets outside the transaction", SimPublisher, "_offsets", _counts_outside, 100),
+)

@@ -1,0 +1,160 @@
+"""A publisher that takes the steps of ``kafka.publisher`` one by one, any of which may go wrong."""
+
+import random
+from typing import Final, Literal
+
+from streamagg.core import checkpoint
+from streamagg.core.publication import Publication, PublishFailed, render
+from tests.simulation.broker import Broker, Fenced, StaleGeneration, Transaction
+from tests.simulation.scenario import Scenario
+
+_ATTEMPTS: Final = 3
+Stage = Literal["letters", "produce", "offsets", "commit"]
+
+
+class View:
+    """What an instance knows of its place in the group."""
+
+    def __init__(self) -> None:
+        self.leader = False
+        self.generation = 0
+
+
+class SimPublisher:
+    """One producer; implements ``core.publication.Publisher``."""
+
+    def __init__(self, scenario: Scenario, broker: Broker, view: View, chance: random.Random) -> None:
+        self._scenario = scenario
+        self._broker = broker
+        self._view = view
+        self._chance = chance
+        self._epoch = broker.start_producer() if scenario.delivery == "exactly-once" else 0
+        self._publication: Publication | None = None
+        self._result: Publication | PublishFailed | None = None
+        self._stage: Stage = "letters"
+        self._transaction = Transaction(self._epoch)
+        self._attempts = 0
+        self.busy = False
+        self.dropped = False
+        """Its session is over; what it has begun goes on."""
+
+    @property
+    def working(self) -> bool:
+        """There is a step to take."""
+        return self._publication is not None
+
+    def submit(self, publication: Publication) -> None:
+        """Begin to publish."""
+        assert not self.busy, "one publication at a time"
+        self.busy = True
+        self._publication = publication
+        self._stage = "letters"
+        self._attempts = 0
+
+    def finished(self) -> Publication | None:
+        """The publication that is out; raises PublishFailed, also when it has waited for too long."""
+        result, self._result = self._result, None
+        if result is None:
+            if self.busy and self._fails(0.1):
+                self.busy = False
+                raise PublishFailed("waited for too long")
+            return None
+        self.busy = False
+        if isinstance(result, PublishFailed):
+            raise result
+        return result
+
+    def step(self) -> None:
+        """One step of the protocol."""
+        publication = self._publication
+        assert publication is not None
+        try:
+            self._step(publication)
+        except Fenced:
+            self._end(PublishFailed("fenced"))
+        except StaleGeneration:
+            self._attempts += 1
+            self._stage = "produce"
+            if (
+                self._scenario.delivery != "exactly-once"
+                or self._attempts == _ATTEMPTS
+                or not self._view.leader
+            ):
+                self._end(PublishFailed("the group has moved on"))
+
+    def describe(self) -> str:
+        """What it is about to do."""
+        publication = self._publication
+        assert publication is not None
+        windows = [count.window for count in publication.windows]
+        places = {p: at.state.offset for p, at in publication.checkpoints.items()}
+        return f"{self._stage} of windows {windows}, checkpoint {places}"
+
+    def die(self) -> None:
+        """SIGKILL; a request that was sent may still arrive."""
+        if self.working and self._stage == "commit" and self._chance.random() < 0.5:
+            self._broker.in_flight.append(self._transaction)
+        self._publication = None
+
+    def _step(self, publication: Publication) -> None:
+        once = self._scenario.delivery == "exactly-once"
+        match self._stage:
+            case "letters":
+                self._broker.letters |= set(publication.future)
+                self._stage = "produce"
+            case "produce":
+                self._produce(publication, once)
+            case "offsets":
+                self._broker.check_generation(self._view.generation)
+                self._transaction.offsets = self._offsets(publication)
+                if once:
+                    self._stage = "commit"
+                    return
+                self._broker.commit_offsets(self._transaction.offsets)
+                self._end(PublishFailed("timed out, committed") if self._fails() else publication)
+            case "commit":
+                self._commit(publication)
+
+    def _produce(self, publication: Publication, once: bool) -> None:
+        self._transaction = Transaction(self._epoch)
+        rows = [render(self._scenario.plan.windows, count) for count in publication.windows]
+        if once:
+            self._broker.check_epoch(self._epoch)
+            self._transaction.windows = rows
+        for key, value in [] if once else rows:
+            if self._fails(0.5):
+                self._end(PublishFailed("not delivered"))
+                return
+            self._broker.append_output(key, value)
+        if self._fails(0.5):
+            raise StaleGeneration
+        self._stage = "offsets"
+
+    def _commit(self, publication: Publication) -> None:
+        if not self._fails():
+            self._broker.commit(self._transaction)
+            self._end(publication)
+            return
+        match self._chance.randrange(3):
+            case 0:
+                self._broker.commit(self._transaction)
+                self._end(PublishFailed("timed out, committed"))
+            case 1:
+                self._broker.in_flight.append(self._transaction)
+                self._end(PublishFailed("timed out, on its way"))
+            case _:
+                self._end(PublishFailed("timed out, lost"))
+
+    def _offsets(self, publication: Publication) -> dict[int, tuple[int, str]]:
+        print_ = self._scenario.fingerprint
+        return {
+            partition: (at.state.offset, checkpoint.encode(at, print_))
+            for partition, at in publication.checkpoints.items()
+        }
+
+    def _fails(self, share: float = 1.0) -> bool:
+        return self._chance.random() < share * self._scenario.odds.publish
+
+    def _end(self, result: Publication | PublishFailed) -> None:
+        self._publication = None
+        self._result = result

@@ -1,0 +1,208 @@
+"""What one seed decides beforehand: settings, records, how often what fails."""
+
+import random
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from streamagg.core.checkpoint import fingerprint
+from streamagg.core.windows import Windows
+from streamagg.pipeline.leases import LeaseSize
+from streamagg.pipeline.session import Plan
+from streamagg.settings import DecodeSettings, WindowSettings
+from tests.simulation.oracle import Rules, Told, judge
+
+DECODE: Final = DecodeSettings(time_unit="ms")
+EPOCH_MS: Final = 1_000_000
+Kind = Literal["bounded", "keep-open", "endless"]
+Delivery = Literal["exactly-once", "at-least-once"]
+
+
+class Content(NamedTuple):
+    """A record before it has an offset."""
+
+    payload: bytes | None
+    timestamp_ms: int
+    """Of Kafka; -1 for none."""
+    told: Told | None
+    """None if it cannot be decoded."""
+
+
+FILLER: Final = Content(None, -1, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Chances of one step."""
+
+    fault: float
+    """Something dies, is paused or deposed."""
+    publish: float
+    """A step of a publication goes wrong."""
+    linger: float
+    """A link or an answer takes longer."""
+    sluggish: float
+    """An aggregator has better things to do."""
+    stall: float
+    """The broker does not answer for a partition for a while."""
+    write: float
+    """A record is appended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """The settings of a run and the content of its log."""
+
+    kind: Kind
+    delivery: Delivery
+    window: WindowSettings
+    plan: Plan
+    lease_size: LeaseSize
+    unmarshallers: int
+    aggregators: int
+    instances: int
+    odds: Odds
+    faults: int
+    """At most so many."""
+    full_link: int
+    """Messages that fill the link to an aggregator."""
+    phases: list[dict[int, list[Content]]]
+    """Content by partition. No record of a later phase falls into a window of an earlier one."""
+    begins: dict[int, int]
+    """The first offset of each partition."""
+    silent: list[set[int]]
+    """Partitions that fall silent after each phase."""
+
+    @property
+    def rules(self) -> Rules:
+        """For the oracle."""
+        w = self.window
+        return Rules(w.granularity_ms, w.offset_ms, w.max_lag_ms, w.max_jump_ms)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the settings, as the checkpoint names it."""
+        return fingerprint(self.window, DECODE)
+
+
+def scenario(chance: random.Random) -> Scenario:
+    """Everything that is decided before the first step."""
+    kind: Kind = chance.choices(("bounded", "keep-open", "endless"), (2, 2, 3))[0]
+    window = _window(chance)
+    windows = Windows(window)
+    phases, begins, silent = _Contents(chance, window, kind).phases()
+    return Scenario(
+        kind=kind,
+        delivery="at-least-once" if chance.random() < 0.15 else "exactly-once",
+        window=window,
+        plan=Plan(
+            windows,
+            chance.choice((windows.fewest_slots(), windows.fewest_slots() + 1, 9)),
+            chance.choice((300, 1_000)),
+            bounded=kind != "endless",
+            empty_windows=window.empty_windows,
+        ),
+        lease_size=LeaseSize(chance.choice((8, 30, 80)), 4, chance.choice((10, 40, 1_000))),
+        unmarshallers=chance.choice((1, 2, 3)),
+        aggregators=chance.choice((1, 2, 3)),
+        instances=chance.choice((1, 1, 2)),
+        odds=Odds(
+            fault=chance.choice((0, 0.01, 0.03)),
+            publish=chance.choice((0, 0.05, 0.2)),
+            linger=chance.choice((0.1, 0.5, 0.8)),
+            sluggish=chance.choice((0, 0.5, 0.95)),
+            stall=chance.choice((0, 0.1, 0.5)),
+            write=chance.choice((0.1, 0.3)),
+        ),
+        faults=chance.choice((0, 2, 6, 12)),
+        full_link=chance.choice((2, 6, 1_000)),
+        phases=phases,
+        begins=begins,
+        silent=silent,
+    )
+
+
+def _window(chance: random.Random) -> WindowSettings:
+    granularity = chance.choice((1_000, 6_000))
+    lag = chance.choice((0, granularity // 2, granularity // 2, 2 * granularity))
+    jump = chance.choice((1, 1, 1, 3)) * (granularity + lag)
+    return WindowSettings(granularity, chance.choice((0, 0, 700)), lag, jump, chance.random() < 0.15)
+
+
+class _Contents:
+    """Makes records: disorder, honest gaps, flipped bits, and some that cannot be decoded."""
+
+    def __init__(self, chance: random.Random, window: WindowSettings, kind: Kind) -> None:
+        self._chance = chance
+        self._window = window
+        self._kind = kind
+        self._grown = kind != "bounded" and chance.random() < 0.5
+        self._rules = Rules(window.granularity_ms, window.offset_ms, window.max_lag_ms, window.max_jump_ms)
+        self._stamped = chance.choice((0.0, 0.0, 0.4, 1.0))
+        self._flips = chance.choice((0.0, 0.01, 0.04))
+        self._jumps = chance.choice((0.0, 0.01, 0.03))
+        self._step = window.granularity_ms // chance.choice((2, 6, 12))
+        self._partitions = chance.choice((1, 2, 3))
+        self._before: dict[int, list[Told]] = {}
+
+    def phases(self) -> tuple[list[dict[int, list[Content]]], dict[int, int], list[set[int]]]:
+        chance = self._chance
+        phases: list[dict[int, list[Content]]] = []
+        begins: dict[int, int] = {}
+        base = EPOCH_MS
+        for number in range(chance.choice((1, 2, 3)) if self._grown else 1):
+            if number and chance.random() < 0.5:
+                self._partitions += 1
+            phase: dict[int, list[Content]] = {}
+            for partition in range(self._partitions):
+                phase[partition] = self._phase(partition, base, number)
+                # An empty partition that begins inside the log would change its mind about what is partial.
+                inside = number == 0 and bool(self._before[partition]) and chance.random() < 0.2
+                begins.setdefault(partition, 7_000_000_000 if inside else 0)
+            phases.append(phase)
+            base = self._behind(base)
+        silent = [{p for p in phase if chance.random() < 0.4} for phase in phases]
+        return phases, begins, silent
+
+    def _phase(self, partition: int, base: int, number: int) -> list[Content]:
+        chance = self._chance
+        earlier = self._before.setdefault(partition, [])
+        phase = self._records(base, chance.choice((0, 4, 25, 60)), earlier)
+        if self._kind != "endless":
+            return phase
+        # Silence decides about what is set aside: let nothing be, so that it has nothing to decide.
+        while "waiting" in (judged := judge(earlier, self._rules, ended=False)).verdicts:
+            phase += [self._append(earlier, max(base, judged.clock_ms or 0)) for _ in range(4)]
+        return phase
+
+    def _behind(self, base: int) -> int:
+        """The end of the last window that any record so far is in."""
+        clocks = [judge(log, self._rules, ended=False).clock_ms for log in self._before.values()]
+        last = max((self._rules.window(clock) for clock in clocks if clock is not None), default=None)
+        return base if last is None else self._rules.end_ms(last)
+
+    def _records(self, base: int, most: int, into: list[Told]) -> list[Content]:
+        chance, g = self._chance, self._window.granularity_ms
+        time = base + chance.randrange(1 + chance.choice((0, 1, 6)) * g)
+        made = []
+        for _ in range(chance.randrange(most + 1)):
+            time += int(chance.random() * 2 * self._step)
+            if chance.random() < self._jumps:
+                time += chance.randrange(3, 30) * g
+            told = time
+            luck = chance.random()
+            if luck < self._flips:
+                told += (1 << chance.randrange(8)) * g
+            elif luck < 0.03 + self._flips:
+                made.append(chance.choice((FILLER, Content(b"{", time, None))))
+                continue
+            elif luck > 0.7:
+                told -= int(chance.random() * chance.choice((1, 4)) * (self._window.max_lag_ms + g))
+            made.append(self._append(into, max(base, told), time))
+        return made
+
+    def _append(self, into: list[Told], told: int, time: int | None = None) -> Content:
+        chance = self._chance
+        stamp = -1 if time is None or chance.random() >= self._stamped else time
+        user = f"u{chance.randrange(12)}"
+        into.append(Told(told, user, stamp >= 0 and abs(stamp - told) <= self._window.max_jump_ms))
+        return Content(b'{"ts":%d,"uid":"%s"}' % (told, user.encode()), stamp, into[-1])

@@ -1,0 +1,45 @@
+"""The simulator: some hundred seeds, the seeds that once failed, and that it finds what it shall find."""
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS, Mutant, hunt
+from tests.simulation.oracle import Rules, Told, judge
+from tests.simulation.world import simulate
+
+RULES = Rules(granularity_ms=10, offset_ms=0, max_lag_ms=5, max_jump_ms=15)
+
+
+@pytest.mark.parametrize("first", range(0, 150, 50))
+def test_some_seeds(first: int) -> None:
+    wrong = {seed: found for seed in range(first, first + 50) if (found := simulate(seed).differences)}
+    assert not wrong, "replay with python -m tests.simulation --seed N"
+
+
+def test_a_seed_always_plays_the_same() -> None:
+    first: list[str] = []
+    again: list[str] = []
+    assert simulate(3, first.append) == simulate(3, again.append)
+    assert first == again
+    assert len(first) > 10
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutants_are_found(mutant: Mutant) -> None:
+    assert hunt(mutant) is not None, f"not within {mutant.within} seeds"
+
+
+def test_the_oracle_by_hand() -> None:
+    """::
+
+    clock     - 10 12 ... the first three confirm it
+    50        out of reach and alone: future
+    -5        its window ended at 0, plus lag 5: late
+    """
+    times = [10, 12, 11, 11, 50, 30, -5, 12]
+    judged = judge([Told(time, "u", live=False) for time in times], RULES)
+    assert judged.verdicts == [1, 1, 1, 1, "future", "future", "late", 1]
+
+
+def test_the_oracle_trusts_live_records() -> None:
+    judged = judge([Told(time, "u", live=True) for time in (10, 50, 20)], RULES)
+    assert judged.verdicts == [1, 5, "late"]
