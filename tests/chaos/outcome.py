@@ -1,0 +1,105 @@
+"""What was published against what must have been."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+from rich.table import Table
+
+from tests.chaos.truth import Count, Truth
+
+Published = Mapping[int, Sequence[Count]]
+"""Every value of every window, by the window's start in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of one comparison; ``examples`` says which windows, at most three."""
+
+    windows: int = 0
+    wrong: int = 0
+    doubled: int = 0
+    lost: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One line of the table."""
+
+    name: str
+    title: str
+    times: int = 0
+    verdict: Verdict = Verdict()
+    recoveries_s: list[float] = field(default_factory=list)
+    """From the end of a fault until a window was out that was still open then."""
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Something was broken and checked, every value is right, and nothing else went wrong."""
+        verdict = self.verdict
+        nothing_differs = not (verdict.wrong or verdict.doubled or verdict.lost or self.problems)
+        return nothing_differs and self.times > 0 and verdict.windows > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file of results."""
+        return asdict(self) | {"good": self.good}
+
+
+def parse(records: Iterable[tuple[bytes, bytes]]) -> Published:
+    """Keys and values of the output topic."""
+    found: dict[int, list[Count]] = defaultdict(list)
+    for key, value in records:
+        row = orjson.loads(value)
+        found[round(float(key) * 1000)].append(Count(row["cnt"], row["records"]))
+    return found
+
+
+def compare(published: Published, truth: Truth) -> Verdict:
+    """Every value of every window with the truth."""
+    must = truth.closed()
+    known = must | truth.open()
+    kinds: Counter[str] = Counter()
+    examples = []
+    for start in sorted(must.keys() | published.keys()):
+        values = published.get(start, [])
+        kind = _fault(values, known.get(start))
+        if kind:
+            kinds[kind] += 1
+            examples.append(f"{kind}: {start} ms published {values}, must be {known.get(start)}")
+    windows = len(must.keys() | published.keys())
+    return Verdict(windows, kinds["wrong"], kinds["doubled"], kinds["lost"], tuple(examples[:3]))
+
+
+def _fault(values: Sequence[Count], right: Count | None) -> str:
+    if not values:
+        return "lost"
+    if any(value != right for value in values):
+        return "wrong"
+    return "doubled" if len(values) > 1 else ""
+
+
+def table(outcomes: Iterable[Outcome]) -> Table:
+    """For the terminal."""
+    shown = Table("fault", title="What was broken, and what came of it")
+    for heading in ("times", "windows", "wrong", "doubled", "lost", "recovery s (median, most)", "took s"):
+        shown.add_column(heading, justify="right")
+    shown.add_column("result")
+    for one in outcomes:
+        verdict = one.verdict
+        figures = (one.times, verdict.windows, verdict.wrong, verdict.doubled, verdict.lost)
+        shown.add_row(
+            one.title, *map(str, figures), recovery(one), f"{one.seconds:.0f}", "right" if one.good else "BAD"
+        )
+    return shown
+
+
+def recovery(outcome: Outcome) -> str:
+    """Median and greatest recovery."""
+    times = outcome.recoveries_s
+    return f"{statistics.median(times):.1f}, {max(times):.1f}" if times else "-"

@@ -1,0 +1,55 @@
+"""Sees windows come out, as any reader of the output topic would."""
+
+import threading
+import time
+from typing import Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+_POLL_S: Final = 0.1
+
+
+class Watch(threading.Thread):
+    """Reads the output with ``read_committed``; notes when each window was first seen."""
+
+    def __init__(self, address: str, topic: str) -> None:
+        super().__init__(name="watch", daemon=True)
+        self.seen: dict[bytes, float] = {}
+        """Monotonic time in seconds by key."""
+        self.latest_ms = 0.0
+        """Start of the latest window that is out."""
+        self._topic = topic
+        self._ending = threading.Event()
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": address,
+                "group.id": "unused",
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "reconnect.backoff.max.ms": 500,
+                "fetch.wait.max.ms": 100,
+                "log_level": 0,
+            }
+        )
+
+    def run(self) -> None:
+        """Read until ``stop``; a broker that is away is waited for."""
+        self._consumer.assign([TopicPartition(self._topic, 0, 0)])
+        while not self._ending.is_set():
+            message = self._consumer.poll(_POLL_S)
+            if message is not None and message.error() is None:
+                key = message.key() or b""
+                self.seen.setdefault(key, time.monotonic())
+                self.latest_ms = max(self.latest_ms, float(key) * 1000)
+        self._consumer.close()
+
+    def new_since(self, moment_s: float) -> int:
+        """How many windows were seen for the first time after a moment."""
+        return sum(at > moment_s for at in list(self.seen.values()))
+
+    def stop(self) -> None:
+        """Stop reading."""
+        self._ending.set()
+        if self.is_alive():
+            self.join()
