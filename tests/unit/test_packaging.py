@@ -1,13 +1,18 @@
 """What surrounds the program: pinned requirements, the containers, the Makefile."""
 
+import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from streamagg.telemetry.endpoint import serving
+from streamagg.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
@@ -24,7 +29,7 @@ def services() -> dict[str, Any]:
 
 
 def test_there_are_locks() -> None:
-    assert [lock.stem for lock in LOCKS] == ["build", "dev", "run"]
+    assert [lock.stem for lock in LOCKS] == ["audit", "build", "dev", "run"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -35,7 +40,7 @@ def test_locks_hold_pins_and_hashes_only(lock: Path) -> None:
 
 def test_locks_agree() -> None:
     pins = [{line for line in lock.read_text().splitlines() if PIN.match(line)} for lock in LOCKS]
-    build, dev, run = pins
+    _, build, dev, run = pins
     assert build <= dev
     assert run <= dev
 
@@ -61,6 +66,86 @@ def test_the_container_can_do_little(services: dict[str, Any]) -> None:
     assert container["read_only"] is True
     assert container["cap_drop"] == ["ALL"]
     assert container["security_opt"] == ["no-new-privileges:true"]
+    assert container["user"] == "10001:10001"
+    assert not container.keys() & {
+        "tmpfs",
+        "volumes",
+        "privileged",
+        "cap_add",
+        "ports",
+        "network_mode",
+        "pid",
+    }
+
+
+def stages() -> list[list[str]]:
+    """Instructions of each stage of the Dockerfile, continued lines joined."""
+    text = (ROOT / "docker" / "Dockerfile").read_text().replace("\\\n", "")
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        if line.startswith("FROM "):
+            found.append([])
+        if line and not line.startswith("#"):
+            found[-1].append(line)
+    return found
+
+
+def instruction(stage: list[str], name: str) -> str:
+    """What follows the only instruction of a name."""
+    (value,) = (line.removeprefix(f"{name} ") for line in stage if line.startswith(f"{name} "))
+    return value.strip()
+
+
+def test_the_image_is_built_apart_and_from_pinned_files_only() -> None:
+    build, _ = stages()
+    installs = [
+        part
+        for line in build
+        for part in line.split("&&")
+        if " pip install " in f" {part} " or "/pip " in part
+    ]
+    assert len(installs) == 4
+    for install in installs:
+        assert "--require-hashes" in install or "--no-deps" in install, install
+    assert any("gcc" in line for line in build)
+
+
+def test_the_image_holds_neither_compiler_nor_pip_and_is_not_root() -> None:
+    _, final = stages()
+    text = "\n".join(final)
+    assert "apt-get" not in text
+    assert "pip uninstall --yes pip" in text
+    assert instruction(final, "USER") == "10001:10001"
+    assert [line.split()[1] for line in final if line.startswith("COPY ")] == ["--from=build"]
+    # Everything behind USER is done by it; only what is started stands there.
+    after = final[[line.split()[0] for line in final].index("USER") + 1 :]
+    assert {line.split()[0] for line in after} == {"HEALTHCHECK", "ENTRYPOINT", "CMD"}
+
+
+def test_base_images_are_named_without_a_registry(services: dict[str, Any]) -> None:
+    bases = [stage[0].split()[1] for stage in stages()]
+    pulled = [service["image"] for service in services.values() if "image" in service]
+    for image in [*bases, *pulled]:
+        name, _, tag = image.partition(":")
+        assert tag not in {"", "latest"}, image
+        assert "." not in name.split("/")[0], image
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_the_health_check_of_the_image(healthy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very command, against the real endpoint."""
+    _, final = stages()
+    command = json.loads(instruction(final, "HEALTHCHECK").partition("CMD ")[2])
+    assert command[0] == "python"
+    metrics = Metrics()
+    if not healthy:
+        monkeypatch.setattr("streamagg.telemetry.metrics.STUCK_S", 0.0)
+    with serving("127.0.0.1:0", metrics) as url:
+        environment = {"STREAMAGG_METRICS": url.removeprefix("http://")}
+        done = subprocess.run(
+            [sys.executable, *command[1:]], env=environment, capture_output=True, check=False, timeout=60
+        )
+    assert (done.returncode == 0) is healthy, done.stderr
 
 
 def test_what_the_image_copies_exists(services: dict[str, Any]) -> None:
@@ -78,5 +163,18 @@ def test_what_the_image_copies_exists(services: dict[str, Any]) -> None:
 
 def test_help_is_the_default_target() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout
-    for target in ("install", "demo", "test", "check", "broker", "broker-stop", "replay", "run", "verify"):
+    for target in (
+        "install",
+        "demo",
+        "test",
+        "check",
+        "broker",
+        "broker-stop",
+        "replay",
+        "run",
+        "verify",
+        "audit",
+        "sbom",
+        "soak",
+    ):
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target

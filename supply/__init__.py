@@ -1,0 +1,1 @@
+"""What streamagg is made of: pinned packages, the C libraries inside them, and a bill of materials."""
