@@ -6,6 +6,7 @@ RECORDS ?= 1000000
 PARTITIONS ?= 4
 INPUT ?= streamagg-input
 OUTPUT ?= streamagg-output
+MINUTES ?= 60
 FLAGS ?=
 # Tests on a real broker mostly wait: for session time-outs, for silence, for a broker that comes back.
 TEST_WORKERS ?= 3
@@ -23,7 +24,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help
 help: ## Show this list
 	@echo 'make <target>:'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Variables: PYTHON=$(PYTHON) BROKER_PORT=$(BROKER_PORT) RECORDS=$(RECORDS) PARTITIONS=$(PARTITIONS)'
 	@echo '  INPUT=$(INPUT) OUTPUT=$(OUTPUT) FLAGS=<more flags for streamagg>'
 
@@ -98,12 +99,54 @@ bench: $(INSTALLED) ## Measure beside every alternative, in every way; takes hou
 bench-quick: $(INSTALLED) ## The main rows of it, about 3 minutes once the topic is there
 	@$(BIN)/python -m bench --quick $(FLAGS)
 
+.PHONY: soak
+soak: $(INSTALLED) ## An hour (MINUTES=n) under load with a fault every half minute: right, and no growth?
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(FLAGS)
+
+# In an environment of its own, so that nothing of what is looked at takes part in looking.
+.PHONY: audit
+audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions of the native code in them
+	@$(BIN)/python -m supply.bundled
+	@$(PYTHON) -m venv .streamagg/audit
+	@.streamagg/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@failed=0; \
+	for set in run build dev audit; do \
+	  echo "requirements/$$set.lock:"; \
+	  .streamagg/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$set.lock $(FLAGS) \
+	    || failed=1; \
+	done; \
+	exit $$failed
+
+.PHONY: sbom
+sbom: $(INSTALLED) ## Write the bill of materials, CycloneDX JSON with the bundled libraries: dist/sbom.cdx.json
+	@mkdir -p dist
+	@$(BIN)/python -m supply.sbom dist/sbom.cdx.json
+
+# Each fault on its own, against the real broker; FLAGS='--only NAME', --quick, --list.
+.PHONY: simulate
+simulate: $(INSTALLED) ## Play the pipeline in a simulator and compare with an oracle; SEEDS=20000
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) $(FLAGS)
+
+.PHONY: chaos
+chaos: $(INSTALLED) ## Break a running streamagg in every way and compare its counts; SEED=n repeats a run
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(FLAGS)
+
+# What is found is kept in .streamagg/fuzz.
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## Look for documents that the decoder gets wrong or dies of; SECONDS=600 SEED=n
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(FLAGS)
+
+.PHONY: fuzz-sanitized
+fuzz-sanitized: $(INSTALLED) ## The same with the reader in C built for the sanitizers; needs gcc with libasan
+	@$(BIN)/python -m tests.fuzz.sanitized --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(FLAGS)
+
 .PHONY: lock
 lock: ## Pin the newest versions of all dependencies, with their hashes
 	@$(PYTHON) -m venv .streamagg/lock
 	@.streamagg/lock/bin/pip install --quiet 'uv>=0.9'
 	@$(call pin,dev) --upgrade --extra dev pyproject.toml
 	@$(call pin,run) --constraints requirements/dev.lock pyproject.toml
+	@$(call pin,audit) --upgrade requirements/audit.in
 	@echo setuptools | $(call pin,build) --constraints requirements/dev.lock -
 
 pin = .streamagg/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -35,6 +35,7 @@ PLOTS: Final = {
     "latency": plots.latency,
     "profile": plots.profile,
     "tools": plots.tools,
+    "soak": plots.soak,
 }
 """Files of results beside those of topics."""
 

@@ -106,10 +106,13 @@ def is_quiet(told: Callable[[str], None]) -> bool:
     return not before.is_busy
 
 
-def save(name: str, found: Mapping[str, Any]) -> None:
-    """Write a file of results, with the command line of this process and the machine at its head."""
+def save(name: str, found: Mapping[str, Any], *, module: str | None = None) -> None:
+    """Write a file of results, with the command line of this process and the machine at its head.
+
+    ``module``: what was run, when it is not ``bench.NAME``.
+    """
     head = {
-        "command": " ".join([f"python -m bench.{name}", *sys.argv[1:]]),
+        "command": " ".join([f"python -m {module or f'bench.{name}'}", *sys.argv[1:]]),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": description(),
     }
