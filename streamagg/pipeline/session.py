@@ -32,9 +32,10 @@ from streamagg.settings import NO_CEILING, CeilingSettings
 
 _FULL_LINK_BYTES: Final = 8 << 20
 """The sequencer pauses while more than this waits for an aggregator."""
-_GATHER_MS: Final = 250
+_GATHER_MS: Final = 1_000
+"""While reading on, windows are gathered for so long, but not for more than half the length of one."""
 _GATHERED_PART_OF_RING: Final = 4
-"""While reading on, windows are gathered for so long, or until they fill a quarter of the ring."""
+"""Nor until they fill more than a quarter of the ring."""
 _CHECKPOINT_EVERY_MS: Final = 10_000
 """A checkpoint without windows is committed so often, if anything moved."""
 
@@ -103,7 +104,8 @@ class Session:
         self._published_through = max((w for w in published if w is not None), default=None)
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
-        self._submitted_ms = now_ms - _GATHER_MS
+        self._gather_ms = min(_GATHER_MS, plan.windows.granularity_ms // 2)
+        self._submitted_ms = now_ms - self._gather_ms
         self._commit_now = False
         self._all_closed = False
         self._paused = False
@@ -270,7 +272,7 @@ class Session:
 
     def _gathers(self, now_ms: int) -> bool:
         """While catching up windows close so fast that a transaction for each would burden the broker."""
-        if not self._leases.outstanding or now_ms - self._submitted_ms >= _GATHER_MS:
+        if not self._leases.outstanding or now_ms - self._submitted_ms >= self._gather_ms:
             return False
         return len(self._closing) * _GATHERED_PART_OF_RING < self.plan.slots
 
