@@ -122,11 +122,11 @@ sbom: $(INSTALLED) ## Write the bill of materials, CycloneDX JSON with the bundl
 	@mkdir -p dist
 	@$(BIN)/python -m supply.sbom dist/sbom.cdx.json
 
-# Each fault on its own, against the real broker; FLAGS='--only NAME', --quick, --list.
 .PHONY: simulate
 simulate: $(INSTALLED) ## Play the pipeline in a simulator and compare with an oracle; SEEDS=20000
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) $(FLAGS)
 
+# Each fault on its own, against the real broker; FLAGS='--only NAME', --quick, --list.
 .PHONY: chaos
 chaos: $(INSTALLED) ## Break a running streamagg in every way and compare its counts; SEED=n repeats a run
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(FLAGS)

@@ -1,7 +1,6 @@
-"""The figures of ``bench.scaling`` and ``bench.latency``, and of ``tests.soak``."""
+"""The figures of ``bench.scaling``, ``bench.latency``, ``bench.profile`` and ``bench.tools``."""
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bench.block import Block, source
@@ -155,62 +154,3 @@ def tools(found: Found) -> list[Block]:
         numbers=(0, 2, 3, 4),
     )
     return [Block("tools", "\n\n".join((decoding, rates, uniques, command)))]
-
-
-def soak(found: Found) -> list[Block]:
-    """Memory of every process over a long run, and what grew in its second half."""
-    minutes, samples = found["minutes"], found["samples"]
-    title = f"Memory over {minutes:g} minutes at {found['rate']:,} records/s"
-    times = sum(hit["times"] for hit in found["hits"])
-    kinds = ("coordinator", "unmarshaller", "aggregator")
-    svg = line_chart(
-        title,
-        f"{times} faults; a worker that was killed is followed by its successor",
-        Axis("minutes"),
-        Axis("resident MB, mean of each kind of process"),
-        [Line(kind, [point for each in samples if (point := _memory(each, kind))]) for kind in kinds],
-    )
-    parts = [_soak_outcome(found), _soak_faults(found["hits"]), _soak_lines(found["lines"])]
-    return [Block("soak", "\n\n".join([*parts, source(found["command"], found["made"])]), title, svg)]
-
-
-def _memory(sample: Found, kind: str) -> tuple[float, float] | None:
-    """Minute and MB; None where none of the kind ran."""
-    found = [usage["resident_bytes"] for role, usage in sample["usage"].items() if role.startswith(kind)]
-    return (sample["minute"], statistics.mean(found) / 1e6) if found else None
-
-
-def _soak_outcome(found: Found) -> str:
-    verdict = found["verdict"]
-    grown = [
-        f"{line['role']}: {line['quantity']}" for line in found["lines"] if line["grows"] and line["judged"]
-    ]
-    return (
-        f"{verdict['windows']:,} windows: {verdict['wrong']} wrong, {verdict['doubled']} doubled,"
-        f" {verdict['lost']} lost. Grown: {', '.join(grown) or 'nothing'}."
-        + "".join(f" Problem: {problem}." for problem in found["problems"])
-    )
-
-
-def _soak_faults(hits: Sequence[Found]) -> str:
-    rows = []
-    for title in dict.fromkeys(hit["title"] for hit in hits):
-        same = [hit for hit in hits if hit["title"] == title]
-        waits = [seconds for hit in same for seconds in hit["recoveries_s"]]
-        seconds = [f"{statistics.median(waits):.1f}", f"{max(waits):.1f}"] if waits else ["-", "-"]
-        rows.append([title, str(sum(hit["times"] for hit in same)), *seconds])
-    headings = ["fault", "times", "recovery s, median", "most"]
-    return markdown(headings, rows, numbers=range(1, len(headings)))
-
-
-def _soak_lines(lines: Sequence[Found]) -> str:
-    rows = [
-        [
-            *(line["role"], line["quantity"], f"{line['level']:.1f}", f"{line['slope']:+.2f}"),
-            f"{line['least']:+.2f} to {line['most']:+.2f}",
-            "not judged" if not line["judged"] else "**GROWS**" if line["grows"] else "steady",
-        ]
-        for line in lines
-    ]
-    headings = ["second half", "", "median", "slope an hour", "99 % interval", "result"]
-    return markdown(headings, rows, numbers=range(2, 5))

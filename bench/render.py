@@ -1,4 +1,4 @@
-"""Renders REPORT.md and docs/charts from the files in bench/results: ``python -m bench.render``.
+"""Renders REPORT.md, docs/reliability.md and docs/charts from bench/results: ``python -m bench.render``.
 
 A figure stands between ``<!-- bench:NAME -->`` and ``<!-- /bench:NAME -->``; whatever is between them is
 replaced. Charts that no result gives are removed.
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import plots
+from bench import plots, reliability
 from bench.block import Block, source
 from bench.charts import Bar, Kind, bar_chart
 from bench.goals import goals
@@ -22,12 +22,13 @@ from bench.table import MAIN_ROWS_ONLY, markdown, markdown_results
 from bench.topics import FILE, LOADS
 
 REPORT: Final = REPOSITORY / "REPORT.md"
+PAGES: Final = (REPORT, REPOSITORY / "docs" / "reliability.md")
 CHARTS: Final = REPOSITORY / "docs" / "charts"
 MAIN_ROW: Final = "streamagg-2"
 MARKED: Final = re.compile(
     r"(<!-- bench:(?P<name>[a-z0-9-]+) -->\n).*?(<!-- /bench:(?P=name) -->)", re.DOTALL
 )
-NOT_MEASURED: Final = "*Not measured yet: `make bench` does it.*"
+NOT_MEASURED: Final = "*Not measured yet.*"
 
 
 PLOTS: Final = {
@@ -35,7 +36,8 @@ PLOTS: Final = {
     "latency": plots.latency,
     "profile": plots.profile,
     "tools": plots.tools,
-    "soak": plots.soak,
+    "soak": reliability.soak,
+    "chaos": reliability.chaos,
 }
 """Files of results beside those of topics."""
 
@@ -55,14 +57,14 @@ def render(results: Path) -> list[Block]:
     return blocks
 
 
-def fill(report: str, blocks: Sequence[Block]) -> str:
-    """The report with its figures replaced; one that was not measured says so."""
+def fill(page: str, blocks: Sequence[Block]) -> str:
+    """The page with its figures replaced; one that was not measured says so."""
     texts = {block.name: block.markdown for block in blocks}
 
     def between(found: re.Match[str]) -> str:
         return f"{found[1]}\n{texts.get(found['name'], NOT_MEASURED)}\n\n{found[3]}"
 
-    return MARKED.sub(between, report)
+    return MARKED.sub(between, page)
 
 
 def topic(results: Results) -> Block:
@@ -156,7 +158,8 @@ def _pairs(mapping: Mapping[str, str]) -> list[list[str]]:
 def main() -> int:
     """Write the report and the charts."""
     blocks = render(RESULTS)
-    REPORT.write_text(fill(REPORT.read_text(), blocks))
+    for page in PAGES:
+        page.write_text(fill(page.read_text(), blocks))
     CHARTS.mkdir(parents=True, exist_ok=True)
     charts = {block.chart: block.svg for block in blocks if block.svg is not None}
     for old in CHARTS.glob("*.svg"):

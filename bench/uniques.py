@@ -13,6 +13,10 @@ from streamagg.records import UInt64Column
 ROWS = 2_000_000
 BLOCK_ROWS = 1_000
 SEED = 1
+FLOOD = 10_000_000
+
+Count = Callable[[list[UInt64Column]], tuple[object, int]]
+"""What counts blocks of users."""
 
 
 def counted_by_columns(blocks: list[UInt64Column]) -> tuple[object, int]:
@@ -33,15 +37,13 @@ def counted_by_set(blocks: list[UInt64Column]) -> tuple[object, int]:
     return seen, len(seen)
 
 
-def measure(count: Callable[[list[UInt64Column]], tuple[object, int]], users: int) -> dict[str, Any]:
-    """ns a row, and bytes a user at rest and at most."""
-    rows = np.random.default_rng(SEED).integers(0, users, ROWS).astype(np.uint64) * np.uint64(
-        0x9E3779B97F4A7C15
-    )
-    blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, ROWS, BLOCK_ROWS)]
+def measure(count: Count, rows: UInt64Column) -> dict[str, Any]:
+    """ns a row, and bytes a user at rest and at most, without those of the rows."""
+    users = rows * np.uint64(0x9E3779B97F4A7C15)
+    blocks = [users[start : start + BLOCK_ROWS] for start in range(0, len(users), BLOCK_ROWS)]
     started = time.perf_counter()
     count(blocks)
-    nanoseconds = (time.perf_counter() - started) / ROWS * 1e9
+    nanoseconds = (time.perf_counter() - started) / len(rows) * 1e9
     tracemalloc.start()
     kept, distinct = count(blocks)
     at_rest, peak = tracemalloc.get_traced_memory()
@@ -57,6 +59,8 @@ def measure(count: Callable[[list[UInt64Column]], tuple[object, int]], users: in
 
 
 def measure_all() -> list[dict[str, Any]]:
-    """Both ways for some numbers of users."""
-    ways = (counted_by_columns, counted_by_set)
-    return [measure(count, users) for users in (10_000, 100_000, 1_000_000) for count in ways]
+    """Both ways for some numbers of users, and a flood of new ones."""
+    draw = np.random.default_rng(SEED).integers
+    drawn = [draw(0, users, ROWS).astype(np.uint64) for users in (10_000, 100_000, 1_000_000)]
+    found = [measure(count, rows) for rows in drawn for count in (counted_by_columns, counted_by_set)]
+    return [*found, measure(counted_by_columns, np.arange(FLOOD, dtype=np.uint64))]

@@ -79,6 +79,8 @@ _PASSING: Final = frozenset(
         KafkaError.INVALID_PRODUCER_ID_MAPPING,
     }
 )
+_TIME_REFUSED: Final = frozenset({KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD})
+"""The second is what the client makes of the first for each record of a batch."""
 _TOPIC: Final = frozenset(
     {
         KafkaError._UNKNOWN_TOPIC,
@@ -162,6 +164,10 @@ def kafka_error(cause: KafkaException | KafkaError, doing: str, *needs: Right) -
         return AccessDenied(f"{text}.{lacks}")
     if error.code() in _UNREACHABLE:
         return KafkaUnreachable(f"{text}. Check --bootstrap-servers, the network and the credentials.")
+    if is_time_refused(error):
+        return KafkaUnreachable(
+            f"{text}. Brokers refuse records that bear a time far ahead of theirs: check the clock of this machine."
+        )
     if error.code() in _TOPIC:
         return TopicError(f"{text}. Check the name of the topic and the rights of this user.")
     return KafkaFailed(f"{text} ({error.name()}).")
@@ -170,6 +176,11 @@ def kafka_error(cause: KafkaException | KafkaError, doing: str, *needs: Right) -
 def is_passing(error: KafkaError) -> bool:
     """Whether waiting may heal it: brokers are away, restart, or hand partitions over to each other."""
     return error.retriable() or error.code() in _PASSING
+
+
+def is_time_refused(error: KafkaError) -> bool:
+    """Whether the wall clock here is too far ahead of the broker's (``message.timestamp.after.max.ms``)."""
+    return error.code() in _TIME_REFUSED
 
 
 @contextmanager

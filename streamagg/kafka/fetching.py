@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, cimpl
 
 from streamagg.errors import CheckpointError
 from streamagg.kafka.client import Right, consumer_config, kafka_error
+from streamagg.kafka.contact import Contact
 from streamagg.records import Int64Column
 from streamagg.settings import KafkaSettings
 
@@ -50,6 +51,9 @@ class Fetching(Protocol):
         there) or KafkaFailed.
         """
 
+    def lost(self) -> bool:
+        """The consumer gets no answers any more; to be asked when nothing is fetched."""
+
     def close(self) -> None:
         """Close the consumer."""
 
@@ -86,11 +90,14 @@ class NativeFetching:
         self.consumer = Consumer({**config, "plugin.library.paths": native.__file__})
         self._native: Any = native
         self._fetcher = native.Fetcher(self.consumer)
+        self._contact = Contact(self.consumer, topic)
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
         """Implements ``Fetching``."""
         groups = self._fetcher.fetch(limit, timeout_ms)
         self._pass_on_log()
+        if groups:
+            self._contact.heard()
         for messages in groups:
             partition, end, error = messages.state()
             if error:
@@ -99,6 +106,10 @@ class NativeFetching:
             yield Fetched(
                 partition, messages, offsets, partial(_packed_timestamps, messages), end if end >= 0 else None
             )
+
+    def lost(self) -> bool:
+        """Implements ``Fetching``."""
+        return self._contact.lost()
 
     def close(self) -> None:
         """Implements ``Fetching``."""
@@ -120,10 +131,12 @@ class MessageFetching:
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self.consumer = Consumer(_config(kafka))
         self._topic = topic
+        self._contact = Contact(self.consumer, topic)
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
         """Implements ``Fetching``."""
         for partition, messages in _by_partition(self.consumer.consume(limit, timeout_ms / 1000)).items():
+            self._contact.heard()
             end = None
             if any(map(Message.error, messages)):
                 messages, end = _records(messages, self._topic)
@@ -134,6 +147,10 @@ class MessageFetching:
                 partial(_timestamps, messages),
                 end,
             )
+
+    def lost(self) -> bool:
+        """Implements ``Fetching``."""
+        return self._contact.lost()
 
     def close(self) -> None:
         """Implements ``Fetching``."""

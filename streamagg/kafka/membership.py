@@ -5,12 +5,14 @@ of split partitions do not add up, so the others wait. Nothing is fetched throug
 """
 
 import logging
+from time import monotonic
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamagg.errors import StreamaggError
 from streamagg.kafka.client import Right, consumer_config, kafka_error
+from streamagg.kafka.contact import Contact
 from streamagg.settings import KafkaSettings
 
 _LEADING_PARTITION: Final = 0
@@ -18,6 +20,8 @@ _COMMITTED_TIMEOUT_S: Final = 10.0
 _SESSION_TIMEOUT: Final = "session.timeout.ms"
 _SESSION_TIMEOUT_MS: Final = "10000"
 """How long a killed leader holds its standby up, unless the user chooses otherwise."""
+_WAKE_EVERY_S: Final = 1.0
+"""Less than the least sensible interval between two heartbeats of the group, which is a third of its session."""
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +34,17 @@ class Membership:
         self._needs = Right("READ", "group", group), Right("READ", "topic", topic)
         self._owned: set[int] = set()
         self._failed: StreamaggError | None = None
+        self._next_wake = 0.0
         self.metadata: Any = None
         """Group metadata of the generation in which partition 0 became ours."""
-        self._consumer = Consumer(
-            consumer_config(
-                kafka,
-                group_id=group,
-                partition_assignment_strategy="cooperative-sticky",
-                session_timeout_ms=kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS),
-                queued_min_messages=1,
-            )
+        self._config = consumer_config(
+            kafka,
+            group_id=group,
+            partition_assignment_strategy="cooperative-sticky",
+            session_timeout_ms=kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS),
+            queued_min_messages=1,
         )
-        self._consumer.subscribe(
-            [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
-        )
+        self._join()
 
     @property
     def leader(self) -> bool:
@@ -56,8 +57,15 @@ class Membership:
         return bool(self._consumer.memberid())
 
     def poll(self) -> None:
-        """Serve the group without blocking; raises a StreamaggError when membership is impossible."""
+        """Serve the group; raises a StreamaggError when membership is impossible.
+
+        Blocks only without leadership, for a second at a time, while no broker answers.
+        """
         message = self._consumer.poll(0)
+        if not self.leader and self._contact.lost():
+            log.warning("no broker answers: joining the group with a new connection")
+            self._consumer.close()
+            self._join()
         if self._failed is not None:
             raise self._failed
         error = message.error() if message is not None else None
@@ -88,6 +96,23 @@ class Membership:
     def close(self) -> None:
         """Leave the group, so that a standby takes over at once."""
         self._consumer.close()
+
+    def _join(self) -> None:
+        self._consumer = Consumer(self._config)
+        self._contact = Contact(self._consumer, self._topic)
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def _wake(self) -> None:
+        """Have the client's own thread look at its timers.
+
+        It waits until a time of day, and a wall clock that is set back by an hour makes it wait, and send no
+        heartbeat, for an hour more (librdkafka issue 2145). A question to it ends the wait.
+        """
+        if monotonic() >= self._next_wake:
+            self._next_wake = monotonic() + _WAKE_EVERY_S
+            self._consumer.assignment()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:

@@ -26,7 +26,15 @@ from streamagg.core import checkpoint
 from streamagg.core.publication import OutputAway, Publication, PublishFailed, render
 from streamagg.core.windows import Windows
 from streamagg.errors import AccessDenied, CheckpointError, KafkaUnreachable, StreamaggError, TopicError
-from streamagg.kafka.client import Right, fatal_errors, is_denied, is_passing, kafka_error, producer_config
+from streamagg.kafka.client import (
+    Right,
+    fatal_errors,
+    is_denied,
+    is_passing,
+    is_time_refused,
+    kafka_error,
+    producer_config,
+)
 from streamagg.kafka.dead_letters import FutureLetters
 from streamagg.kafka.identity import TopicIdentity
 from streamagg.kafka.membership import Membership
@@ -42,8 +50,10 @@ _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INV
 _PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 """What becomes of records when their transaction fails."""
 _STUCK_S: Final = 20.0
-"""A producer whose broker was started anew may hang in a call, whatever time-out the call was given."""
-_INIT_SLICE_S: Final = 1.0
+"""A call of the producer may hang, whatever time-out it was given: when its broker is started anew, or when
+the wall clock is set back (librdkafka issue 2145)."""
+_INIT_SLICE_S: Final = 0.5
+_INIT_LOOK_S: Final = 0.05
 _FULL_QUEUE_WAIT_S: Final = 0.05
 _INIT_TIMEOUT_S: Final = 60.0
 
@@ -86,6 +96,12 @@ class KafkaPublisher:
         self._results: queue.SimpleQueue[Publication | BaseException] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
         self._thread: threading.Thread | None = None
+        self._started = threading.Event()
+        self._refused: Exception | None = None
+        """Why it could not start."""
+        self._given_up = False
+        self._called = 0.0
+        """When the thread last asked for transactions."""
         self.busy = False
         self._submitted = 0.0
 
@@ -94,10 +110,18 @@ class KafkaPublisher:
 
         Raises KafkaUnreachable, or what the broker has against it.
         """
-        if self._exactly_once and not self._init_transactions(give_up):
-            return False
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
+        self._called = monotonic()
         self._thread.start()
+        while not self._started.wait(_INIT_LOOK_S):
+            if give_up():
+                self._given_up = True
+                return False
+            if monotonic() - self._called > _STUCK_S:
+                self._given_up = True
+                raise KafkaUnreachable(f"Kafka did not answer a transactional producer within {_STUCK_S:g} s")
+        if self._refused is not None:
+            raise self._refused
         return True
 
     def fileno(self) -> int:
@@ -157,9 +181,10 @@ class KafkaPublisher:
     def _transactional_id(self) -> str:
         return f"streamagg-{self._settings.group}-{self._settings.input}"
 
-    def _init_transactions(self, give_up: Callable[[], bool]) -> bool:
+    def _init_transactions(self) -> None:
         deadline = monotonic() + _INIT_TIMEOUT_S
-        while not give_up():
+        while not self._given_up:
+            self._called = monotonic()
             try:
                 self._producer.init_transactions(_INIT_SLICE_S)
             except KafkaException as error:
@@ -171,10 +196,21 @@ class KafkaPublisher:
                         "that the cluster can hold its transaction log, or use --delivery at-least-once"
                     ) from error
                 continue
-            return True
-        return False
+            return
 
     def _work(self) -> None:
+        try:
+            if self._exactly_once:
+                self._init_transactions()
+        except Exception as error:
+            # Whatever it is: ``start`` raises it.
+            self._refused = error
+            return
+        finally:
+            self._started.set()
+        self._publish_all()
+
+    def _publish_all(self) -> None:
         while (publication := self._jobs.get()) is not None:
             try:
                 self._publish(publication)
@@ -322,6 +358,8 @@ def _failure(cause: BaseException) -> Exception:
             return cause
         case KafkaUnreachable():
             return OutputAway(str(cause))
+        case KafkaException(args=(KafkaError() as error, *_)) if is_time_refused(error):
+            return OutputAway(str(kafka_error(error, "Publishing")))
         case KafkaException(args=(KafkaError() as error, *_)) if is_passing(error) or error.code() in _FENCED:
             # A broker that was away for longer than the transaction may take has fenced it off itself.
             return OutputAway(str(cause))

@@ -1,6 +1,8 @@
 """Reads leases from Kafka: a consumer without a group, assigned by hand."""
 
+import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +13,8 @@ from streamagg.kafka.fetching import Fetched, Fetching
 from streamagg.records import Batch, Lease
 
 BATCH_RECORDS: Final = 16_000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -28,9 +32,10 @@ class LeaseReader:
     told by the next record behind it or by the end-of-partition event, never by counting.
     """
 
-    def __init__(self, fetching: Fetching, topic: str) -> None:
-        self._fetching = fetching
-        self._consumer = fetching.consumer
+    def __init__(self, connect: Callable[[], Fetching], topic: str) -> None:
+        """``connect`` makes a consumer, and another one when no broker answers that."""
+        self._connect = connect
+        self._fetching = connect()
         self._topic = topic
         self._partitions: dict[int, _Reading] = {}
 
@@ -52,7 +57,7 @@ class LeaseReader:
         """Forget the leases of a partition, or all."""
         for number in [p for p in self._partitions if partition is None or p == partition]:
             del self._partitions[number]
-            self._consumer.incremental_unassign([TopicPartition(self._topic, number)])
+            self._fetching.consumer.incremental_unassign([TopicPartition(self._topic, number)])
 
     def poll(self, timeout_ms: int) -> list[Batch]:
         """Batches of what has come within the time-out.
@@ -64,15 +69,27 @@ class LeaseReader:
         for fetched in self._fetching.fetch(BATCH_RECORDS, timeout_ms):
             if fetched.partition in self._partitions:
                 batches += self._batches(fetched)
+        if not batches and self._fetching.lost():
+            self._reconnect()
         return batches
 
     def close(self) -> None:
         """Close the consumer."""
         self._fetching.close()
 
+    def _reconnect(self) -> None:
+        log.warning("no broker answers: reading %s goes on with a new connection", self._topic)
+        self._fetching.close()
+        self._fetching = self._connect()
+        for partition, reading in self._partitions.items():
+            self._assign(partition, reading.position)
+
     def _begin(self, lease: Lease) -> None:
         self._partitions[lease.partition].position = lease.start
-        self._consumer.incremental_assign([TopicPartition(self._topic, lease.partition, lease.start)])
+        self._assign(lease.partition, lease.start)
+
+    def _assign(self, partition: int, position: int) -> None:
+        self._fetching.consumer.incremental_assign([TopicPartition(self._topic, partition, position)])
 
     def _batches(self, fetched: Fetched) -> list[Batch]:
         """The records of one partition as batches, one for each lease they reach into."""
@@ -112,7 +129,7 @@ class LeaseReader:
         done = reading.leases.popleft()
         if reading.leases and reading.leases[0].start == done.stop:
             return True
-        self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+        self._fetching.consumer.incremental_unassign([TopicPartition(self._topic, partition)])
         if reading.leases:
             self._begin(reading.leases[0])
         else:
@@ -120,5 +137,7 @@ class LeaseReader:
         return False
 
     def _end(self, partition: int) -> int:
-        marks = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+        marks = self._fetching.consumer.get_watermark_offsets(
+            TopicPartition(self._topic, partition), cached=True
+        )
         return int(marks[1]) if marks else -1

@@ -1,5 +1,7 @@
 """Builds the reader that an unmarshaller's setup asks for."""
 
+from functools import partial
+
 from streamagg.kafka.dead_letters import KafkaDeadLetters
 from streamagg.kafka.fetching import open_fetching
 from streamagg.kafka.reader import LeaseReader
@@ -13,5 +15,5 @@ def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshalle
     if setup.files:
         return Unmarshaller(FileReader(setup.files), decoder, setup.max_jump_ms)
     letters = KafkaDeadLetters(setup.kafka, setup.dead_letter, setup.topic) if setup.dead_letter else None
-    reader = LeaseReader(open_fetching(setup.kafka, setup.topic), setup.topic)
+    reader = LeaseReader(partial(open_fetching, setup.kafka, setup.topic), setup.topic)
     return Unmarshaller(reader, decoder, setup.max_jump_ms, letters)

@@ -4,26 +4,21 @@ Exits with 1 when a single value differs from the truth. A run is repeated with 
 """
 
 import argparse
-import json
 import random
 import signal
 import sys
 import tempfile
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
-from bench.machine import description
+from bench.scratch import save
 from tests.chaos.faults import scenarios
 from tests.chaos.outcome import Outcome, recovery, table
 from tests.chaos.runner import Runner
 from tests.chaos.scenario import Scenario
 from tests.chaos.sites import one_broker
-
-RESULTS: Final = Path(__file__).parent / "results.json"
 
 
 def parse() -> argparse.Namespace:
@@ -33,7 +28,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="short faults, and only the main scenarios")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--list", action="store_true", help="print the names and end")
-    parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name} once all are run")
+    parser.add_argument("--save", action="store_true", help="write bench/results/chaos.json once all are run")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the logs here")
     options = parser.parse_args()
     if options.keep is not None and options.keep.exists():
@@ -84,18 +79,6 @@ def tell(outcome: Outcome, console: Console) -> None:
         console.print(f"      {problem}", markup=False, highlight=False, soft_wrap=True)
 
 
-def save(outcomes: list[Outcome], seed: int) -> None:
-    """Write the results, with the machine and the command at their head."""
-    found = {
-        "command": " ".join(["python -m tests.chaos", *sys.argv[1:]]),
-        "seed": seed,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": description(),
-        "outcomes": [outcome.as_json() for outcome in outcomes],
-    }
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-
-
 def main() -> int:
     """Run, print, save; returns the exit code."""
     options = parse()
@@ -110,7 +93,8 @@ def main() -> int:
     outcomes = run(wanted, options, console)
     Console(width=None if sys.stdout.isatty() else 150).print(table(outcomes))
     if options.save:
-        save(outcomes, options.seed)
+        found = [outcome.as_json() for outcome in outcomes]
+        save("chaos", {"seed": options.seed, "outcomes": found}, module="tests.chaos")
     if all(outcome.good for outcome in outcomes):
         return 0
     print(f"repeat with --seed {options.seed}", file=sys.stderr)

@@ -55,6 +55,9 @@ class SimFetching:
         self._chance = chance
         self._stalled = stalled
 
+    def lost(self) -> bool:
+        return False
+
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
         """Some of the records behind each position; the end of a partition is told once."""
         for partition, place in list(self.consumer.places.items()):

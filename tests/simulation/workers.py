@@ -64,7 +64,7 @@ class SimUnmarshaller(SimWorker):
     def __init__(self, scenario: Scenario, fetching: SimFetching, letters: "Letters") -> None:
         super().__init__()
         self._unmarshaller = Unmarshaller(
-            LeaseReader(fetching, "input"), _DECODER, scenario.window.max_jump_ms, letters
+            LeaseReader(lambda: fetching, "input"), _DECODER, scenario.window.max_jump_ms, letters
         )
 
     @property

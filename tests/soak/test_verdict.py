@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from bench.plots import soak
+from bench.reliability import soak
 from tests.chaos.outcome import Verdict
 from tests.soak.lasting import KILLING, SPARING, deck
 from tests.soak.samples import Sample, Usage, _of_process, lag_of

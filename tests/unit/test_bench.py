@@ -24,7 +24,7 @@ from bench.contenders.bare.decode_file import halves
 from bench.machine import Load, parse_machine_time
 from bench.measure import Cost, Run, Verdict, compare, run_command, run_contender
 from bench.processes import sample
-from bench.render import CHARTS, NOT_MEASURED, REPORT, fill, render, topic
+from bench.render import CHARTS, NOT_MEASURED, PAGES, fill, render, topic
 from bench.results import FILE_ROWS, Results, Row, note, read_results, windows_cell
 from bench.scratch import RESULTS
 from bench.table import MAIN_ROWS_ONLY, markdown_results
@@ -401,14 +401,15 @@ def test_scaling_and_latency_are_drawn() -> None:
 
 
 def test_every_figure_that_was_measured_is_in_the_report() -> None:
-    report = REPORT.read_text()
-    assert [block.name for block in render(RESULTS) if f"<!-- bench:{block.name} -->" not in report] == []
+    pages = "".join(page.read_text() for page in PAGES)
+    assert [block.name for block in render(RESULTS) if f"<!-- bench:{block.name} -->" not in pages] == []
 
 
 def test_the_report_is_what_render_makes_of_the_results() -> None:
     blocks = render(RESULTS)
-    report = REPORT.read_text()
-    assert fill(report, blocks) == report, "run python -m bench.render"
+    for page in PAGES:
+        text = page.read_text()
+        assert fill(text, blocks) == text, "run python -m bench.render"
     drawn = {block.chart: block.svg for block in blocks if block.svg is not None}
     kept = {path.name: path.read_text() for path in CHARTS.glob("*.svg")}
     assert kept == drawn, "run python -m bench.render"

@@ -16,16 +16,20 @@ class Scripted:
 
     def __init__(self, *fetches: Fetched) -> None:
         self.consumer: Any = self
+        self.assigned: list[tuple[int, int]] = []
         self._fetches = list(fetches)
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
-        return [self._fetches.pop(0)]
+        return [self._fetches.pop(0)] if self._fetches else []
+
+    def lost(self) -> bool:
+        return not self._fetches
 
     def close(self) -> None:
         pass
 
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
-        pass
+        self.assigned += [(place.partition, place.offset) for place in partitions]
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         pass
@@ -45,10 +49,19 @@ def test_the_end_behind_a_gap_is_told_to_every_lease_up_to_it() -> None:
     offset    0 1 2 3 . . 6    4 and 5 are transaction markers
     leases    [=======[====[======
     """
-    reader = LeaseReader(Scripted(fetched(0, 1, 2, 3), fetched(end=6)), "input")
+    reader = LeaseReader(lambda: Scripted(fetched(0, 1, 2, 3), fetched(end=6)), "input")
     for number, (start, stop) in enumerate([(0, 5), (5, 6), (6, 20)]):
         reader.add(Lease(number, 0, start, stop))
     reader.poll(0)
     batches = reader.poll(0)
     assert [(b.lease, b.first, b.next, b.caught_up) for b in batches] == [(0, 4, 5, False), (1, 5, 6, True)]
     assert reader.busy, "the third lease waits for what will be written"
+
+
+def test_when_no_broker_answers_reading_goes_on_with_another_consumer() -> None:
+    first, second = Scripted(fetched(0, 1, 2)), Scripted(fetched(3, 4))
+    fetchings = iter([first, second])
+    reader = LeaseReader(lambda: next(fetchings), "input")
+    reader.add(Lease(1, 0, 0, 5))
+    assert [batch.next for _ in range(3) for batch in reader.poll(0)] == [3, 5]
+    assert (first.assigned, second.assigned) == ([(0, 0)], [(0, 3)])

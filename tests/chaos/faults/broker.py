@@ -96,6 +96,19 @@ def freeze(world: World, random: Random) -> int:
     return 1
 
 
+def thaw(world: World, random: Random) -> int:
+    """Frozen for longer than its session, a broker may tell its clients of a cluster without brokers."""
+    times = 1 if world.quick else 5
+    world.start_instance(*BUDGET)
+    for _ in range(times):
+        world.wait_for_windows(random.randint(1, 3))
+        broker_of(world).pause()
+        time.sleep(random.uniform(10, 15))
+        broker_of(world).resume()
+        world.recovered()
+    return times
+
+
 def lose_coordinators(world: World, random: Random) -> int:
     """The node that coordinates the group is killed, then the one that coordinates the transactions."""
     assert isinstance(world.site, ThreeBrokers)
@@ -118,7 +131,8 @@ def lose_coordinators(world: World, random: Random) -> int:
 SCENARIOS = (
     Scenario("broker-restart", "broker restarted", restart, NOT_IDLE, one_broker),
     Scenario("broker-kill", "SIGKILL of the broker", kill, NOT_IDLE, one_broker, quick=True),
-    Scenario("broker-freeze", "broker frozen for a minute", freeze, NOT_IDLE, one_broker),
+    Scenario("broker-freeze", "broker frozen for a minute (20 s in short runs)", freeze, NOT_IDLE, one_broker),
+    Scenario("broker-thaw", "broker frozen for 10 to 15 s, again and again", thaw, NOT_IDLE, one_broker),
     Scenario(
         "cluster-coordinators",
         "3 brokers: group and transaction coordinator lost in turn",
