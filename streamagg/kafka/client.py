@@ -26,6 +26,8 @@ TUNED_CONSUMER: Final[Mapping[str, object]] = {
     "fetch.queue.backoff.ms": 5,
     "queued.max.messages.kbytes": 32_768,
     "fetch.message.max.bytes": 1 << 20,
+    # Of a connection whose other end is gone, nothing is heard for so long: 60 s otherwise.
+    "socket.timeout.ms": 20_000,
     "check.crcs": True,
 }
 OWNED_CONSUMER: Final[Mapping[str, object]] = {
@@ -166,7 +168,8 @@ def kafka_error(cause: KafkaException | KafkaError, doing: str, *needs: Right) -
         return KafkaUnreachable(f"{text}. Check --bootstrap-servers, the network and the credentials.")
     if is_time_refused(error):
         return KafkaUnreachable(
-            f"{text}. Brokers refuse records that bear a time far ahead of theirs: check the clock of this machine."
+            f"{text}. Brokers refuse records from a time far ahead of theirs: "
+            "check the clock of this machine."
         )
     if error.code() in _TOPIC:
         return TopicError(f"{text}. Check the name of the topic and the rights of this user.")

@@ -21,7 +21,7 @@ _SESSION_TIMEOUT: Final = "session.timeout.ms"
 _SESSION_TIMEOUT_MS: Final = "10000"
 """How long a killed leader holds its standby up, unless the user chooses otherwise."""
 _WAKE_EVERY_S: Final = 1.0
-"""Less than the least sensible interval between two heartbeats of the group, which is a third of its session."""
+"""Far less than a member of the group may be silent."""
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class Membership:
 
         Blocks only without leadership, for a second at a time, while no broker answers.
         """
+        self._wake()
         message = self._consumer.poll(0)
         if not self.leader and self._contact.lost():
             log.warning("no broker answers: joining the group with a new connection")

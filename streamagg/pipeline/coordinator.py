@@ -97,9 +97,12 @@ class Coordinator:
         return self._tally.stats(len(self._broken))
 
     def _stand_by(self, wait_ms: int) -> None:
-        """Keep the workers company; an empty aggregator is as good as another."""
+        """Keep the workers company; an empty aggregator is as good as another.
+
+        What an unmarshaller could not reach belongs to a session that has ended.
+        """
         self._meter.look(self._tally)
-        with suppress(AggregatorLost):
+        with suppress(AggregatorLost, KafkaUnreachable):
             self._workers.poll(wait_ms)
 
     def _lead(self) -> None:

@@ -61,6 +61,8 @@ class _Worker:
         self.heard = monotonic()
         self.rss_bytes = 0
         self.cpu_s = 0.0
+        self.told = False
+        """It has said why it ends."""
         self.link.post(setup)
 
     def end(self, timeout_s: float) -> None:
@@ -195,6 +197,7 @@ class ProcessWorkers:
                 case Heartbeat(cpu_s, rss_bytes):
                     worker.cpu_s, worker.rss_bytes = cpu_s, rss_bytes
                 case WorkerFailed(kind, text):
+                    worker.told = True
                     raise getattr(errors, kind)(text)
         if monotonic() - worker.heard > _SILENCE_S:
             log.warning("%s (process %d) is stuck", worker.name, worker.process.pid)
@@ -208,7 +211,8 @@ class ProcessWorkers:
         code = worker.process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self._replaced += 1
-        before = self._budget.spend(monotonic())
+        # Whoever heard its reason has decided that this is none to give up for.
+        before = 0 if worker.told else self._budget.spend(monotonic())
         if self._budget.exceeded:
             raise errors.WorkersKeepDying(
                 f"{worker.name} died ({how}), and {before} workers before it within ten minutes; "

@@ -1,5 +1,6 @@
 """Records out of a real consumer: in C and as message objects, with the same outcome."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from time import monotonic
@@ -115,6 +116,22 @@ def test_an_offset_that_is_not_there(broker: str, topic: TopicFactory, open_fetc
 def test_nobody_there(open_fetching: Open) -> None:
     fetching = open_fetching("127.0.0.1:1")
     assert [list(fetching.fetch(10, 20)) for _ in range(10)] == [[]] * 10
+    fetching.close()
+
+
+@BOTH
+def test_a_record_ends_a_wait(broker: str, topic: TopicFactory, open_fetching: Open) -> None:
+    name = topic(partitions=1)
+    fetching, feed = open_fetching(broker), Feed(broker, name)
+    for _ in until_the_end(fetching, name, 1):
+        pass
+    sending = threading.Timer(0.5, feed.send, [[b"x"]])
+    sending.start()
+    began = monotonic()
+    (fetched,) = fetching.fetch(1, 1_000 * PATIENCE_S)
+    assert monotonic() - began < PATIENCE_S / 2
+    assert list(fetched.payloads) == [b"x"]
+    sending.join()
     fetching.close()
 
 

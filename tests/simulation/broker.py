@@ -66,6 +66,8 @@ class Broker:
     def __init__(self) -> None:
         self.logs: dict[int, Log] = {}
         self.committed: dict[int, tuple[int, str]] = {}
+        self.commits = 0
+        """How often they have moved."""
         self.output: list[tuple[int, bytes]] = []
         """Start of the window and value, as committed readers see them."""
         self.published: set[int] = set()
@@ -119,6 +121,7 @@ class Broker:
 
     def commit_offsets(self, offsets: Mapping[int, tuple[int, str]]) -> None:
         """Offsets with their metadata."""
+        self.commits += any(self.committed.get(partition) != place for partition, place in offsets.items())
         self.committed.update(offsets)
         for _, metadata in offsets.values():
             self.most_metadata = max(self.most_metadata, len(metadata))

@@ -121,11 +121,13 @@ class SimPublisher:
         if once:
             self._broker.check_epoch(self._epoch)
             self._transaction.windows = rows
-        for key, value in [] if once else rows:
-            if self._fails(0.5):
+        else:
+            delivered = self._chance.randrange(len(rows)) if rows and self._fails() else len(rows)
+            for key, value in rows[:delivered]:
+                self._broker.append_output(key, value)
+            if delivered < len(rows):
                 self._end(PublishFailed("not delivered"))
                 return
-            self._broker.append_output(key, value)
         if self._fails(0.5):
             raise StaleGeneration
         self._stage = "offsets"

@@ -14,7 +14,7 @@ from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.workers import SimWorker
 
 MOST_STEPS: Final = 20_000
-"""A run that has not come to its end by then is stuck."""
+"""A run in which nothing was committed for so many is stuck."""
 _FAULTS: Final = (
     "unmarshaller",
     "aggregator",
@@ -52,6 +52,8 @@ class World:
         self.broker = Broker()
         self.now_ms = 0
         self.steps = 0
+        self._last_commit = (0, 0)
+        """How many there were, and the step at which that was seen first."""
         self.crashes = 0
         self._trace = trace
         self._numbers = itertools.count()
@@ -79,12 +81,18 @@ class World:
             self._run(last=False)
         self._run(last=True)
 
+    def _watch_progress(self) -> None:
+        commits, step = self._last_commit
+        if self.broker.commits != commits:
+            self._last_commit = self.broker.commits, self.steps
+        elif self.steps - step == MOST_STEPS:
+            raise Difference(f"stuck: after {self.steps} steps {self._state()}")
+
     def _run(self, *, last: bool) -> None:
         self._last_run = last
         self._finished = None
         while self._finished is None:
-            if self.steps == MOST_STEPS:
-                raise Difference(f"stuck: after {MOST_STEPS} steps {self._state()}")
+            self._watch_progress()
             self.steps += 1
             self._step()
         self.note("instance %d has finished", self._finished.number)

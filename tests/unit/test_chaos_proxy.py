@@ -138,8 +138,8 @@ def test_a_stranded_client_is_not_told(proxy: Proxy, server: Server, client: soc
     assert is_silent(client)
     with connect(proxy) as again:
         assert exchange(again, b"again") == b"again"
-    assert server.accepted == 2
-    assert proxy.connections == 2
+        assert server.accepted == 2
+        assert proxy.connections == 2
     proxy.cut()
     assert is_broken(client)
     assert proxy.connections == 0

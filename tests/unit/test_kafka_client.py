@@ -134,6 +134,8 @@ def test_librdkafka_judges_names_and_values(client: dict[str, str], words: str |
         (KafkaError._AUTHENTICATION, KafkaUnreachable),
         (KafkaError._SSL, KafkaUnreachable),
         (KafkaError._RESOLVE, KafkaUnreachable),
+        (KafkaError.INVALID_TIMESTAMP, KafkaUnreachable),
+        (KafkaError.INVALID_RECORD, KafkaUnreachable),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicError),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, AccessDenied),
         (KafkaError.GROUP_AUTHORIZATION_FAILED, AccessDenied),

@@ -9,8 +9,11 @@
 #include <Python.h>
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "librdkafka.h"
 #include "log.h"
@@ -24,6 +27,7 @@ typedef struct {
     PyObject *consumer;
     rd_kafka_queue_t *queue;
     Fetched *living;
+    int wake[2]; /* a pipe, into which librdkafka writes when the queue is no longer empty */
 } Fetcher;
 
 static rd_kafka_t *newest_client;
@@ -161,23 +165,38 @@ static int64_t monotonic_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Wait until the queue may hold something, or the time is up.
+ *
+ * librdkafka's own waits end at a time of day: a wall clock that is set back lengthens them (its issue 2145).
+ */
+static void wait_for_events(int wake, int64_t left_ms)
+{
+    struct pollfd readable = {.fd = wake, .events = POLLIN};
+    char bytes[64];
+    if (poll(&readable, 1, (int)left_ms) > 0)
+        while (read(wake, bytes, sizeof bytes) > 0)
+            ;
+}
+
 /* Take events until there are as many as wanted, they hold MAX_BYTES, or the time is up.
  *
  * messages[i] is the record of events[i], or NULL if it has none.
  */
-static Py_ssize_t take_events(rd_kafka_queue_t *queue, rd_kafka_event_t **events,
-                              const rd_kafka_message_t **messages, Py_ssize_t limit, int timeout_ms)
+static Py_ssize_t take_events(Fetcher *fetcher, rd_kafka_event_t **events, const rd_kafka_message_t **messages,
+                              Py_ssize_t limit, int timeout_ms)
 {
     int64_t end = monotonic_ms() + timeout_ms;
     size_t bytes = 0;
     Py_ssize_t count = 0;
     while (count < limit && bytes < MAX_BYTES) {
-        rd_kafka_event_t *event = librdkafka.queue_poll(queue, 0);
-        int64_t left = event ? 0 : end - monotonic_ms();
-        if (left > 0)
-            event = librdkafka.queue_poll(queue, (int)left);
-        if (!event)
-            break;
+        rd_kafka_event_t *event = librdkafka.queue_poll(fetcher->queue, 0);
+        if (!event) {
+            int64_t left_ms = end - monotonic_ms();
+            if (left_ms <= 0)
+                break;
+            wait_for_events(fetcher->wake[0], left_ms);
+            continue;
+        }
         events[count] = event;
         if (librdkafka.event_type(event) == EVENT_FETCH)
             messages[count] = librdkafka.event_message_next(event);
@@ -196,7 +215,7 @@ static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, Py_ssize_t limit, int
     PyObject *groups = NULL;
     if (messages && fetched->events) {
         PyThreadState *state = PyEval_SaveThread();
-        fetched->count = take_events(fetcher->queue, fetched->events, messages, limit, timeout_ms);
+        fetched->count = take_events(fetcher, fetched->events, messages, limit, timeout_ms);
         PyEval_RestoreThread(state);
         groups = fetched->count ? grouped(fetched, messages) : PyList_New(0);
     } else {
@@ -234,11 +253,28 @@ static PyObject *Fetcher_close(PyObject *self, PyObject *ignored)
         destroy_messages(fetched);
         fetched->list = NULL;
     }
-    if (fetcher->queue)
+    if (fetcher->queue) {
+        librdkafka.queue_io_event_enable(fetcher->queue, -1, NULL, 0);
         librdkafka.queue_destroy(fetcher->queue);
+        close(fetcher->wake[0]);
+        close(fetcher->wake[1]);
+    }
     fetcher->queue = NULL;
     Py_CLEAR(fetcher->consumer);
     return Py_NewRef(Py_None);
+}
+
+/* Have librdkafka write into a pipe when something comes; 0, or -1 with an exception. */
+static int open_wake(Fetcher *fetcher)
+{
+    if (pipe(fetcher->wake) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError), -1;
+    for (int i = 0; i < 2; i++) {
+        fcntl(fetcher->wake[i], F_SETFL, O_NONBLOCK);
+        fcntl(fetcher->wake[i], F_SETFD, FD_CLOEXEC);
+    }
+    librdkafka.queue_io_event_enable(fetcher->queue, fetcher->wake[1], ".", 1);
+    return 0;
 }
 
 static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -257,6 +293,12 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     if (!fetcher->queue) {
         Py_DECREF((PyObject *)fetcher);
         return PyErr_SetString(PyExc_RuntimeError, "the client has no queue of a consumer"), NULL;
+    }
+    if (open_wake(fetcher) < 0) {
+        librdkafka.queue_destroy(fetcher->queue);
+        fetcher->queue = NULL;
+        Py_DECREF((PyObject *)fetcher);
+        return NULL;
     }
     fetcher->consumer = Py_NewRef(consumer);
     return (PyObject *)fetcher;

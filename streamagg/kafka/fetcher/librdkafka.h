@@ -47,6 +47,7 @@ static struct {
     rd_kafka_queue_t *(*queue_get_consumer)(rd_kafka_t *);
     void (*queue_destroy)(rd_kafka_queue_t *);
     rd_kafka_event_t *(*queue_poll)(rd_kafka_queue_t *, int timeout_ms);
+    void (*queue_io_event_enable)(rd_kafka_queue_t *, int file, const void *payload, size_t size);
     int (*event_type)(const rd_kafka_event_t *);
     const rd_kafka_message_t *(*event_message_next)(rd_kafka_event_t *);
     int (*event_error)(rd_kafka_event_t *);
@@ -68,6 +69,7 @@ static const char *find_functions(void *library, void *(*find)(void *, const cha
         {"rd_kafka_queue_get_consumer", &librdkafka.queue_get_consumer},
         {"rd_kafka_queue_destroy", &librdkafka.queue_destroy},
         {"rd_kafka_queue_poll", &librdkafka.queue_poll},
+        {"rd_kafka_queue_io_event_enable", &librdkafka.queue_io_event_enable},
         {"rd_kafka_event_type", &librdkafka.event_type},
         {"rd_kafka_event_message_next", &librdkafka.event_message_next},
         {"rd_kafka_event_error", &librdkafka.event_error},

@@ -131,7 +131,9 @@ def lose_coordinators(world: World, random: Random) -> int:
 SCENARIOS = (
     Scenario("broker-restart", "broker restarted", restart, NOT_IDLE, one_broker),
     Scenario("broker-kill", "SIGKILL of the broker", kill, NOT_IDLE, one_broker, quick=True),
-    Scenario("broker-freeze", "broker frozen for a minute (20 s in short runs)", freeze, NOT_IDLE, one_broker),
+    Scenario(
+        "broker-freeze", "broker frozen for a minute (20 s in short runs)", freeze, NOT_IDLE, one_broker
+    ),
     Scenario("broker-thaw", "broker frozen for 10 to 15 s, again and again", thaw, NOT_IDLE, one_broker),
     Scenario(
         "cluster-coordinators",
