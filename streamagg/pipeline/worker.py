@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from collections.abc import Sequence
 from typing import Final
 
@@ -135,7 +136,9 @@ def main() -> None:
     except LinkClosed:
         pass
     except StreamaggError as error:
-        link.send(WorkerFailed(type(error).__name__, str(error)))
+        # Unless another worker has said the same before, and the coordinator has ended.
+        with suppress(LinkClosed):
+            link.send(WorkerFailed(type(error).__name__, str(error)))
     except MemoryError:
         logs.tell(b"a worker has no memory left, and ends")
         os._exit(ExitCode.FAILURE)

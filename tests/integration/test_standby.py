@@ -117,7 +117,7 @@ def test_a_leader_that_leaves_hands_over_at_once(new_run: RunFactory) -> None:
             wait_until(lambda: bool(run.published()), "windows of the leader")
             leader, standby = led_by_one(1, one, other)
             leader.signal(signal.SIGTERM)
-            assert leader.wait(10) == 0
+            assert leader.wait(10) == 0, leader.log
             assert standby.wait_for(LEADING, standby.log.count(LEADING) + 1, timeout_s=8) < 8
             feed.send(made[5_000:])
             standby.signal(signal.SIGTERM)

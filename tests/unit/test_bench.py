@@ -133,7 +133,7 @@ def test_every_kind_of_fault_is_told_apart(windows: dict[int, int], verdict: Ver
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("import sys; print('working'); sys.exit('no such topic')", "exit code 1: no such topic"),
+        ("import sys; print('working', flush=True); sys.exit('no such topic')", "exit code 1: no such topic"),
         ("pass", "no usable result: FileNotFoundError"),
         (writes({"records": 9, "seconds": 1, "windows": {}}), "9 of 10 records read"),
         (writes({"seconds": 1}), "no usable result: KeyError('records')"),
