@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from streamagg import faults
