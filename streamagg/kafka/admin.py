@@ -1,7 +1,6 @@
 """Questions to the cluster about topics, each bounded in time and answered with a clear error."""
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Future
 from time import monotonic
 from typing import Final, Literal, TypeVar
@@ -17,12 +16,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
+from streamagg.events import Log
 from streamagg.kafka.client import HOPELESS, Right, admin_config, kafka_error, sentence
 from streamagg.kafka.diagnosis import diagnosis, is_refusal
 from streamagg.settings import KafkaSettings
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 TIMEOUT_MS: Final = 10_000
 COMPACTED: Final[Mapping[str, str]] = {"cleanup.policy": "compact"}
@@ -88,7 +88,12 @@ def ensure_topic(
     if not admin.create(NewTopic(topic, partitions, replicas, config=dict(config))):
         # Another instance was quicker: its topic is the topic.
         return partitions_of(kafka, topic, timeout_ms)
-    log.info("created the topic %s with %d partition(s)", topic, partitions)
+    log.info(
+        "topic_created",
+        "created the topic {topic} with {partitions} partition(s)",
+        topic=topic,
+        partitions=partitions,
+    )
     return partitions
 
 
@@ -191,32 +196,39 @@ class _Admin:
     ) -> dict[int, int]:
         """Offset by partition; negative where the spec finds none."""
         places = {TopicPartition(topic, partition): spec for partition in partitions}
-        while True:
+
+        def ask() -> dict[int, int]:
             futures = self._client.list_offsets(
                 places, isolation_level=isolation, request_timeout=self._left_s()
             )
-            try:
-                return {place.partition: self._answer(future).offset for place, future in futures.items()}
-            except KafkaException as exc:
-                if exc.args[0].code() not in _NO_LEADER_YET:
-                    need = Right("DESCRIBE", "topic", topic)
-                    raise self._failed(exc, f"Looking up offsets of the topic {topic}", need) from exc
-            self._give_up_in_time()
-            self._client.poll(_SLICE_S)
+            return {place.partition: self._answer(future).offset for place, future in futures.items()}
+
+        need = Right("DESCRIBE", "topic", topic)
+        return self._asked(ask, _NO_LEADER_YET, f"Looking up offsets of the topic {topic}", need)
 
     def members(self, group: str) -> int:
         """How many members a consumer group has; a group that does not exist has none."""
-        while True:
+
+        def ask() -> int:
             future = self._client.describe_consumer_groups([group], request_timeout=self._left_s())[group]
             try:
                 return len(self._answer(future).members)
             except KafkaException as exc:
-                code = exc.args[0].code()
-                if code == KafkaError.GROUP_ID_NOT_FOUND:
+                if exc.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                     return 0
-                if code not in _NO_COORDINATOR_YET:
-                    need = Right("DESCRIBE", "group", group)
-                    raise self._failed(exc, f"Looking up the consumer group {group}", need) from exc
+                raise
+
+        need = Right("DESCRIBE", "group", group)
+        return self._asked(ask, _NO_COORDINATOR_YET, f"Looking up the consumer group {group}", need)
+
+    def _asked(self, ask: Callable[[], T], passing: Container[int], doing: str, need: Right) -> T:
+        """The answer; asks again while nobody can give it yet."""
+        while True:
+            try:
+                return ask()
+            except KafkaException as exc:
+                if exc.args[0].code() not in passing:
+                    raise self._failed(exc, doing, need) from exc
             self._give_up_in_time()
             self._client.poll(_SLICE_S)
 

@@ -1,16 +1,14 @@
 """Documents that a decoder would rather not see: mutations of the conformance corpus, and JSON made up."""
 
-import base64
 import gzip
 import json
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from streamagg.settings import DecodeSettings
+from tests.support.corpus import CASES, payload_of, settings_of
 
-CORPUS: Final = Path(__file__).parents[1] / "conformance" / "decode.jsonl"
 LONGEST: Final = 1_200_000
 """Bytes of a document: a little more than what is decoded at all."""
 _USUAL: Final = 4_096
@@ -43,21 +41,8 @@ class Document(NamedTuple):
 
 def corpus() -> list[Document]:
     """The cases of the conformance corpus that have a value."""
-    cases = [json.loads(line) for line in CORPUS.read_bytes().splitlines() if line]
-    made = ((DecodeSettings(**case.get("settings", {})), _payload(case["input"])) for case in cases)
+    made = ((settings_of(case), payload_of(case)) for case in CASES)
     return [Document(settings, payload) for settings, payload in made if payload is not None]
-
-
-def _payload(source: Any) -> bytes | None:
-    match source:
-        case None:
-            return None
-        case {"base64": encoded}:
-            return base64.b64decode(encoded)
-        case {"parts": parts}:
-            return "".join(part * count for part, count in parts).encode()
-        case text:
-            return str(text).encode()
 
 
 class Maker:

@@ -1,12 +1,9 @@
 """Acceptance 6: corrupt timestamps and every row of the conformance corpus, through Kafka."""
 
-import base64
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +11,14 @@ import pytest
 from streamagg.settings import DecodeSettings
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
+from tests.support.corpus import CASES, payload_of
 from tests.support.pipeline import Feed, made_records, read_all, record
 
 pytestmark = pytest.mark.kafka
-CORPUS = Path(__file__).parents[1] / "conformance" / "decode.jsonl"
 FAR_S = 4_102_444_800
 T0 = 1_468_244_380
 
 
-CASES = [json.loads(line) for line in CORPUS.read_bytes().splitlines() if line]
 POLICIES = [
     {},
     {"time_unit": "iso8601"},
@@ -30,18 +26,6 @@ POLICIES = [
     {"time_field": "event.time", "user_field": "event.user.id"},
 ]
 """Settings of the corpus with the most rows; the rest differ in where fields are found."""
-
-
-def payload_of(case: dict[str, Any]) -> bytes | None:
-    match case["input"]:
-        case None:
-            return None
-        case {"base64": encoded}:
-            return base64.b64decode(encoded)
-        case {"parts": parts}:
-            return "".join(part * count for part, count in parts).encode()
-        case text:
-            return str(text).encode()
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=str)

@@ -1,15 +1,6 @@
-"""Decoding, by the frozen corpus (tests/conformance/decode.jsonl) and in what a corpus cannot say.
+"""Decoding, by the frozen corpus (tests/support/corpus.py) and in what a corpus cannot say."""
 
-A line of the corpus is one case: ``name``, ``settings`` (other than the defaults), ``input`` and
-``expect``. The input is text, ``{"base64": ...}`` for bytes, ``{"parts": [[text, count], ...]}`` for
-repeated text, or null for a record without a value. Expected are ``ts_ms`` and ``user`` (text or
-``parts``), or a ``reason``.
-"""
-
-import base64
-import json
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,28 +14,9 @@ from streamagg.decode.patient import PatientReader
 from streamagg.errors import SettingsError
 from streamagg.records import REASONS
 from streamagg.settings import DecodeSettings
+from tests.support.corpus import CASES, payload_of, settings_of, unfold
 
-CORPUS = Path(__file__).parents[1] / "conformance" / "decode.jsonl"
-CASES = [json.loads(line) for line in CORPUS.read_bytes().split(b"\n") if line]
 GOOD = b'{"ts":1468244384,"uid":"u1"}'
-
-
-def settings_of(case: dict[str, Any]) -> DecodeSettings:
-    return DecodeSettings(**case.get("settings", {}))
-
-
-def unfold(text: str | dict[str, Any]) -> str:
-    return text if isinstance(text, str) else "".join(part * count for part, count in text["parts"])
-
-
-def payload_of(case: dict[str, Any]) -> bytes | None:
-    match case["input"]:
-        case None:
-            return None
-        case {"base64": encoded}:
-            return base64.b64decode(encoded)
-        case text:
-            return unfold(text).encode()
 
 
 def expected(case: dict[str, Any]) -> tuple[int, int] | str:
