@@ -90,7 +90,7 @@ verify: $(INSTALLED) ## Recount the input topic and compare with the output topi
 .PHONY: bench
 bench: $(INSTALLED) ## Measure beside every alternative, in every way; takes hours; writes REPORT.md's figures
 	@failed=0; \
-	for part in 'bench $(FLAGS)' bench.tools bench.profile bench.latency bench.scaling bench.render; do \
+	for part in 'bench $(FLAGS)' bench.tools bench.profile bench.metering bench.latency bench.scaling bench.render; do \
 	  $(BIN)/python -m $$part || failed=1; \
 	done; \
 	exit $$failed
@@ -110,12 +110,27 @@ audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions 
 	@$(PYTHON) -m venv .streamagg/audit
 	@.streamagg/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
 	@failed=0; \
-	for set in run build dev audit; do \
+	for set in run build dev audit deploy; do \
 	  echo "requirements/$$set.lock:"; \
 	  .streamagg/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$set.lock $(FLAGS) \
 	    || failed=1; \
 	done; \
 	exit $$failed
+
+.PHONY: check-deploy
+check-deploy: ## Lint the Dockerfile; hold compose and Kubernetes files against their schemas
+	@$(PYTHON) -m venv .streamagg/deploy
+	@.streamagg/deploy/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.lock
+	@.streamagg/deploy/bin/hadolint docker/Dockerfile
+	@.streamagg/deploy/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
+	@.streamagg/deploy/bin/kubernetes-validate --strict $(MANIFESTS)
+
+# What the Dockerfile says is done in an overlay of this machine's root: needs root, the network and a minute.
+.PHONY: check-image
+check-image: $(INSTALLED) ## Build the image without a container engine and run it as one would, on Kafka
+	@$(BIN)/python -m tests.image
+
+MANIFESTS = $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/base/*.yaml))
 
 .PHONY: sbom
 sbom: $(INSTALLED) ## Write the bill of materials, CycloneDX JSON with the bundled libraries: dist/sbom.cdx.json
@@ -147,6 +162,7 @@ lock: ## Pin the newest versions of all dependencies, with their hashes
 	@$(call pin,dev) --upgrade --extra dev pyproject.toml
 	@$(call pin,run) --constraints requirements/dev.lock pyproject.toml
 	@$(call pin,audit) --upgrade requirements/audit.in
+	@$(call pin,deploy) --upgrade requirements/deploy.in
 	@echo setuptools | $(call pin,build) --constraints requirements/dev.lock -
 
 pin = .streamagg/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -94,6 +94,8 @@ def _of_others(found: Mapping[str, Found]) -> Iterator[Goal]:
         share = 100 * by_process.get("coordinator", 0.0) / ours
         what = f"the coordinator's share of the CPU, {topic['record_bytes']:,} bytes"
         yield Goal(what, " %", 10, share, at_most=True)
+    if metering := found.get("metering"):
+        yield Goal("metrics, of the CPU of a run", " %", 2, 100 * metering["share"], at_most=True)
     wanted = {"generate": 50_000, "replay": 100_000}
     for tool in found.get("tools", {}).get("tools", ()):
         name = tool["tool"].partition(",")[0]

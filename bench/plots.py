@@ -1,4 +1,4 @@
-"""The figures of ``bench.scaling``, ``bench.latency``, ``bench.profile`` and ``bench.tools``."""
+"""The figures of benchmarks that are of no topic: growth, latency, profile, metrics and single parts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -116,6 +116,28 @@ def profile(found: Found) -> list[Block]:
     headings = ["process", "CPU µs a record", *(f"{topic['record_bytes']:,} bytes" for topic in topics)]
     text = markdown(headings, rows, numbers=range(2, len(headings)))
     return [Block("profile", f"{text}\n\n{source(found['command'], found['made'])}")]
+
+
+def metering(found: Found) -> list[Block]:
+    """What metrics cost, part by part."""
+    rows = [
+        [
+            part["what"],
+            f"{part['microseconds']:,.1f}",
+            f"{part['times_a_second']:,.1f}",
+            f"{part['microseconds'] * part['times_a_second']:,.0f}",
+        ]
+        for part in found["parts"]
+    ]
+    used = sum(part["microseconds"] * part["times_a_second"] for part in found["parts"])
+    rows.append(["**all**", "", "", f"**{used:,.0f}**"])
+    table = markdown(["part", "µs", "times a second", "µs a second"], rows, numbers=(1, 2, 3))
+    share, cpu_s, rate = 100 * found["share"], found["cpu_seconds_a_second"], found["rate"]
+    beside = (
+        f"That is {share:.2f} % of the {cpu_s:.2f} CPU seconds that a run of {rate:,.0f} records/s uses"
+        f" each second, in batches of {found['batch_records']:,} records."
+    )
+    return [Block("metering", f"{table}\n\n{beside}\n\n{source(found['command'], found['made'])}")]
 
 
 def tools(found: Found) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Renders REPORT.md, docs/reliability.md and docs/charts from bench/results: ``python -m bench.render``.
+"""Renders REPORT.md, figures in docs and docs/charts from bench/results: ``python -m bench.render``.
 
 A figure stands between ``<!-- bench:NAME -->`` and ``<!-- /bench:NAME -->``; whatever is between them is
 replaced. Charts that no result gives are removed.
@@ -16,25 +16,28 @@ from bench.block import Block, source
 from bench.charts import Bar, Kind, bar_chart
 from bench.goals import goals
 from bench.measure import REPOSITORY
-from bench.results import Results, Row, read_results, windows_cell
+from bench.results import MILLION, Results, Row, read_results, windows_cell
 from bench.scratch import RESULTS
 from bench.table import MAIN_ROWS_ONLY, markdown, markdown_results
 from bench.topics import FILE, LOADS
 
 REPORT: Final = REPOSITORY / "REPORT.md"
-PAGES: Final = (REPORT, REPOSITORY / "docs" / "reliability.md")
+PAGES: Final = (REPORT, REPOSITORY / "docs" / "reliability.md", REPOSITORY / "docs" / "operations.md")
 CHARTS: Final = REPOSITORY / "docs" / "charts"
 MAIN_ROW: Final = "streamagg-2"
 MARKED: Final = re.compile(
     r"(<!-- bench:(?P<name>[a-z0-9-]+) -->\n).*?(<!-- /bench:(?P=name) -->)", re.DOTALL
 )
 NOT_MEASURED: Final = "*Not measured yet.*"
+SIZED: Final = {"streamagg-inline": "none: `--inline`"} | {f"streamagg-{n}": str(n) for n in (1, 2, 3, 4)}
+"""Rows of the table of sizes, and how many unmarshallers each has."""
 
 
 PLOTS: Final = {
     "scaling": plots.scaling,
     "latency": plots.latency,
     "profile": plots.profile,
+    "metering": plots.metering,
     "tools": plots.tools,
     "soak": reliability.soak,
     "chaos": reliability.chaos,
@@ -51,6 +54,7 @@ def render(results: Path) -> list[Block]:
     }
     if measured:
         blocks += [goals(measured, found), overview(measured), machine(measured[0]), versions(measured)]
+        blocks.append(sizing(measured))
     for name, figures in PLOTS.items():
         if name in found:
             blocks += figures(found[name])
@@ -126,6 +130,40 @@ def _times(results: Results, name: str) -> str:
     if ours is None or theirs is None or not ours.rate or not theirs.rate:
         return "-"
     return f"{ours.rate / theirs.rate:.2f}" + ("" if theirs.is_right else " (it counts wrong)")
+
+
+def sizing(measured: Sequence[Results]) -> Block:
+    """What it takes to read as fast as it can: the table somebody needs who plans a machine."""
+    topics = [results for results in measured if results.topic != FILE]
+    rows = [
+        _sized(results, row, unmarshallers)
+        for results in sorted(topics, key=lambda each: -each.record_bytes)
+        for name, unmarshallers in SIZED.items()
+        if (row := results.row(name)) is not None
+    ]
+    headings = ["records", "unmarshallers", "records/s", "MB/s", "cores in use", "memory MB"]
+    made = ", ".join(dict.fromkeys(source("python -m bench", results.made) for results in topics))
+    parts = [markdown(headings, rows, numbers=range(2, len(headings))), *map(_memory, topics[:1]), made]
+    return Block("sizing", "\n\n".join(parts))
+
+
+def _memory(results: Results) -> str:
+    """What an unmarshaller takes, and what all else does."""
+    peaks = [row.peak_mb for n in (1, 2, 3, 4) if (row := results.row(f"streamagg-{n}")) is not None]
+    each = (peaks[-1] - peaks[0]) / max(1, len(peaks) - 1)
+    return f"{describe(results)}: {each:.0f} MB for each unmarshaller, {peaks[0] - each:.0f} MB for the rest."
+
+
+def _sized(results: Results, row: Row, unmarshallers: str) -> list[str]:
+    rate = row.rate or 0.0
+    return [
+        describe(results),
+        unmarshallers,
+        f"{rate:,.0f}",
+        f"{rate * results.record_bytes / 1e6:,.0f}",
+        f"{rate * row.cpu_per_million / MILLION:.1f}",
+        f"{row.peak_mb:,.0f}",
+    ]
 
 
 def files(results: Results) -> Block:

@@ -7,7 +7,6 @@ the thread that is there hangs for so many seconds (``8``). A seed makes it the 
 Without the variable nothing is looked up and nothing happens.
 """
 
-import logging
 import os
 import signal
 import time
@@ -17,6 +16,7 @@ from random import Random
 from typing import Final, Literal, get_args
 
 from streamagg.errors import SettingsError
+from streamagg.events import Log
 
 VARIABLE: Final = "STREAMAGG_FAULT"
 Point = Literal[
@@ -27,7 +27,7 @@ POINTS: Final[tuple[str, ...]] = get_args(Point)
 _POISON: Final = "poison"
 _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,18 @@ def hook(environ: Mapping[str, str] = os.environ) -> Callable[[Point], None]:
     seeds = [entry[1] for entry in entries if entry[0] == "seed" and len(entry) == 2]
     faults = {entry[0]: _parse(entry) for entry in entries if entry[0] not in ("seed", _POISON)}
     chance = Random(seeds[-1]) if seeds else Random()
-    log.warning("%s is set: this process breaks itself on purpose at %s", VARIABLE, ", ".join(faults))
+    log.warning(
+        "fault_armed",
+        "{variable} is set: this process breaks itself on purpose at {points}",
+        variable=VARIABLE,
+        points=", ".join(faults),
+    )
 
     def at(point: Point) -> None:
         fault = faults.get(point)
         if fault is None or chance.random() >= fault.probability:
             return
-        log.warning("%s: breaking at %s", VARIABLE, point)
+        log.warning("fault_struck", "{variable}: breaking at {point}", variable=VARIABLE, point=point)
         if fault.signal is not None:
             os.kill(os.getpid(), fault.signal)
         time.sleep(fault.hang_s)

@@ -39,6 +39,8 @@ class GenerateSettings:
     corrupt: float = 0
     """Fraction of the records that are broken in one of the ways of ``CORRUPTIONS``."""
     seed: int = 1
+    first_time_s: int = FIRST_TIME_S
+    """Event time of the first record, in seconds since 1970."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError."""
@@ -49,6 +51,7 @@ class GenerateSettings:
             ("--size", 40 <= self.size_bytes <= 1 << 20, "between 40 and 1048576 bytes"),
             ("--disorder", 0 <= self.disorder <= 1, "a fraction between 0 and 1"),
             ("--max-delay", 1 <= self.max_delay_s <= FIRST_TIME_S, "at least 1 second"),
+            ("--start", FIRST_TIME_S <= self.first_time_s < 1 << 33, "between 2016-07-11 and the year 2242"),
             ("--corrupt", 0 <= self.corrupt <= 1, "a fraction between 0 and 1"),
             ("--seed", self.seed >= 0, "0 or more"),
         )
@@ -105,7 +108,7 @@ def user_id(number: int, *, escaped: bool = False) -> bytes:
 def _event_times(settings: GenerateSettings, first: int, words: Words) -> npt.NDArray[np.int64]:
     """Seconds since the epoch, one for each row of ``words``."""
     place = np.arange(first, first + len(words), dtype=np.int64)
-    times = FIRST_TIME_S + np.floor(place / settings.rate).astype(np.int64)
+    times = settings.first_time_s + np.floor(place / settings.rate).astype(np.int64)
     delayed = _fraction(words[:, 2]) < settings.disorder
     delay = 1 + _below(words[:, 3], settings.max_delay_s).astype(np.int64)
     return times - np.where(delayed, delay, 0)

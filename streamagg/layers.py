@@ -4,13 +4,13 @@ Every value keeps its origin, so that an error can name it. Names that nobody kn
 """
 
 import difflib
-import logging
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from streamagg.errors import SettingsError
+from streamagg.events import Log
 from streamagg.given import Given
 from streamagg.kafka.passthrough import SECRETS
 from streamagg.parsers import switch
@@ -26,7 +26,16 @@ FOREIGN_PREFIXES: Final = ("STREAMAGG_TEST_", "STREAMAGG_BROKER_", "STREAMAGG_FA
 CLIENT_FLAG: Final = "kafka"
 """What holds the ``-X key=value`` flags, and the TOML table of the same meaning."""
 
-log: Final = logging.getLogger(__name__)
+log: Final = Log(__name__)
+
+
+class _File(NamedTuple):
+    """What a TOML file says."""
+
+    values: dict[str, Given]
+    client: dict[str, Given]
+    exposed: Path | None = None
+    """The file, if it holds secrets and every user of the machine can read it."""
 
 
 class Layers:
@@ -42,16 +51,18 @@ class Layers:
         if config_path is None and CONFIG_VARIABLE in environ:
             config_path = Path(environ[CONFIG_VARIABLE])
         self._trusting = _is_trusting(environ)
-        file_values, file_client = (
-            _from_file(config_path, self._trusting) if config_path is not None else ({}, {})
-        )
-        self._given = {**file_values, **_from_environ(environ), **_from_flags(flags)}
-        self._client = (file_client, _client_from_environ(environ), _client_from_flags(flags))
+        self._file = _from_file(config_path, self._trusting) if config_path is not None else _File({}, {})
+        self._given = {**self._file.values, **_from_environ(environ), **_from_flags(flags)}
+        self._client = (self._file.client, _client_from_environ(environ), _client_from_flags(flags))
 
     def given(self, name: str) -> Given:
         """What was written for a setting, its default included."""
         setting = SETTINGS[name]
         return self._given.get(name, Given(setting.default or setting.default_note, "the default"))
+
+    def has(self, name: str) -> bool:
+        """Whether somebody has written this setting."""
+        return name in self._given
 
     def value(self, name: str) -> Any:
         """What the parser of a setting makes of its value, None where there is neither value nor default.
@@ -82,6 +93,12 @@ class Layers:
 
         Raises ``SettingsError`` for such a file that cannot be read or trusted.
         """
+        if self._file.exposed is not None:
+            log.warning(
+                "secret_readable",
+                "every user of this machine can read {path}, which holds secrets: chmod o-r {path}",
+                path=str(self._file.exposed),
+            )
         layers = (revealed(layer, trusting=self._trusting) for layer in self._client)
         return {key: given for layer in layers for key, given in layer.items()}
 
@@ -145,7 +162,7 @@ def _is_trusting(environ: Mapping[str, str]) -> bool:
         raise SettingsError(f"The variable {TRUST_VARIABLE} must be {exc}.") from None
 
 
-def _from_file(path: Path, trusting: bool) -> tuple[dict[str, Given], dict[str, Given]]:
+def _from_file(path: Path, trusting: bool) -> "_File":
     """The settings of a TOML file, and those in its table ``[kafka]``."""
     file = read_trusted(path, "The settings file", trusting=trusting)
     table = _parsed(path, file.text)
@@ -158,9 +175,8 @@ def _from_file(path: Path, trusting: bool) -> tuple[dict[str, Given], dict[str, 
             raise SettingsError(f"The key {key} in file {path} is no setting of streamagg{hint}.")
     values = {key: Given(value, f"key {key} in file {path}") for key, value in table.items()}
     flat = dict(_flattened(client, path))
-    if file.readable_by_all and not SECRETS.isdisjoint(flat):
-        log.warning("every user of this machine can read %s, which holds secrets: chmod o-r %s", path, path)
-    return values, flat
+    exposed = path if file.readable_by_all and not SECRETS.isdisjoint(flat) else None
+    return _File(values, flat, exposed)
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:

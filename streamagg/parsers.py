@@ -112,9 +112,12 @@ def start_at(value: object) -> StartAt:
         raise ValueError(f"committed, earliest, latest, or {exc}") from None
 
 
-def listen_address(value: object) -> str:
-    """``host:port``; a bare port binds to loopback."""
-    host, _, port = str(value).strip().rpartition(":")
+def listen_address(value: object) -> str | None:
+    """``host:port``; a bare port binds to loopback; None for ``off``."""
+    written = str(value).strip()
+    if written == "off":
+        return None
+    host, _, port = written.rpartition(":")
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65_535:
-        raise ValueError("a port such as 9100, or an address such as 0.0.0.0:9100")
+        raise ValueError("an address such as 0.0.0.0:9464, a port such as 9464, or off")
     return f"{host or '127.0.0.1'}:{port}"

@@ -55,6 +55,15 @@ def duration_text(duration_ms: int) -> str:
     return f"{duration_ms}ms"
 
 
+def duration_parts(duration_ms: int) -> str:
+    """A duration by its units, as it may also be given: ``1m44s``, ``1h``, ``2.5s``; ``0s`` for none."""
+    text, left = "", Decimal(duration_ms)
+    for unit in ("d", "h", "m"):
+        number, left = divmod(left, _UNIT_MS[unit])
+        text += f"{number}{unit}" if number else ""
+    return f"{text}{left / 1_000}s" if left or not text else text
+
+
 def moment_ms(value: object) -> int:
     """Milliseconds since the epoch of epoch seconds or of ISO 8601; without a zone it is UTC."""
     valid = "a time in ISO 8601 such as 2026-01-31T12:00:00Z, or in seconds since 1970"

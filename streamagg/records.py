@@ -6,7 +6,7 @@ Columns travel as raw little-endian bytes inside the message; readers map them w
 ``numpy.frombuffer`` and copy nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from streamagg.measured import ClientNumbers, StageTimes
 from streamagg.settings import CeilingSettings, DecodeSettings, KafkaSettings
 
 Int64Column = npt.NDArray[np.int64]
@@ -100,6 +101,8 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     user: bytes
     delta: bytes
     live: bytes | None = None
+    payload_bytes: int = 0
+    """Size of the payloads of all records read."""
 
     def __len__(self) -> int:
         return len(self.delta) // 4
@@ -182,10 +185,16 @@ class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False)
 
 
 class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):
-    """Worker to coordinator: alive, with its statistics."""
+    """Worker to coordinator: alive, with its statistics since it began."""
 
     cpu_s: float
     rss_bytes: int
+    times: StageTimes
+    client: ClientNumbers = msgspec.field(default_factory=ClientNumbers)
+    """Of an unmarshaller."""
+    users: dict[int, int] = {}
+    """Of an aggregator: users held, by window."""
+    users_bytes: int = 0
 
 
 class WorkerFailed(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -213,6 +222,20 @@ AnyMessage = (
 )
 
 
+Origin = Callable[[int], tuple[bytes | None, int]]
+"""Key and Kafka timestamp (milliseconds, -1 for none) of a record, by its position."""
+
+
+def no_origin(_: int) -> tuple[bytes | None, int]:
+    """Lines of files have neither."""
+    return None, -1
+
+
+def behind_first(origin: Origin, first: int) -> Origin:
+    """The origins of the records from position ``first`` on, by their positions there."""
+    return lambda position: origin(first + position)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What a reader hands to the decoder: payloads of one lease, in offset order."""
@@ -230,6 +253,10 @@ class Batch:
     """Shape ``(len(payloads),)``."""
     timestamps_ms: Int64Column | None = None
     """Kafka timestamps of the same shape, if the lease asks for them; -1 where a record has none."""
+    origin: Origin = no_origin
+    """What else is known of each record."""
+    payload_bytes: int = 0
+    """Size of the payloads; 0 for files, where nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)

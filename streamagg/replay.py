@@ -95,7 +95,7 @@ class StopSwitch:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        logs.tell(b"stopping ...")
+        logs.tell("stopping", "stopping ...")
         if self.waiting_for_input:
             raise Stopped
 

@@ -12,12 +12,16 @@ from streamagg.kafka.passthrough import refusal
 from streamagg.layers import Layers
 from streamagg.settings import (
     SKETCH_USERS,
+    AdviseSettings,
     CeilingSettings,
     CountSettings,
     DecodeSettings,
+    HttpSettings,
     KafkaSettings,
+    LogFormat,
     PipelineSettings,
     RunSettings,
+    StartAt,
     WindowSettings,
 )
 
@@ -135,14 +139,14 @@ class Resolver:
             output_partitions=self._layers.value("output_partitions"),
             output_replicas=self._layers.value("output_replicas") or -1,
             dead_letter=self._layers.value("dead_letter"),
-            metrics=self._layers.value("metrics"),
+            late_topic=self._layers.value("late_topic"),
+            http=self.http(),
             stats_json=self._layers.value("stats_json"),
         )
 
     def count(self, files: Sequence[str]) -> CountSettings:
         """Everything that ``streamagg count`` needs."""
-        if files.count("-") > 1:
-            raise SettingsError("Standard input (-) can be read only once.")
+        _check_stdin(files)
         return CountSettings(
             files=tuple(files),
             window=self.window(),
@@ -153,10 +157,38 @@ class Resolver:
             stats_json=self._layers.value("stats_json"),
         )
 
+    def http(self) -> HttpSettings | None:
+        """Where metrics and health are served; None for nowhere."""
+        address = self._layers.value("http")
+        return None if address is None else HttpSettings(address, required=self._layers.has("http"))
+
+    def advise(self, files: Sequence[str]) -> AdviseSettings:
+        """Everything that ``streamagg advise`` needs: ``files``, or else the input topic."""
+        _check_stdin(files)
+        start: StartAt = self._layers.value("from")
+        if start.kind == "latest":
+            raise SettingsError(
+                f"from = {self._layers.given('from')} leaves nothing to read: give earliest or a time."
+            )
+        return AdviseSettings(
+            input=None if files else self._layers.required("input"),
+            files=tuple(files),
+            window=self.window(),
+            decode=self.decode(),
+            kafka=KafkaSettings() if files else self.kafka(),
+            pipeline=self.pipeline(),
+            start_ms=start.time_ms,
+        )
+
     def log_level(self) -> str:
         """debug, info, warning or error."""
         level: str = self._layers.value("log_level")
         return level
+
+    def log_format(self) -> LogFormat:
+        """auto, human or json."""
+        form: LogFormat = self._layers.value("log_format")
+        return form
 
     def _check_slots(self) -> None:
         window = self.window()
@@ -184,7 +216,7 @@ class Resolver:
 
     def _check_topics_differ(self) -> None:
         seen: dict[str, str] = {}
-        for name in ("input", "output", "dead_letter"):
+        for name in ("input", "output", "dead_letter", "late_topic"):
             topic = self._layers.value(name)
             if topic in seen:
                 raise SettingsError(
@@ -204,6 +236,11 @@ class Resolver:
         blamed = [key for key in given if key in text] or list(given)
         origins = ", ".join(given[key].origin for key in blamed)
         raise SettingsError(f"The Kafka client does not accept {', '.join(blamed)} ({origins}): {text}.")
+
+
+def _check_stdin(files: Sequence[str]) -> None:
+    if files.count("-") > 1:
+        raise SettingsError("Standard input (-) can be read only once.")
 
 
 def usable_cores() -> int:

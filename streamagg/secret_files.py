@@ -1,16 +1,16 @@
 """Secrets of the Kafka client that a setting does not hold but names the file of."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from streamagg.errors import SettingsError
+from streamagg.events import Log
 from streamagg.given import Given
 from streamagg.kafka.passthrough import FILE_SUFFIX, SECRETS
 from streamagg.trusted_file import read_trusted
 
-log: Final = logging.getLogger(__name__)
+log: Final = Log(__name__)
 
 
 def revealed(layer: Mapping[str, Given], *, trusting: bool) -> dict[str, Given]:
@@ -51,7 +51,10 @@ def _read(secret: str, named: Given, trusting: bool) -> str:
     file = read_trusted(path, what, trusting=trusting)
     if file.readable_by_all:
         log.warning(
-            "every user of this machine can read %s, the file for %s: chmod o-r %s", path, secret, path
+            "secret_readable",
+            "every user of this machine can read {path}, the file for {secret}: chmod o-r {path}",
+            path=str(path),
+            secret=secret,
         )
     text = file.text.removesuffix("\n").removesuffix("\r")
     if not text or "\0" in text:

@@ -71,6 +71,14 @@ _ROWS: Final = (
     Setting("output", topic_name, "Topic to publish to.", "TOPIC", TOPICS, default_note="required by run"),
     Setting("dead_letter", topic_name, "Topic for rejected records.", "TOPIC", TOPICS, default_note="none"),
     Setting(
+        "late_topic",
+        topic_name,
+        "Topic for references to late records.",
+        "TOPIC",
+        TOPICS,
+        default_note="none",
+    ),
+    Setting(
         "group",
         text,
         "Consumer group: where progress is kept; instances of one group stand by for each other.",
@@ -89,7 +97,7 @@ _ROWS: Final = (
     Setting(
         "create_topics",
         switch,
-        "Create the output and the dead-letter topic when they are absent.",
+        "Create the topics to write to when they are absent.",
         "",
         TOPICS,
         "true",
@@ -226,12 +234,12 @@ _ROWS: Final = (
         default_note="not written",
     ),
     Setting(
-        "metrics",
+        "http",
         listen_address,
-        "Serve Prometheus metrics here; a bare port binds to 127.0.0.1.",
-        "[HOST:]PORT",
+        "Where metrics and health are served; a bare port binds to 127.0.0.1, off serves nothing.",
+        "HOST:PORT",
         REPORTS,
-        default_note="not served",
+        "127.0.0.1:9464",
     ),
     Setting(
         "log_level",
@@ -240,6 +248,14 @@ _ROWS: Final = (
         "LEVEL",
         REPORTS,
         "info",
+    ),
+    Setting(
+        "log_format",
+        choice("auto", "human", "json"),
+        "Form of the log of run: human, json, or auto: human on a terminal, json elsewhere.",
+        "FORM",
+        REPORTS,
+        "auto",
     ),
 )
 

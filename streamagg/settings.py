@@ -10,6 +10,7 @@ from typing import Final, Literal
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 Delivery = Literal["exactly-once", "at-least-once"]
 CountFormat = Literal["table", "jsonl", "csv"]
+LogFormat = Literal["auto", "human", "json"]
 AboveMaxUsers = Literal["stop", "approximate"]
 
 
@@ -91,6 +92,16 @@ class StartAt:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where metrics and health are served."""
+
+    address: str = "127.0.0.1:9464"
+    """``host:port``; port 0 takes a free one."""
+    required: bool = False
+    """Nothing begins without it; the default address gives way to another instance on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything that ``streamagg run`` needs."""
 
@@ -112,8 +123,10 @@ class RunSettings:
     """-1: the broker's default."""
     dead_letter: str | None = None
     """Topic for rejected records."""
-    metrics: str | None = None
-    """``host:port`` of the Prometheus endpoint; a bare port binds to loopback."""
+    late_topic: str | None = None
+    """Topic for references to late records."""
+    http: HttpSettings | None = HttpSettings()
+    """None serves nothing."""
     stats_json: str | None = None
 
 
@@ -129,3 +142,19 @@ class CountSettings:
     format: CountFormat = "table"
     stats_json: str | None = None
     ceiling: CeilingSettings = CeilingSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class AdviseSettings:
+    """Everything that ``streamagg advise`` needs."""
+
+    input: str | None
+    """The topic; None: files."""
+    files: tuple[str, ...] = ()
+    """Paths; ``-`` is standard input."""
+    window: WindowSettings = WindowSettings()
+    decode: DecodeSettings = DecodeSettings()
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    pipeline: PipelineSettings = PipelineSettings()
+    start_ms: int | None = None
+    """Kafka timestamp (ms since the epoch) of the first record to read; None: the oldest one."""

@@ -13,6 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from tests.support import jars
 from tests.support.broker import Broker, BrokerFailed
+from tests.support.environment import CALM
 
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 BOOTSTRAP = os.environ.get("STREAMAGG_TEST_BOOTSTRAP")
@@ -20,6 +21,8 @@ START_ATTEMPTS = 3
 ADMIN_TIMEOUT_S = 30
 
 TopicFactory = Callable[..., str]
+
+os.environ.update(CALM)
 
 # The time an example takes depends on what else runs on the machine: no deadlines.
 hypothesis.settings.register_profile("local", deadline=None, print_blob=True)

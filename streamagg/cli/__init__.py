@@ -14,11 +14,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from streamagg import __version__
 from streamagg.errors import ExitCode, StreamaggError
+from streamagg.events import Log
 from streamagg.telemetry import logs
 
-VERBS: Final = ("run", "count", "verify", "replay", "generate", "demo")
+VERBS: Final = ("run", "count", "advise", "verify", "replay", "generate", "demo", "health")
 """Each is the function of that name in the module of that name in this package."""
 DEBUG_FLAG: Final = "--debug"
+log = Log(__name__)
 EXIT_CODES: Final = (
     "Exit codes: 0 fine, 1 failure, 2 usage or configuration, 3 Kafka unreachable, 4 data differs,"
     " 5 workers kept dying, 6 too many users, 130 interrupted."
@@ -116,7 +118,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Ends a verb through its clean-up; ``run`` and ``replay`` take these signals themselves."""
-    logs.tell(b"interrupted")
+    logs.tell("interrupted", "interrupted")
     raise KeyboardInterrupt
 
 
@@ -129,6 +131,10 @@ def _debug_first(arguments: Sequence[str]) -> list[str]:
 
 
 def _failed(text: str, code: ExitCode) -> ExitCode:
+    if logs.form() == "json":
+        trace = {"traceback": traceback.format_exc()} if logs.debugging() else {}
+        log.error("failed", "{error}", error=text, exit_code=int(code), **trace)
+        return code
     if logs.debugging():
         traceback.print_exc()
     print(f"streamagg: {text}", file=sys.stderr)

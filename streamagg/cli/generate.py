@@ -1,8 +1,12 @@
 """``streamagg generate``: made-up records."""
 
+import time
 from typing import Annotated
 
 import typer
+
+from streamagg.errors import SettingsError
+from streamagg.quantities import moment_ms
 
 
 def generate(
@@ -23,6 +27,13 @@ def generate(
             metavar="FRACTION",
         ),
     ] = 0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="When the first record happens: now, ISO 8601 or seconds since 1970. Default: 1468244384.",
+            metavar="TIME",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same records.")] = 1,
     output: Annotated[
         str | None,
@@ -32,8 +43,9 @@ def generate(
     """Write made-up records as JSON lines, for trying things out and for measuring.
 
     Nested fields of all JSON types with decoys of the two real ones, which stand anywhere in the root;
-    event times begin at 1468244384.
+    event times begin at 1468244384 unless --start says otherwise.
     """
+    from streamagg.filling import FIRST_TIME_S
     from streamagg.generate import GenerateSettings, write
     from streamagg.lines import open_output
 
@@ -46,6 +58,17 @@ def generate(
         max_delay_s=max_delay,
         corrupt=corrupt,
         seed=seed,
+        first_time_s=FIRST_TIME_S if start is None else moment_s(start),
     )
     with open_output(output) as out:
         write(settings, out)
+
+
+def moment_s(text: str) -> int:
+    """Whole seconds since 1970; raises SettingsError."""
+    if text == "now":
+        return int(time.time())
+    try:
+        return moment_ms(text) // 1_000
+    except ValueError as error:
+        raise SettingsError(f"--start {text} must be now, or {error}.") from None

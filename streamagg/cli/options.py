@@ -18,13 +18,14 @@ from streamagg.telemetry import logs
 def resolver(flags: Mapping[str, object]) -> Resolver:
     """The settings behind the flags of a verb (its ``locals()``); sets the level of the log too.
 
-    Raises ``SettingsError``.
+    A verb with ``log_format`` runs for long: its log is for whoever collects the logs of daemons. Raises
+    ``SettingsError``.
     """
     path = flags.get("config")
     found = Resolver(flags, config_path=path if isinstance(path, Path) else None)
-    level = found.log_level()
-    if not logs.debugging():
-        logs.setup(level)
+    level = "debug" if logs.debugging() else found.log_level()
+    form = logs.form_for(found.log_format()) if "log_format" in flags else "human"
+    logs.setup(level, form)
     return found
 
 
@@ -44,6 +45,7 @@ BootstrapServers = Annotated[str | None, _flag("bootstrap_servers")]
 Input = Annotated[str | None, _flag("input")]
 Output = Annotated[str | None, _flag("output")]
 DeadLetter = Annotated[str | None, _flag("dead_letter")]
+LateTopic = Annotated[str | None, _flag("late_topic")]
 Group = Annotated[str | None, _flag("group")]
 Delivery = Annotated[str | None, _flag("delivery")]
 CreateTopics = Annotated[bool | None, _flag("create_topics")]
@@ -76,8 +78,9 @@ MaxRestarts = Annotated[str | None, _flag("max_restarts")]
 
 Format = Annotated[str | None, _flag("format")]
 StatsJson = Annotated[str | None, _flag("stats_json")]
-Metrics = Annotated[str | None, _flag("metrics")]
+Http = Annotated[str | None, _flag("http")]
 LogLevel = Annotated[str | None, _flag("log_level")]
+LogFormat = Annotated[str | None, _flag("log_format")]
 
 ClientSettings = Annotated[
     list[str] | None,

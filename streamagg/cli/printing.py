@@ -5,11 +5,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import typer
+
 from streamagg.core.publication import render
 from streamagg.core.windows import Windows
+from streamagg.events import Log
 from streamagg.pipeline.stats import RunStats
 from streamagg.records import WindowCount
 from streamagg.settings import CountFormat
+from streamagg.telemetry import logs
+
+log = Log(__name__)
 
 _HEADINGS: Final[dict[CountFormat, str]] = {
     "table": f"{'window start (UTC)':<23}  {'unique users':>12}  {'records':>12}",
@@ -46,6 +52,24 @@ def summary(stats: RunStats) -> str:
         f" {stats.windows:,} windows\n"
         f"counted {stats.counted:,}, late {stats.late:,}, rejected {rejected:,}"
         + (f" ({reasons})" if reasons else "")
+    )
+
+
+def tell_end(stats: RunStats) -> None:
+    """The counters at the end of a run: for a person, or as an event in a log for programs."""
+    if logs.form() == "human":
+        typer.echo(summary(stats), err=True)
+        return
+    log.info(
+        "finished",
+        "{records} records in {seconds:.1f} s: counted {counted}, late {late}, rejected {rejected};"
+        " {windows} windows",
+        records=stats.records,
+        seconds=stats.seconds,
+        counted=stats.counted,
+        late=stats.late,
+        rejected=sum(stats.rejected.values()),
+        windows=stats.windows,
     )
 
 

@@ -13,6 +13,7 @@ def run(
     group: opt.Group = None,
     delivery: opt.Delivery = None,
     dead_letter: opt.DeadLetter = None,
+    late_topic: opt.LateTopic = None,
     create_topics: opt.CreateTopics = None,
     output_partitions: opt.OutputPartitions = None,
     output_replicas: opt.OutputReplicas = None,
@@ -36,10 +37,11 @@ def run(
     inline: opt.Inline = None,
     slots: opt.Slots = None,
     max_restarts: opt.MaxRestarts = None,
-    metrics: opt.Metrics = None,
+    http: opt.Http = None,
     stats_json: opt.StatsJson = None,
     json: opt.Json = False,
     log_level: opt.LogLevel = None,
+    log_format: opt.LogFormat = None,
     config: opt.ConfigFile = None,
 ) -> None:
     """Count the unique users of a topic's windows, and publish them.
@@ -52,10 +54,10 @@ def run(
     # librdkafka and numpy take their time to load, and no other verb waits for this one's.
     import msgspec
 
-    from streamagg.cli.printing import summary
+    from streamagg.cli.printing import tell_end
     from streamagg.pipeline.run import run as run_pipeline
 
     stats = run_pipeline(settings)
-    typer.echo(summary(stats), err=True)
+    tell_end(stats)
     if json:
         typer.echo(msgspec.json.encode(stats))

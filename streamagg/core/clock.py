@@ -56,10 +56,10 @@ class Run:
     user: UInt64Column
     before: PartitionState
     """The state just before the first row; the offset is that of its step."""
-    offset: Int64Column | None = None
-    """Offset of each row, when every row was within reach and nothing was set aside."""
+    offset: Int64Column
+    """Offset of each row."""
     steps: list[PartitionState] | None = None
-    """Otherwise: the state just before the step that applied the row."""
+    """The state just before the step that applied the row; None when each row was applied where it stands."""
 
     def clock_before(self, row: int) -> int | None:
         """The partition's clock just before a row, in milliseconds."""
@@ -69,11 +69,21 @@ class Run:
         top = int(self.event_time_ms[:row].max())
         return top if clock is None else max(clock, top)
 
+    def clocks_before(self) -> Int64Column:
+        """The partition's clock just before each row; before its first record, that record's own time."""
+        first = self.event_time_ms[0] if self.before.clock_ms is None else self.before.clock_ms
+        return clocks_before(int(first), self.event_time_ms)
+
+    def step_offsets(self) -> Int64Column:
+        """Where each row was applied: at its own offset, or at that of the record that decided about it."""
+        if self.steps is None:
+            return self.offset
+        return np.array([step.offset for step in self.steps], np.int64)
+
     def state_before(self, row: int) -> PartitionState:
         """The state from which reading must begin again to see this row and all that follow."""
         if self.steps is not None:
             return self.steps[row]
-        assert self.offset is not None
         return self.before._replace(offset=int(self.offset[row]), clock_ms=self.clock_before(row))
 
     def clock_after_first(self) -> int:
@@ -92,17 +102,29 @@ class Run:
                 self.event_time_ms[head],
                 self.user[head],
                 self.before,
-                None if offset is None else offset[head],
+                offset[head],
                 None if steps is None else steps[head],
             ),
             Run(
                 self.event_time_ms[tail],
                 self.user[tail],
                 before._replace(clock_ms=self.clock_before(row)),
-                None if offset is None else offset[tail],
+                offset[tail],
                 None if steps is None else steps[tail],
             ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LateRows:
+    """Late records in the order in which that was decided, columns of shape ``(n,)``, n > 0."""
+
+    offset: Int64Column
+    event_time_ms: Int64Column
+    clock_ms: Int64Column
+    """The partition's clock just before each."""
+    step_offset: Int64Column
+    """Where each was decided: at its own offset or, if it had been set aside, at a later one."""
 
 
 @dataclass(slots=True)
@@ -111,15 +133,21 @@ class Outcome:
 
     runs: list[Run] = field(default_factory=list)
     late: int = 0
+    late_rows: list[LateRows] = field(default_factory=list)
+    """The same records, if they were asked for."""
     future: list[int] = field(default_factory=list)
     """Offsets of the records rejected because nothing confirmed them."""
+    jumps: list[tuple[int, int]] = field(default_factory=list)
+    """Times before and after, where the clock went further than max jump at once."""
 
 
 class PartitionClock:
     """Applies the records of one partition, in offset order."""
 
-    def __init__(self, windows: Windows, state: PartitionState) -> None:
+    def __init__(self, windows: Windows, state: PartitionState, *, keep_late: bool = False) -> None:
+        """``keep_late``: outcomes tell which records are late, and not only how many."""
         self._windows = windows
+        self._keep_late = keep_late
         self.state = state
 
     def feed(
@@ -135,7 +163,7 @@ class PartitionClock:
         ``live`` tells which records carry a Kafka timestamp within max jump of their event time.
         Raises TimestampsNeeded, and changes nothing, if that is not known but decides.
         """
-        pass_ = _Pass(self._windows, self.state)
+        pass_ = _Pass(self._windows, self.state, self._keep_late)
         row, rows = 0, len(event_time_ms)
         while row < rows:
             stop = pass_.within_reach(event_time_ms, row)
@@ -159,7 +187,7 @@ class PartitionClock:
 
         A record is applied if every record that followed it supports it, else rejected as future.
         """
-        pass_ = _Pass(self._windows, self.state)
+        pass_ = _Pass(self._windows, self.state, self._keep_late)
         pass_.settle()
         self.state = pass_.finish(self.state.offset)
         return pass_.outcome
@@ -168,13 +196,14 @@ class PartitionClock:
 class _Pass:
     """One pass over a block: the state on the way, committed by ``finish``."""
 
-    def __init__(self, windows: Windows, state: PartitionState) -> None:
+    def __init__(self, windows: Windows, state: PartitionState, keep_late: bool) -> None:
         self.windows = windows
         self.state = state
         self.outcome = Outcome()
-        self._times: list[int] = []
-        self._users: list[int] = []
+        self._keep_late = keep_late
+        self._taken: list[SetAside] = []
         self._steps: list[PartitionState] = []
+        self._late: list[tuple[int, int, int, int]] = []
 
     def within_reach(self, times: Int64Column, row: int) -> int:
         """The end of the rows from ``row`` on that need no vote."""
@@ -184,10 +213,7 @@ class _Pass:
         rest = times[row:]
         if int(rest.max()) <= clock + max_jump:
             return len(times)
-        before = np.maximum.accumulate(rest)
-        before[1:] = np.maximum(before[:-1], clock)
-        before[0] = clock
-        beyond = rest > before + max_jump
+        beyond = rest > clocks_before(clock, rest) + max_jump
         return row + int(np.argmax(beyond)) if beyond.any() else len(times)
 
     def apply(self, times: Int64Column, users: UInt64Column, offsets: Int64Column) -> None:
@@ -197,9 +223,13 @@ class _Pass:
         assert state.clock_ms is not None
         clock = max(state.clock_ms, int(times.max()))
         if windows.number(int(times.min())) <= windows.last_closed(clock):
-            before = np.maximum.accumulate(np.concatenate(([state.clock_ms], times[:-1])))
+            before = clocks_before(state.clock_ms, times)
             timely = windows.number(times) > windows.last_closed(before)
-            self.outcome.late += len(times) - int(np.count_nonzero(timely))
+            late = len(times) - int(np.count_nonzero(timely))
+            self.outcome.late += late
+            if late and self._keep_late:
+                at = offsets[~timely]
+                self.outcome.late_rows.append(LateRows(at, times[~timely], before[~timely], at))
             times, users, offsets = times[timely], users[timely], offsets[timely]
         if len(times):
             self.outcome.runs.append(Run(times, users, state._replace(offset=int(offsets[0])), offsets))
@@ -213,15 +243,16 @@ class _Pass:
     def step(self, time: int, user: int, offset: int, believed: bool) -> None:
         """One record: it votes, it is applied or set aside, and what that decides is applied too."""
         before = self.state._replace(offset=offset)
+        record = SetAside(offset, time, user, 0, 0)
         max_jump = self.windows.max_jump_ms
         waiting = [
             a._replace(seen=a.seen + 1, support=a.support + (time >= a.event_time_ms - max_jump))
             for a in before.set_aside
         ]
         if believed:
-            self._take(before, time, user)
+            self._take(before, record)
         else:
-            waiting.append(SetAside(offset, time, user, 0, 0))
+            waiting.append(record)
         self._take_decided(before, waiting, lambda a: a.support >= VOTES_NEEDED)
         self.outcome.future += [a.offset for a in waiting if a.seen >= VOTERS]
         self.state = self.state._replace(set_aside=tuple(a for a in waiting if a.seen < VOTERS))
@@ -246,27 +277,43 @@ class _Pass:
             if decided is None:
                 return
             waiting.remove(decided)
-            self._take(before, decided.event_time_ms, decided.user)
+            self._take(before, decided)
 
-    def _take(self, before: PartitionState, time: int, user: int) -> None:
+    def _take(self, before: PartitionState, record: SetAside) -> None:
         """Apply one record: clock, lateness, window."""
-        clock = self.state.clock_ms
+        clock, time = self.state.clock_ms, record.event_time_ms
         window = self.windows.number(time)
         if clock is not None and window <= self.windows.last_closed(clock):
             self.outcome.late += 1
+            if self._keep_late:
+                self._late.append((record.offset, time, clock, before.offset))
             return
+        if clock is not None and not self.reaches(time):
+            self.outcome.jumps.append((clock, time))
         if self.state.began_inside and self.state.partial_through is None:
             self.state = self.state._replace(partial_through=window)
         self.state = self.state._replace(clock_ms=time if clock is None else max(clock, time))
-        self._times.append(time)
-        self._users.append(user)
+        self._taken.append(record)
         self._steps.append(before)
 
     def _flush(self) -> None:
-        """Turn the rows of single steps into a run."""
-        if not self._times:
+        """Turn what single steps came to into columns."""
+        if self._late:
+            columns = np.array(self._late, np.int64).T
+            self.outcome.late_rows.append(LateRows(*columns))
+            self._late = []
+        if not self._taken:
             return
-        times = np.array(self._times, np.int64)
-        users = np.array(self._users, np.uint64)
-        self.outcome.runs.append(Run(times, users, self._steps[0], steps=self._steps))
-        self._times, self._users, self._steps = [], [], []
+        times = np.array([record.event_time_ms for record in self._taken], np.int64)
+        users = np.array([record.user for record in self._taken], np.uint64)
+        offsets = np.array([record.offset for record in self._taken], np.int64)
+        self.outcome.runs.append(Run(times, users, self._steps[0], offsets, self._steps))
+        self._taken, self._steps = [], []
+
+
+def clocks_before(clock_ms: int, times: Int64Column) -> Int64Column:
+    """The clock just before each of some accepted records, shape ``(n,)``, n > 0."""
+    before = np.maximum.accumulate(times)
+    before[1:] = np.maximum(before[:-1], clock_ms)
+    before[0] = clock_ms
+    return before

@@ -15,6 +15,8 @@ class Counts:
     """
 
     consumed: int = 0
+    payload_bytes: int = 0
+    """Size of the payloads consumed."""
     counted: int = 0
     late: int = 0
     closed_early: int = 0
@@ -34,9 +36,17 @@ class Counts:
 class Partition:
     """One partition as the sequencer sees it."""
 
-    def __init__(self, number: int, windows: Windows, state: PartitionState, read_before: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        windows: Windows,
+        state: PartitionState,
+        read_before: int,
+        *,
+        keep_late: bool = False,
+    ) -> None:
         self.number = number
-        self.clock = PartitionClock(windows, state)
+        self.clock = PartitionClock(windows, state, keep_late=keep_late)
         self.counts = Counts(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
         self.outbox: list[Run] = []
@@ -45,6 +55,10 @@ class Partition:
         self.read_before = read_before
         """Offsets below it were read before the start."""
         self.idle = False
+        self.jumps = 0
+        """How often the clock went further than max jump at once."""
+        self.last_jump: tuple[int, int] | None = None
+        """The times before and after."""
         self.caught_up = False
         self.arrived_ms = 0
         """Wall clock of the last arrival."""

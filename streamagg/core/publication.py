@@ -1,11 +1,13 @@
 """What is published, and the contract of publishers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import orjson
 
 from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.late import LateReferences
 from streamagg.core.windows import Windows
 from streamagg.records import WindowCount
 
@@ -21,6 +23,8 @@ class Publication:
     """By partition; written for every partition."""
     future: tuple[tuple[int, int], ...] = ()
     """Partition and offset of records rejected as future since the last publication."""
+    late: tuple[LateReferences, ...] = ()
+    """Late records since the last publication, if they are wanted."""
 
     @property
     def through(self) -> int | None:
@@ -64,6 +68,28 @@ def render(windows: Windows, count: WindowCount) -> tuple[bytes, bytes]:
     if count.error is not None:
         value |= {"approximate": True, "error": count.error}
     return str(start).encode(), orjson.dumps(value)
+
+
+def render_late(topic: str, windows: Windows, references: LateReferences) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of the records of the late topic; ``topic`` is the input.
+
+    ``time`` and ``window`` are in seconds, like the start of a window where it is published.
+    """
+    partition = references.partition
+    numbers = windows.number(references.event_time_ms)
+    columns = (references.offset, references.event_time_ms, references.clock_ms, numbers)
+    for offset, time_ms, clock_ms, window in zip(*(column.tolist() for column in columns), strict=True):
+        value = {
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "time": _seconds(time_ms),
+            "window": _seconds(windows.start_ms(window)),
+            "late_ms": clock_ms - windows.start_ms(window + 1),
+            "closed_early": references.closed_early,
+            "v": FORMAT_VERSION,
+        }
+        yield f"{partition}:{offset}".encode(), orjson.dumps(value)
 
 
 def _seconds(time_ms: int) -> int | float:

@@ -45,6 +45,15 @@ class Ring:
         uniques = self._uniques(window)
         return uniques.smallest(self._keep) if uniques is not None and self._keep else None
 
+    def users(self) -> dict[int, int]:
+        """Users held, by window (see ``Uniques.rows``)."""
+        return {slot.window: slot.uniques.rows for slot in self._slots if slot is not None}
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all users held."""
+        return sum(slot.uniques.nbytes for slot in self._slots if slot is not None)
+
     def free(self, window: int) -> None:
         """Give up the slot of a window, if it has one."""
         position = window % len(self._slots)

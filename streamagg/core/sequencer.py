@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamagg.core.clock import Outcome, PartitionState, Run, TimestampsNeeded
+from streamagg.core.clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
+from streamagg.core.late import LateBook
 from streamagg.core.partition import Partition
 from streamagg.core.windows import Windows
 from streamagg.records import ColumnBlock, Int64Column, UInt64Column
@@ -56,7 +57,13 @@ class Sequencer:
         *,
         closed_through: int | None = None,
         read_before: Mapping[int, int] | None = None,
+        most_late: int = 0,
+        most_future: int = 0,
     ) -> None:
+        """``most_late``: so many late records may wait in ``late`` to be told; 0: they are only counted.
+
+        ``most_future``: the same of those rejected as future; 0: any number.
+        """
         self.windows = windows
         self.slots = slots
         self.closed_through = closed_through
@@ -65,18 +72,32 @@ class Sequencer:
         self.partitions: dict[int, Partition] = {}
         self._records: dict[int, int] = {}
         self._unfreed: set[int] = set()
+        self._most_future = most_future
         self._future: list[tuple[int, int]] = []
+        self.late = LateBook(most_late)
         for partition, state in partitions.items():
             self.add_partition(partition, state, (read_before or {}).get(partition, state.offset))
 
     def add_partition(self, partition: int, state: PartitionState, read_before: int) -> None:
         """Begin with a partition; it holds the watermark until it has a clock or is idle."""
-        self.partitions[partition] = Partition(partition, self.windows, state, read_before)
+        self.partitions[partition] = Partition(
+            partition, self.windows, state, read_before, keep_late=self.late.wanted
+        )
 
     @property
     def open_windows(self) -> int:
         """Windows that hold records and are not closed."""
         return len(self._records)
+
+    @property
+    def untold(self) -> bool:
+        """Late records, or some rejected as future, wait to be told with a publication."""
+        return bool(self._future or self.late.waiting)
+
+    @property
+    def full(self) -> bool:
+        """So many that nothing more is applied before."""
+        return self.late.full or 0 < self._most_future <= len(self._future)
 
     def offer(self, block: ColumnBlock, now_ms: int) -> None:
         """Park a block until those before it have come."""
@@ -87,9 +108,9 @@ class Sequencer:
             part.idle = False
 
     def advance(self, now_ms: int) -> Iterator[Step]:
-        """Apply everything that can be applied."""
+        """Apply everything that can be applied, until too much waits to be told."""
         blocked: set[int] = set()
-        while (chosen := self._lowest(blocked)) is not None:
+        while not self.full and (chosen := self._lowest(blocked)) is not None:
             part = self.partitions[chosen]
             if not part.outbox:
                 try:
@@ -159,6 +180,7 @@ class Sequencer:
         del part.parked[block.first]
         part.caught_up = block.caught_up
         part.counts.consumed += block.consumed
+        part.counts.payload_bytes += block.payload_bytes
         for reason, records in block.rejected.items():
             part.counts.reject(reason, records)
         self._account(part, outcome)
@@ -167,10 +189,15 @@ class Sequencer:
         part.outbox += outcome.runs
         part.counts.waiting += sum(len(run.user) for run in outcome.runs)
         part.counts.late += outcome.late
+        for rows in outcome.late_rows:
+            self.late.add(part.number, rows, part.read_before)
         if outcome.future:
             part.counts.reject("future", len(outcome.future))
             self._future += [(part.number, offset) for offset in outcome.future]
         part.counts.set_aside = len(part.clock.state.set_aside)
+        if outcome.jumps:
+            part.jumps += len(outcome.jumps)
+            part.last_jump = outcome.jumps[-1]
 
     def _deliver(self, part: Partition) -> Generator[Step, None, bool]:
         """Hand out rows of the outbox as far as the ring has room; returns whether any went."""
@@ -223,15 +250,14 @@ class Sequencer:
             # Also what an idle partition settles: its step stands at the position itself.
             part.counts.published_before += records
             return
-        if run.offset is None:
-            assert run.steps is not None
-            offsets = np.array([step.offset for step in run.steps], np.int64)
-        else:
-            offsets = run.offset
         here = self.windows.number(run.event_time_ms) == window
-        again = int(np.count_nonzero(offsets[here] < part.read_before))
+        steps = run.step_offsets()[here]
+        again = int(np.count_nonzero(steps < part.read_before))
         part.counts.published_before += again
         part.counts.closed_early += records - again
+        if self.late.wanted:
+            rows = LateRows(run.offset[here], run.event_time_ms[here], run.clocks_before()[here], steps)
+            self.late.add(part.number, rows, part.read_before, closed_early=True)
 
     def _first_without_slot(self) -> int | None:
         """The lowest window that the ring has no slot for; None until there is a watermark."""

@@ -49,6 +49,16 @@ class Uniques:
         self._merge()
         return self._sorted[:keep]
 
+    @property
+    def rows(self) -> int:
+        """Users kept, and rows that are not merged with them yet."""
+        return len(self._sorted) + self._pile.rows
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of these."""
+        return self._sorted.nbytes + self._pile.nbytes
+
     def _candidates(self, users: UInt64Column) -> UInt64Column:
         """Those that may be among the smallest."""
         if len(self._sorted) < self._keep:
@@ -100,6 +110,11 @@ class _Pile:
         self._chunks: list[UInt64Column] = []
         self._room = 0
         """Rows for which the last chunk has room."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the chunks."""
+        return sum(chunk.nbytes for chunk in self._chunks)
 
     def add(self, users: UInt64Column) -> None:
         """Copy users, shape ``(n,)``."""

@@ -148,7 +148,8 @@ def _command(bootstrap: str, topic: str, output: str) -> list[str]:
         "--unmarshallers": str(UNMARSHALLERS),
         "--aggregators": str(AGGREGATORS),
         "--idle-timeout": "5s",
-        "--metrics": "127.0.0.1:0",
+        "--http": "127.0.0.1:0",
+        "--log-format": "human",
     }
     words = [word for pair in flags.items() for word in pair]
     return [sys.executable, "-m", "streamagg", "run", *words, "--json"]
@@ -161,8 +162,8 @@ def _counters(text: str, at_s: float) -> Counters:
             sums[sample.name] = sums.get(sample.name, 0) + sample.value
     return Counters(
         at_s=at_s,
-        records=int(sums.get("streamagg_records_total", 0)),
+        records=int(sums.get("streamagg_records_consumed_total", 0)),
         late=int(sums.get("streamagg_records_late_total", 0)),
         rejected=int(sums.get("streamagg_records_rejected_total", 0)),
-        open_windows=int(sums.get("streamagg_open_windows", 0)),
+        open_windows=int(sums.get("streamagg_windows_open", 0)),
     )

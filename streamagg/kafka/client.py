@@ -246,5 +246,14 @@ def _is_debugging(_record: logging.LogRecord) -> bool:
     return logging.getLogger("streamagg").isEnabledFor(logging.DEBUG)
 
 
+def _named(record: logging.LogRecord) -> bool:
+    """Gives lines that librdkafka writes through a logger the name of an event."""
+    record.event = "kafka_client"
+    record.fields = {"line": record.getMessage()}
+    return True
+
+
 _LOG.addFilter(_is_of_this_kind)
+_LOG.addFilter(_named)
 _UNHEARD.addFilter(_is_debugging)
+_UNHEARD.addFilter(_named)

@@ -1,6 +1,5 @@
 """Takes fetched records out of a consumer: in C where that was built, else one message object each."""
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,12 +11,15 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, cimpl
 
 from streamagg.errors import CheckpointError
+from streamagg.events import Log
 from streamagg.kafka.client import Right, consumer_config, kafka_error
 from streamagg.kafka.contact import Contact
-from streamagg.records import Int64Column
+from streamagg.kafka.observing import note_error, note_statistics, observing
+from streamagg.measured import ClientNumbers
+from streamagg.records import Int64Column, Origin, no_origin
 from streamagg.settings import KafkaSettings
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 _SYSLOG_LEVELS: Final = (50, 50, 50, 40, 30, 20, 20, 10)
 """Levels of logging for those of syslog, from emergency to debug."""
@@ -35,6 +37,10 @@ class Fetched:
     """Kafka timestamps of the same shape; -1 where a record has none."""
     end: int | None
     """The end of the partition, if the consumer has come to it and nothing follows."""
+    origin: Origin = no_origin
+    """What else is known of each record."""
+    size_of: Callable[[Sequence[bytes | None]], int] = lambda payloads: sum(map(len, filter(None, payloads)))
+    """Bytes of payloads, or of some of them."""
 
 
 class Fetching(Protocol):
@@ -58,10 +64,13 @@ class Fetching(Protocol):
         """Close the consumer."""
 
 
-def open_fetching(kafka: KafkaSettings, topic: str) -> Fetching:
-    """A consumer that is in no group: it takes what it is assigned of the topic, and commits nothing."""
+def open_fetching(kafka: KafkaSettings, topic: str, numbers: ClientNumbers) -> Fetching:
+    """A consumer that is in no group: it takes what it is assigned of the topic, and commits nothing.
+
+    What it meets with is counted in ``numbers``.
+    """
     native = load_native()
-    return NativeFetching(kafka, topic, native) if native else MessageFetching(kafka, topic)
+    return NativeFetching(kafka, topic, numbers, native) if native else MessageFetching(kafka, topic, numbers)
 
 
 @cache
@@ -74,7 +83,9 @@ def load_native() -> ModuleType | None:
     try:
         _fetcher.load(cimpl.__file__)
     except ImportError as error:
-        log.warning("records are fetched one by one, which is slower: %s", error)
+        log.warning(
+            "fetcher_substituted", "records are fetched one by one, which is slower: {error}", error=error
+        )
         return None
     return _fetcher
 
@@ -82,9 +93,10 @@ def load_native() -> ModuleType | None:
 class NativeFetching:
     """Leaves payloads where librdkafka has put them."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, native: ModuleType) -> None:
-        config = _config(kafka)
+    def __init__(self, kafka: KafkaSettings, topic: str, numbers: ClientNumbers, native: ModuleType) -> None:
+        config = _config(kafka, numbers)
         self._topic = topic
+        self._numbers = numbers
         # Its lines come from librdkafka's threads and would need the interpreter: they are kept instead.
         del config["logger"]
         self.consumer = Consumer({**config, "plugin.library.paths": native.__file__})
@@ -96,15 +108,24 @@ class NativeFetching:
         """Implements ``Fetching``."""
         groups = self._fetcher.fetch(limit, timeout_ms)
         self._pass_on_log()
+        self._note_news()
         if groups:
             self._contact.heard()
         for messages in groups:
             partition, end, error = messages.state()
             if error:
+                self._numbers.failed(KafkaError(error).name())
                 raise_error(KafkaError(error), self._topic, partition)
             offsets = np.frombuffer(messages.offsets(), np.int64)
+            timestamps = partial(_packed_timestamps, messages)
             yield Fetched(
-                partition, messages, offsets, partial(_packed_timestamps, messages), end if end >= 0 else None
+                partition,
+                messages,
+                offsets,
+                timestamps,
+                end if end >= 0 else None,
+                messages.origin,
+                _packed_size,
             )
 
     def lost(self) -> bool:
@@ -117,20 +138,31 @@ class NativeFetching:
         self.consumer.close()
         self._pass_on_log()
 
+    def _note_news(self) -> None:
+        """Callbacks would not be called: who takes events gets the news as events."""
+        for news in self._fetcher.take_news():
+            if isinstance(news, str):
+                note_statistics(self._numbers, news)
+            else:
+                note_error(self._numbers, KafkaError(news))
+
     def _pass_on_log(self) -> None:
         lines, dropped = self._native.take_log()
         for level, text in lines:
-            log.log(_SYSLOG_LEVELS[min(level, 7)], "%s", text)
+            log.write(_SYSLOG_LEVELS[min(level, 7)], "kafka_client", "{line}", line=text)
         if dropped:
-            log.warning("%d more lines of librdkafka were left out", dropped)
+            log.warning(
+                "kafka_client_left_out", "{lines} more lines of librdkafka were left out", lines=dropped
+            )
 
 
 class MessageFetching:
     """Takes message objects from confluent-kafka."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
-        self.consumer = Consumer(_config(kafka))
+    def __init__(self, kafka: KafkaSettings, topic: str, numbers: ClientNumbers) -> None:
+        self.consumer = Consumer(_config(kafka, numbers))
         self._topic = topic
+        self._numbers = numbers
         self._contact = Contact(self.consumer, topic)
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
@@ -139,13 +171,14 @@ class MessageFetching:
             self._contact.heard()
             end = None
             if any(map(Message.error, messages)):
-                messages, end = _records(messages, self._topic)
+                messages, end = self._records(messages)
             yield Fetched(
                 partition,
                 list(map(Message.value, messages)),
                 np.fromiter(map(Message.offset, messages), np.int64, len(messages)),
                 partial(_timestamps, messages),
                 end,
+                partial(_origin_at, messages),
             )
 
     def lost(self) -> bool:
@@ -156,9 +189,24 @@ class MessageFetching:
         """Implements ``Fetching``."""
         self.consumer.close()
 
+    def _records(self, messages: list[Message]) -> tuple[list[Message], int | None]:
+        """Split events from records; the offset of the end of the partition if nothing follows it."""
+        records, end = [], None
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+                end = None
+            elif error.code() == KafkaError._PARTITION_EOF:
+                end = message.offset()
+            else:
+                self._numbers.failed(error.name())
+                raise_error(error, self._topic, message.partition() or 0)
+        return records, end
 
-def _config(kafka: KafkaSettings) -> dict[str, Any]:
-    return consumer_config(kafka, enable_partition_eof=True)
+
+def _config(kafka: KafkaSettings, numbers: ClientNumbers) -> dict[str, Any]:
+    return consumer_config(kafka, enable_partition_eof=True, **observing(numbers))
 
 
 def raise_error(error: KafkaError, topic: str, partition: int) -> None:
@@ -173,21 +221,6 @@ def raise_error(error: KafkaError, topic: str, partition: int) -> None:
         raise kafka_error(KafkaException(error), f"Reading the input topic {topic}", need)
 
 
-def _records(messages: list[Message], topic: str) -> tuple[list[Message], int | None]:
-    """Split events from records; the offset of the end of the partition if nothing follows it."""
-    records, end = [], None
-    for message in messages:
-        error = message.error()
-        if error is None:
-            records.append(message)
-            end = None
-        elif error.code() == KafkaError._PARTITION_EOF:
-            end = message.offset()
-        else:
-            raise_error(error, topic, message.partition() or 0)
-    return records, end
-
-
 def _by_partition(messages: list[Message]) -> dict[int, list[Message]]:
     """The messages of each partition, in their order, without a step of the interpreter for each."""
     numbers = list(map(Message.partition, messages))
@@ -198,12 +231,26 @@ def _by_partition(messages: list[Message]) -> dict[int, list[Message]]:
     }
 
 
+def _packed_size(messages: Any) -> int:
+    """Of pairs of an address and a size."""
+    return int(np.frombuffer(messages, np.int64)[1::2].sum())
+
+
 def _packed_timestamps(messages: Any) -> Int64Column:
     return np.frombuffer(messages.timestamps(), np.int64)
 
 
 def _timestamps(messages: list[Message]) -> Int64Column:
     return np.fromiter(map(_timestamp, messages), np.int64, len(messages))
+
+
+def origin_of(message: Message) -> tuple[bytes | None, int]:
+    """Key and Kafka timestamp (milliseconds, -1 for none) of a record."""
+    return message.key(), _timestamp(message)
+
+
+def _origin_at(messages: list[Message], position: int) -> tuple[bytes | None, int]:
+    return origin_of(messages[position])
 
 
 def _timestamp(message: Message) -> int:

@@ -4,15 +4,17 @@ The instance that owns partition 0 of the input is the leader and reads all part
 of split partitions do not add up, so the others wait. Nothing is fetched through this consumer.
 """
 
-import logging
 from time import monotonic
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamagg.errors import StreamaggError
+from streamagg.events import Log
 from streamagg.kafka.client import Right, consumer_config, kafka_error
 from streamagg.kafka.contact import Contact
+from streamagg.kafka.observing import observing
+from streamagg.measured import ClientNumbers
 from streamagg.settings import KafkaSettings
 
 _LEADING_PARTITION: Final = 0
@@ -20,10 +22,16 @@ _COMMITTED_TIMEOUT_S: Final = 10.0
 _SESSION_TIMEOUT: Final = "session.timeout.ms"
 _SESSION_TIMEOUT_MS: Final = "10000"
 """How long a killed leader holds its standby up, unless the user chooses otherwise."""
+_POLL_INTERVAL: Final = "max.poll.interval.ms"
+_POLL_INTERVAL_MS: Final = 60_000
+"""How long the group waits for a member to come back to it. A broker that was killed was seen to wait for one
+that was gone for all of the usual five minutes."""
 _WAKE_EVERY_S: Final = 1.0
 """Far less than a member of the group may be silent."""
+_OUTSIDE_S: Final = 15.0
+"""A client that the group has not given a name for so long is replaced."""
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class Membership:
@@ -35,14 +43,21 @@ class Membership:
         self._owned: set[int] = set()
         self._failed: StreamaggError | None = None
         self._next_wake = 0.0
+        self.numbers = ClientNumbers()
+        self.rebalances = 0
+        """Times that the group has dealt its partitions out anew."""
         self.metadata: Any = None
         """Group metadata of the generation in which partition 0 became ours."""
+        session_ms = kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS)
+        poll_ms = str(max(_POLL_INTERVAL_MS, int(session_ms)))
         self._config = consumer_config(
             kafka,
             group_id=group,
             partition_assignment_strategy="cooperative-sticky",
-            session_timeout_ms=kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS),
+            session_timeout_ms=session_ms,
+            max_poll_interval_ms=kafka.client.get(_POLL_INTERVAL, poll_ms),
             queued_min_messages=1,
+            **observing(self.numbers),
         )
         self._join()
 
@@ -63,10 +78,8 @@ class Membership:
         """
         self._wake()
         message = self._consumer.poll(0)
-        if not self.leader and self._contact.lost():
-            log.warning("no broker answers: joining the group with a new connection")
-            self._consumer.close()
-            self._join()
+        if not self.leader:
+            self._replace_if_lost()
         if self._failed is not None:
             raise self._failed
         error = message.error() if message is not None else None
@@ -98,9 +111,29 @@ class Membership:
         """Leave the group, so that a standby takes over at once."""
         self._consumer.close()
 
+    def _replace_if_lost(self) -> None:
+        """A client that no broker answers, or that the group does not know, gives way to another.
+
+        It waits without end for who coordinates the group when the broker that it asked is taken off its
+        list before the answer: that broker had been frozen, and told of a cluster without brokers.
+        """
+        if self._contact.lost():
+            log.warning("group_rejoined", "no broker answers: joining the group with a new connection")
+        elif monotonic() - self._known_s > _OUTSIDE_S:
+            log.warning(
+                "group_rejoined",
+                "not in the group for {seconds:g} s: joining it with a new connection",
+                seconds=_OUTSIDE_S,
+            )
+        else:
+            return
+        self._consumer.close()
+        self._join()
+
     def _join(self) -> None:
         self._consumer = Consumer(self._config)
         self._contact = Contact(self._consumer, self._topic)
+        self._known_s = monotonic()
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -114,27 +147,30 @@ class Membership:
         if monotonic() >= self._next_wake:
             self._next_wake = monotonic() + _WAKE_EVERY_S
             self._consumer.assignment()
+            if self.joined:
+                self._known_s = monotonic()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.rebalances += 1
         try:
             consumer.incremental_assign(partitions)
             consumer.pause(partitions)
             self._owned |= {place.partition for place in partitions}
             self.metadata = consumer.consumer_group_metadata()
-            log.debug("assigned %s", sorted(self._owned))
+            log.debug("partitions_assigned", "assigned {owned}", owned=sorted(self._owned))
         except KafkaException as error:
             # The binding would go on and assign default positions by itself.
             self._failed = kafka_error(error, "Taking part in the group", *self._needs)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._owned -= {place.partition for place in partitions}
-        log.debug("revoked, left with %s", sorted(self._owned))
+        log.debug("partitions_revoked", "revoked, left with {owned}", owned=sorted(self._owned))
         if not consumer.assignment():
             return
         try:
             consumer.incremental_unassign(partitions)
         except KafkaException as error:
-            log.debug("giving up partitions: %s", error)
+            log.debug("unassign_failed", "giving up partitions: {error}", error=error)
 
 
 _HOPELESS: Final = (

@@ -47,7 +47,7 @@ REFUSED: Final = {
     "log.queue": _FEEDBACK,
     "logger": _FEEDBACK,
     "produce.offset.report": _FEEDBACK,
-    "statistics.interval.ms": "streamagg has metrics of its own; see --metrics",
+    "statistics.interval.ms": "streamagg has metrics of its own; see --http",
     "builtin.features": "it describes the client and sets nothing",
     "default.topic.config": "give its settings directly",
     "default_topic_conf": "give its settings directly",

@@ -1,6 +1,5 @@
 """Reads leases from Kafka: a consumer without a group, assigned by hand."""
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,12 +8,13 @@ from typing import Final
 import numpy as np
 from confluent_kafka import TopicPartition
 
+from streamagg.events import Log
 from streamagg.kafka.fetching import Fetched, Fetching
-from streamagg.records import Batch, Lease
+from streamagg.records import Batch, Lease, behind_first
 
 BATCH_RECORDS: Final = 16_000
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 @dataclass(slots=True)
@@ -78,7 +78,11 @@ class LeaseReader:
         self._fetching.close()
 
     def _reconnect(self) -> None:
-        log.warning("no broker answers: reading %s goes on with a new connection", self._topic)
+        log.warning(
+            "reader_reconnected",
+            "no broker answers: reading {topic} goes on with a new connection",
+            topic=self._topic,
+        )
         self._fetching.close()
         self._fetching = self._connect()
         for partition, reading in self._partitions.items():
@@ -105,6 +109,7 @@ class LeaseReader:
             behind = int(offsets[upto - 1]) + 1 if upto > taken else reading.position
             stop = min(lease.stop, max(reached, behind))
             part = slice(taken, upto)
+            payloads = fetched.payloads[part]
             batches.append(
                 Batch(
                     lease=lease.id,
@@ -113,9 +118,11 @@ class LeaseReader:
                     next=stop,
                     end=self._end(fetched.partition),
                     caught_up=fetched.end is not None and upto == count and stop == fetched.end,
-                    payloads=fetched.payloads[part],
+                    payloads=payloads,
+                    payload_bytes=fetched.size_of(payloads),
                     offsets=offsets[part],
                     timestamps_ms=fetched.timestamps_ms()[part] if lease.timestamps else None,
+                    origin=behind_first(fetched.origin, taken),
                 )
             )
             reading.position, taken = stop, upto

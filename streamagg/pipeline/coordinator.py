@@ -4,7 +4,6 @@ Numbered as in the code: 1 wait for leadership, 2 fence the previous leader, 3 r
 4 work until the run ends, leadership moves or something breaks, 5 begin again at 1.
 """
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,23 +12,26 @@ from time import monotonic
 from typing import Final
 
 from streamagg import faults
+from streamagg.core.late import MOST_LATE
 from streamagg.core.publication import OutputAway, PublishFailed
 from streamagg.core.windows import Windows
 from streamagg.errors import KafkaUnreachable, WorkersKeepDying
+from streamagg.events import Log
 from streamagg.kafka.admin import end_offsets, has_members, partitions_of
+from streamagg.kafka.dead_letters import MOST_FUTURE
 from streamagg.kafka.identity import TopicIdentity
 from streamagg.kafka.membership import Membership
 from streamagg.kafka.publisher import KafkaPublisher
 from streamagg.pipeline.leases import LeaseBook
 from streamagg.pipeline.metering import Meter
 from streamagg.pipeline.opening import openings, refuse_published
+from streamagg.pipeline.pulse import Outside, Pulse
 from streamagg.pipeline.session import Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
 from streamagg.pipeline.turn import monotonic_ms, turn
 from streamagg.pipeline.watch import InputWatch
 from streamagg.pipeline.workers import AggregatorLost, Workers
 from streamagg.settings import RunSettings, StartAt
-from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.process import rss_bytes
 
 _TICK_MS: Final = 50
@@ -39,7 +41,7 @@ _LAST_COMMIT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
 _BROKER_PAUSE_S: Final = 2.0
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class Coordinator:
@@ -50,7 +52,7 @@ class Coordinator:
         settings: RunSettings,
         workers: Workers,
         stopping: Callable[[], bool],
-        metrics: Metrics | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self._settings = settings
         self._workers = workers
@@ -58,7 +60,9 @@ class Coordinator:
         self._start = settings.start
         if settings.start != StartAt() and has_members(settings.kafka, settings.group):
             log.warning(
-                "the group %s is at work: its counts are continued, whatever --from says", settings.group
+                "group_at_work",
+                "the group {group} is at work: its counts are continued, whatever --from says",
+                group=settings.group,
             )
             self._start = StartAt()
         self._membership = Membership(settings.kafka, settings.group, settings.input)
@@ -70,7 +74,10 @@ class Coordinator:
         self._epochs = count(1)
         self._tally = Tally()
         self._broken: list[float] = []
-        self._meter = Meter(metrics or Metrics(), workers, self._membership, self._broken)
+        outside = outside or Outside()
+        self._meter = Meter(settings, outside.metrics, workers, self._membership)
+        self._pulse = Pulse(outside, self._meter, workers, self._membership, stopping)
+        self._told_standby = False
         self._stops: dict[int, int] | None = None
         self._session_ended = False
         self._next_rss = 0.0
@@ -89,19 +96,27 @@ class Coordinator:
                 if self._membership.leader:  # 1
                     self._lead()
                 else:
+                    self._tell_standby()
                     self._stand_by(_STANDBY_TICK_MS)
         finally:
+            self._pulse.end()
             self._asking.shutdown(wait=False, cancel_futures=True)
             # Whatever ends this run, a standby or the next start shall not wait for the session time-out.
             self._membership.close()
         return self._tally.stats(len(self._broken))
+
+    def _tell_standby(self) -> None:
+        """Once the group has told who works, and not again before this instance has led."""
+        if self._membership.rebalances and not self._told_standby:
+            self._told_standby = True
+            log.info("standing_by", "standing by: this instance does not lead")
 
     def _stand_by(self, wait_ms: int) -> None:
         """Keep the workers company; an empty aggregator is as good as another.
 
         What an unmarshaller could not reach belongs to a session that has ended.
         """
-        self._meter.look(self._tally)
+        self._pulse.beat(self._tally)
         with suppress(AggregatorLost, KafkaUnreachable):
             self._workers.poll(wait_ms)
 
@@ -115,7 +130,9 @@ class Coordinator:
 
     def _read(self, topic_id: str) -> None:
         """Lead, as long as the input has this id."""
-        publisher = KafkaPublisher(self._settings, self._membership, self._identity, topic_id, self._at)
+        publisher = KafkaPublisher(
+            self._settings, self._membership, self._identity, topic_id, self._at, self._meter.publisher
+        )
         watched = False
         try:
             if not publisher.start(self._gives_up):  # 2
@@ -131,11 +148,16 @@ class Coordinator:
     def _open(self, publisher: KafkaPublisher, topic_id: str) -> Session:
         settings = self._settings
         # Without it every publication would fail; it may have been deleted while this instance worked.
-        partitions_of(settings.kafka, settings.output)
+        for topic in filter(None, (settings.output, settings.late_topic)):
+            partitions_of(settings.kafka, topic)
+            self._pulse.beat(self._tally)
         partitions = self._partitions()
+        self._pulse.beat(self._tally)
         committed = self._membership.committed(partitions)
+        self._pulse.beat(self._tally)
         if not (self._led or committed) and settings.start == StartAt():
             refuse_published(settings)
+            self._pulse.beat(self._tally)
         if committed != self._found:
             # Another instance has begun anew since this one was started: continue what it published.
             self._start = StartAt()
@@ -151,17 +173,25 @@ class Coordinator:
                 keep_open=settings.keep_open,
                 empty_windows=settings.window.empty_windows,
                 ceiling=settings.ceiling,
+                most_late=MOST_LATE if settings.late_topic else 0,
+                most_future=MOST_FUTURE if settings.dead_letter else 0,
             ),
             opened,
             LeaseBook(len(self._workers.unmarshallers), self._lease_ids, poison=self._poison),
             self._workers.unmarshallers,
             self._workers.aggregators,
-            self._meter.timed(publisher),
+            self._meter.metered(publisher),
             next(self._epochs),
             monotonic_ms(),
         )
         self._led = True
-        log.info("leading: reading %d partition(s) of %s", len(opened), settings.input)
+        self._told_standby = False
+        log.info(
+            "leading",
+            "leading: reading {partitions} partition(s) of {topic}",
+            partitions=len(opened),
+            topic=settings.input,
+        )
         return session
 
     def _work(self, session: Session, publisher: KafkaPublisher, topic_id: str) -> None:
@@ -171,15 +201,19 @@ class Coordinator:
             while not self._stopping() and not session.finished:
                 self._membership.poll()
                 if not self._membership.leader:
-                    log.info("standing by: another instance leads")
+                    self._tell_standby()
                     return
                 turn(session, self._workers, _TICK_MS)
                 watch.look()
                 self._note_memory()
-                self._meter.look(self._tally)
+                self._pulse.beat(self._tally)
             self._session_ended = session.finished
             if not session.finished:
                 self._commit_last(session, publisher)
+        except Exception as error:
+            if self._membership.leader:
+                self._meter.session_broke(error)
+            raise
         finally:
             self._tally.add(session)
             self._meter.session = None
@@ -206,7 +240,12 @@ class Coordinator:
         """A broker that went away may come back; one that was never there is the user's mistake."""
         if not self._led:
             raise error
-        log.warning("trying again in %g s: %s", _BROKER_PAUSE_S, error)
+        log.warning(
+            "kafka_away",
+            "trying again in {seconds:g} s: {error}",
+            seconds=_BROKER_PAUSE_S,
+            error=error,
+        )
         back = monotonic() + _BROKER_PAUSE_S
         while monotonic() < back and not self._stopping():
             self._membership.poll()
@@ -214,9 +253,9 @@ class Coordinator:
 
     def _note_broken(self, error: Exception) -> None:
         if not self._membership.leader:
-            log.info("no longer the leader: %s", error)
+            log.info("leadership_lost", "no longer the leader: {error}", error=error)
             return
-        log.warning("starting again from the checkpoint: %s", error)
+        log.warning("session_restarted", "starting again from the checkpoint: {error}", error=error)
         now = monotonic()
         self._broken.append(now)
         recent = [at for at in self._broken if now - at < 600]
@@ -230,6 +269,6 @@ class Coordinator:
         return list(range(partitions_of(self._settings.kafka, self._settings.input)))
 
     def _gives_up(self) -> bool:
-        self._meter.look(self._tally)
+        self._pulse.beat(self._tally)
         self._membership.poll()
         return self._stopping() or not self._membership.leader

@@ -6,15 +6,15 @@ While there is backlog, unmarshallers that run dry take a range of a partition t
 several read one partition at once. At its tail one of them holds a lease that reaches beyond the end.
 """
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from streamagg.events import Log
 from streamagg.pipeline.suspicion import Suspicion
 from streamagg.records import ColumnBlock, Lease, Trying
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 _PARTITIONS_A_WORKER: Final = 4
 """Partitions with backlog that an unmarshaller reads at once."""
@@ -274,17 +274,20 @@ def _accuse(partition: int, suspicion: Suspicion, held: _Held) -> int:
     careful = suspicion.careful(held.received, held.received + 1)
     if held.tried in suspicion.poison:
         log.error(
-            "partition %d: the record at offset %s is rejected as poison: decoded by itself, it has killed"
-            " two unmarshallers",
-            partition,
-            held.tried,
+            "poison_rejected",
+            "partition {partition}: the record at offset {offset} is rejected as poison: decoded by itself,"
+            " it has killed two unmarshallers",
+            partition=partition,
+            offset=held.tried,
         )
     elif careful:
         log.warning(
-            "partition %d: unmarshallers died from offset %d on; the records up to %d are read one by one",
-            partition,
-            held.received,
-            careful[-1][1],
+            "poison_suspected",
+            "partition {partition}: unmarshallers died from offset {offset} on; the records up to {through}"
+            " are read one by one",
+            partition=partition,
+            offset=held.received,
+            through=careful[-1][1],
         )
     return explained
 

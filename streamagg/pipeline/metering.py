@@ -1,27 +1,83 @@
 """Fills the metrics of a run from what the coordinator holds, about once a second."""
 
 import time
-from collections.abc import Sized
+from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
-from streamagg.core.publication import Publication, Publisher
+from streamagg.core.publication import OutputAway, Publication, Publisher, PublishFailed
+from streamagg.core.windows import Windows
+from streamagg.errors import KafkaUnreachable
 from streamagg.kafka.membership import Membership
+from streamagg.measured import Distribution, PublisherNumbers, StageTimes
 from streamagg.pipeline.session import Session
 from streamagg.pipeline.stats import PartitionStats, Tally
-from streamagg.pipeline.workers import Workers
-from streamagg.telemetry.metrics import Metrics, PartitionSample, Snapshot, WorkerSample
-from streamagg.telemetry.process import rss_bytes
+from streamagg.pipeline.workers import AggregatorLost, Workers
+from streamagg.records import WindowCount
+from streamagg.settings import RunSettings
+from streamagg.telemetry.metrics import Metrics
+from streamagg.telemetry.process import memory_limit_bytes, rss_bytes
+from streamagg.telemetry.snapshot import (
+    DELAY_BOUNDS_S,
+    PartitionSample,
+    ProcessSample,
+    PublisherSample,
+    RunFacts,
+    SessionCause,
+    Snapshot,
+    WindowKind,
+    WindowSample,
+)
 
 _EVERY_S: Final = 1.0
 
 
-class TimedPublisher:
-    """Tells the metrics how long each publication takes."""
+class PublishedWindows:
+    """Counts what publishers have published: how many windows of each kind, how late, and the last one."""
 
-    def __init__(self, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(self, windows: Windows, clock: Callable[[], float] = time.time) -> None:
+        """``clock`` returns Unix time in seconds."""
+        self._windows = windows
+        self._clock = clock
+        self._by_kind: Counter[WindowKind] = Counter()
+        self._delay = Distribution.over(DELAY_BOUNDS_S)
+        self._last: WindowCount | None = None
+
+    def note(self, publication: Publication) -> None:
+        """A publication is out."""
+        now_s = self._clock()
+        for count in publication.windows:
+            self._by_kind[_kind(count)] += 1
+            self._delay.observe(now_s - self._windows.start_ms(count.window + 1) / 1_000, DELAY_BOUNDS_S)
+            self._last = count
+
+    def sample(self, numbers: PublisherNumbers) -> PublisherSample:
+        """All of it, with what the publishers have counted themselves."""
+        return PublisherSample(
+            windows=dict(self._by_kind),
+            delay=Distribution(list(self._delay.counts), self._delay.sum),
+            last=None if self._last is None else self._window(self._last),
+            last_commit_s=numbers.last_commit_s,
+            committed=numbers.committed,
+            aborted=numbers.aborted,
+        )
+
+    def _window(self, count: WindowCount) -> WindowSample:
+        return WindowSample(self._windows.start_ms(count.window), count.unique, count.records)
+
+
+def _kind(count: WindowCount) -> WindowKind:
+    if count.error is not None:
+        return "approximate"
+    return "final" if count.records else "empty"
+
+
+class MeteredPublisher:
+    """A publisher whose publications are counted."""
+
+    def __init__(self, publisher: Publisher, published: PublishedWindows) -> None:
         self._publisher = publisher
-        self._metrics = metrics
-        self._began_s = 0.0
+        self._published = published
 
     @property
     def busy(self) -> bool:
@@ -30,31 +86,45 @@ class TimedPublisher:
 
     def submit(self, publication: Publication) -> None:
         """Begin to publish; only while not busy."""
-        self._began_s = time.monotonic()
         self._publisher.submit(publication)
 
     def finished(self) -> Publication | None:
         """The publication that is out since the last call; raises PublishFailed."""
         publication = self._publisher.finished()
         if publication is not None:
-            self._metrics.published(time.monotonic() - self._began_s)
+            self._published.note(publication)
         return publication
 
 
 class Meter:
     """Takes the snapshots; ``session`` is the one that runs, None on a standby."""
 
-    def __init__(self, metrics: Metrics, workers: Workers, membership: Membership, broken: Sized) -> None:
+    def __init__(
+        self, settings: RunSettings, metrics: Metrics, workers: Workers, membership: Membership
+    ) -> None:
         self.session: Session | None = None
+        self.publisher = PublisherNumbers()
+        self._facts = _facts(settings)
         self._metrics = metrics
         self._workers = workers
         self._membership = membership
-        self._broken = broken
+        self._published = PublishedWindows(Windows(settings.window))
+        self._broken: Counter[SessionCause] = Counter()
         self._next_s = 0.0
 
-    def timed(self, publisher: Publisher) -> Publisher:
-        """The publisher, with its publications timed."""
-        return TimedPublisher(publisher, self._metrics)
+    def metered(self, publisher: Publisher) -> Publisher:
+        """The publisher, with its publications counted."""
+        return MeteredPublisher(publisher, self._published)
+
+    def session_broke(self, error: Exception) -> None:
+        """A session has ended with this error; counted if another one takes its place."""
+        match error:
+            case AggregatorLost():
+                self._broken["aggregator"] += 1
+            case OutputAway() | KafkaUnreachable():
+                self._broken["broker"] += 1
+            case PublishFailed():
+                self._broken["publication"] += 1
 
     def look(self, tally: Tally) -> None:
         """Take a snapshot if it is time; ``tally`` holds the sessions before this one."""
@@ -62,22 +132,59 @@ class Meter:
         if now_s < self._next_s:
             return
         self._next_s = now_s + _EVERY_S
+        self.take(tally)
+
+    def take(self, tally: Tally) -> None:
+        """Take a snapshot, and let scrapes see it."""
         self._metrics.show(self._snapshot(tally))
 
     def _snapshot(self, tally: Tally) -> Snapshot:
-        session = self.session
-        leader = self._membership.leader
-        workers = {"coordinator": WorkerSample(time.process_time(), rss_bytes())}
+        session, membership = self.session, self._membership
+        workers = self._workers.sample()
+        times = StageTimes()
+        for part in (tally.times, workers.times, self.publisher.times, *([session.times] if session else [])):
+            times.add(part)
         return Snapshot(
-            leader=leader,
-            ready=session is not None if leader else self._membership.joined,
+            leader=membership.leader,
+            member=membership.joined,
+            rebalances=membership.rebalances,
             partitions=_partitions(tally, session),
-            workers=workers | self._workers.usage(),
-            windows_published=tally.windows + (session.windows_published if session else 0),
-            open_windows=session.sequencer.open_windows if session else 0,
+            workers=workers,
+            coordinator=ProcessSample(time.process_time(), rss_bytes()),
+            windows_open=session.sequencer.open_windows if session else 0,
             watermark_ms=session.sequencer.watermark_ms if session else None,
-            restarts={"worker": self._workers.restarts, "session": len(self._broken)},
+            session_restarts=dict(self._broken),
+            publisher=self._published.sample(self.publisher),
+            times=times,
+            # The publisher's own thread writes into its numbers.
+            errors={
+                "group": dict(membership.numbers.errors),
+                "publisher": dict(self.publisher.client.errors),
+                "reader": workers.readers.errors,
+            },
+            round_trips={
+                "group": membership.numbers.round_trips,
+                "publisher": self.publisher.client.round_trips,
+                "reader": workers.readers.round_trips,
+            },
+            facts=self._facts,
         )
+
+
+def _facts(settings: RunSettings) -> RunFacts:
+    return RunFacts(
+        start_s=time.time(),
+        granularity_ms=settings.window.granularity_ms,
+        max_lag_ms=settings.window.max_lag_ms,
+        max_users=settings.ceiling.max_users,
+        memory_limit_bytes=memory_limit_bytes(),
+        settings={
+            "input": settings.input,
+            "output": settings.output,
+            "group": settings.group,
+            "delivery": settings.delivery,
+        },
+    )
 
 
 def _partitions(tally: Tally, session: Session | None) -> dict[int, PartitionSample]:
@@ -91,16 +198,18 @@ def _partitions(tally: Tally, session: Session | None) -> dict[int, PartitionSam
 def _sample(number: int, stats: PartitionStats, session: Session | None) -> PartitionSample:
     part = session.sequencer.partitions.get(number) if session else None
     return PartitionSample(
-        records=stats.records,
+        consumed=stats.records,
         counted=stats.counted,
         late=stats.late,
         closed_early=stats.closed_early,
         published_before=stats.published_before,
         read_again=stats.read_again,
         rejected=stats.rejected,
+        payload_bytes=stats.payload_bytes,
         set_aside=stats.set_aside,
         waiting=stats.waiting,
         lag=session.lag(number) if session and part else None,
         clock_ms=part.clock.state.clock_ms if part else None,
         idle=part.idle if part else False,
+        pending=len(part.parked) if part else 0,
     )

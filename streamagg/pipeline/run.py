@@ -1,25 +1,24 @@
 """``streamagg run``: checks the topics, starts the workers, ends well."""
 
-import logging
 import os
 import signal
-from contextlib import nullcontext
 from types import FrameType
 
 from streamagg.decode import NATIVE_AVAILABLE
-from streamagg.errors import ExitCode, TopicError
+from streamagg.errors import ExitCode
+from streamagg.events import Log
 from streamagg.kafka.admin import ensure_topic, partitions_of
 from streamagg.pipeline.coordinator import Coordinator
+from streamagg.pipeline.pulse import Outside
 from streamagg.pipeline.stats import RunStats
 from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.pipeline.workers import InlineWorkers, Workers
 from streamagg.records import AggregatorSetup, UnmarshallerSetup
 from streamagg.settings import RunSettings
 from streamagg.telemetry import logs
-from streamagg.telemetry.endpoint import serving
-from streamagg.telemetry.metrics import Metrics
+from streamagg.telemetry.endpoint import Shown, open_endpoint
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class _Stop:
@@ -37,7 +36,7 @@ class _Stop:
             # The workers see their links close.
             os._exit(ExitCode.INTERRUPTED)
         self.requested = True
-        logs.tell(b"stopping ...")
+        logs.tell("stopping", "stopping ...")
 
 
 def run(settings: RunSettings) -> RunStats:
@@ -47,14 +46,15 @@ def run(settings: RunSettings) -> RunStats:
     _check_topics(settings)
     if not NATIVE_AVAILABLE:
         log.warning(
+            "decoder_substituted",
             "decoding takes twice as long as it could: when streamagg was installed there was no C compiler,"
-            " or the headers of Python were missing"
+            " or the headers of Python were missing",
         )
-    metrics = Metrics()
-    with serving(settings.metrics, metrics) if settings.metrics else nullcontext():
+    outside = Outside()
+    with open_endpoint(settings.http, Shown(outside.metrics.registry, outside.health)):
         workers = _open_workers(settings)
         try:
-            stats = Coordinator(settings, workers, lambda: stop.requested, metrics).run()
+            stats = Coordinator(settings, workers, lambda: stop.requested, outside).run()
         finally:
             workers.close()
     if settings.stats_json is not None:
@@ -71,11 +71,9 @@ def _check_topics(settings: RunSettings) -> None:
         replicas=settings.output_replicas,
         create=settings.create_topics,
     )
-    if settings.dead_letter is not None:
-        try:
-            partitions_of(settings.kafka, settings.dead_letter)
-        except TopicError:
-            ensure_topic(settings.kafka, settings.dead_letter, config={}, create=settings.create_topics)
+    for topic in (settings.dead_letter, settings.late_topic):
+        if topic is not None:
+            ensure_topic(settings.kafka, topic, config={}, create=settings.create_topics)
 
 
 def _open_workers(settings: RunSettings) -> Workers:

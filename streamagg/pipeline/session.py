@@ -6,6 +6,7 @@ Whatever goes wrong underneath ends the session, and the next one begins at the 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final, Protocol
 
 from streamagg.core.checkpoint import Checkpoint
@@ -15,6 +16,7 @@ from streamagg.core.partition import Partition
 from streamagg.core.publication import Publication, Publisher
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.core.windows import Windows
+from streamagg.measured import StageTimes
 from streamagg.pipeline.leases import LeaseBook
 from streamagg.pipeline.outgoing import Outgoing
 from streamagg.records import (
@@ -75,6 +77,10 @@ class Plan:
     """A bounded run leaves windows open for the next one."""
     empty_windows: bool = False
     ceiling: CeilingSettings = NO_CEILING
+    most_late: int = 0
+    """Late records that may wait to be told with a publication; 0: they are only counted."""
+    most_future: int = 0
+    """Records rejected as future that may wait for it; 0: any number."""
 
 
 class Session:
@@ -93,6 +99,7 @@ class Session:
     ) -> None:
         self.plan = plan
         self.windows_published = 0
+        self.times = StageTimes()
         self._leases = leases
         self._unmarshallers = unmarshallers
         self._aggregators = aggregators
@@ -113,7 +120,14 @@ class Session:
         self.first_lease_ms: int | None = None
         self.last_block_ms = now_ms
         self.last_published_ms = now_ms
-        self.sequencer = Sequencer(plan.windows, plan.slots, {}, closed_through=self._published_through)
+        self.sequencer = Sequencer(
+            plan.windows,
+            plan.slots,
+            {},
+            closed_through=self._published_through,
+            most_late=plan.most_late,
+            most_future=plan.most_future,
+        )
         for port in unmarshallers:
             port.post(Revoke())
         for port in aggregators:
@@ -165,7 +179,7 @@ class Session:
         self.collect(now_ms)
         self._paused = max(port.backlog_bytes for port in self._aggregators) > _FULL_LINK_BYTES
         if not self._paused:
-            self._advance(now_ms)
+            self._advance_timed(now_ms)
         self._publish(now_ms)
         self._issue(now_ms)
         # With nothing leased, nothing more can come: what still waits in memory is held by a watermark
@@ -231,6 +245,13 @@ class Session:
             for port in self._aggregators:
                 port.post(FreeWindow(count.window))
 
+    def _advance_timed(self, now_ms: int) -> None:
+        began = perf_counter()
+        applies = any(part.ready for part in self.sequencer.partitions.values())
+        self._advance(now_ms)
+        if applies:
+            self.times.took("sequence", perf_counter() - began)
+
     def _advance(self, now_ms: int) -> None:
         self._take(self.sequencer.advance(now_ms))
         if not self.plan.bounded or self.plan.keep_open or self._all_closed:
@@ -272,13 +293,16 @@ class Session:
 
     def _gathers(self, now_ms: int) -> bool:
         """While catching up windows close so fast that a transaction for each would burden the broker."""
-        if not self._leases.outstanding or now_ms - self._submitted_ms >= self._gather_ms:
+        if self.sequencer.full or not self._leases.outstanding:
+            return False
+        if now_ms - self._submitted_ms >= self._gather_ms:
             return False
         return len(self._closing) * _GATHERED_PART_OF_RING < self.plan.slots
 
     def _checkpoint_due(self, now_ms: int) -> bool:
         ended = self.plan.bounded and not self._leases.outstanding and not self._closing
-        return self._commit_now or ended or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
+        at_once = self._commit_now or ended or self.sequencer.full
+        return at_once or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
 
     def _submit(self, counts: tuple[WindowCount, ...], now_ms: int) -> None:
         through = counts[-1].window if counts else self._published_through
@@ -293,7 +317,8 @@ class Session:
             for number, state in self.sequencer.checkpoint(through).items()
         }
         windows = tuple(self._with_empty(counts))
-        self._publisher.submit(Publication(windows, checkpoints, self.sequencer.take_future()))
+        future, late = self.sequencer.take_future(), self.sequencer.late.take()
+        self._publisher.submit(Publication(windows, checkpoints, future, late))
 
     def _counted(self) -> list[WindowCount]:
         """The windows to publish next; raises TooManyUsers once all before that one are published."""
@@ -320,7 +345,9 @@ class Session:
             yield count
 
     def _moved(self) -> bool:
-        """The checkpoint differs from the committed one."""
+        """The checkpoint differs from the committed one, or records are to be told."""
+        if self.sequencer.untold:
+            return True
         partitions: Mapping[int, Partition] = self.sequencer.partitions
         through = self._published_through
         return any(part.checkpoint(through) != self._committed.get(p) for p, part in partitions.items())

@@ -5,6 +5,7 @@ from functools import partial
 from streamagg.kafka.dead_letters import KafkaDeadLetters
 from streamagg.kafka.fetching import open_fetching
 from streamagg.kafka.reader import LeaseReader
+from streamagg.measured import ClientNumbers
 from streamagg.pipeline.files import FileReader
 from streamagg.pipeline.unmarshaller import Decodes, Unmarshaller
 from streamagg.records import UnmarshallerSetup
@@ -15,5 +16,6 @@ def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshalle
     if setup.files:
         return Unmarshaller(FileReader(setup.files), decoder, setup.max_jump_ms)
     letters = KafkaDeadLetters(setup.kafka, setup.dead_letter, setup.topic) if setup.dead_letter else None
-    reader = LeaseReader(partial(open_fetching, setup.kafka, setup.topic), setup.topic)
-    return Unmarshaller(reader, decoder, setup.max_jump_ms, letters)
+    numbers = ClientNumbers()
+    reader = LeaseReader(partial(open_fetching, setup.kafka, setup.topic, numbers), setup.topic)
+    return Unmarshaller(reader, decoder, setup.max_jump_ms, letters, numbers)

@@ -7,6 +7,7 @@ import msgspec
 
 from streamagg.core.partition import Counts
 from streamagg.errors import StreamaggError
+from streamagg.measured import StageTimes
 from streamagg.pipeline.session import Session
 
 
@@ -15,6 +16,8 @@ class PartitionStats:
     """Where the records of one partition went; the fields add up to ``records``."""
 
     records: int = 0
+    payload_bytes: int = 0
+    """Size of their payloads; 0 for files."""
     counted: int = 0
     late: int = 0
     """Including ``closed_early``."""
@@ -29,6 +32,7 @@ class PartitionStats:
     def add(self, counts: Counts, *, ended: bool) -> None:
         """Add the counters of a session; an ``ended`` one will be read again from its checkpoint."""
         self.records += counts.consumed
+        self.payload_bytes += counts.payload_bytes
         self.counted += counts.counted
         self.late += counts.late + counts.closed_early
         self.closed_early += counts.closed_early
@@ -84,17 +88,15 @@ class Tally:
         self._partitions: dict[int, PartitionStats] = {}
         self._windows = 0
         self._ms = 0
+        self.times = StageTimes()
+        """Of the sessions that have ended."""
 
     def add(self, session: Session) -> None:
         """Take over the counters of a session that has ended."""
         self._windows += session.windows_published
         self._ms += _busy_ms(session)
+        self.times.add(session.times)
         self._add_partitions(self._partitions, session, ended=not session.finished)
-
-    @property
-    def windows(self) -> int:
-        """Windows published."""
-        return self._windows
 
     def partitions(self) -> dict[int, PartitionStats]:
         """A copy of the counters by partition."""

@@ -4,7 +4,6 @@ A worker is alive while it sends heartbeats. Its socket closes with this process
 and then it ends too.
 """
 
-import logging
 import selectors
 import signal
 import socket
@@ -15,7 +14,9 @@ from time import monotonic
 from typing import Final
 
 from streamagg import errors
+from streamagg.events import Log
 from streamagg.pipeline.budget import Budget
+from streamagg.pipeline.ledger import Ledger
 from streamagg.pipeline.link import Link, LinkClosed
 from streamagg.pipeline.session import Port
 from streamagg.pipeline.workers import AggregatorLost, Event, ShardAnswer, UnmarshallerReplaced
@@ -30,13 +31,16 @@ from streamagg.records import (
     WorkerFailed,
 )
 from streamagg.telemetry import logs
-from streamagg.telemetry.metrics import WorkerSample
+from streamagg.telemetry.snapshot import RestartCause, WorkerKind, WorkersSample
 
 _SILENCE_S: Final = 30.0
 """A worker that sends nothing for so long is stuck."""
+_QUIET_S: Final = 10.0
+"""One that sends nothing for so long is not counted on; there is a heartbeat every second."""
 _END_S: Final = 3.0
+_PROGRAM: Final = "streamagg.pipeline.worker"
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class _Worker:
@@ -52,17 +56,19 @@ class _Worker:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamagg.pipeline.worker", str(theirs.fileno()), logs.level()],
+                [sys.executable, "-m", _PROGRAM, str(theirs.fileno()), logs.level(), logs.form()],
                 pass_fds=[theirs.fileno()],
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.heard = monotonic()
-        self.rss_bytes = 0
-        self.cpu_s = 0.0
+        self.begun = False
+        """It has sent something."""
         self.told = False
         """It has said why it ends."""
+        self.stuck = False
+        """It was given up because nothing was heard of it."""
         self.link.post(setup)
 
     def end(self, timeout_s: float) -> None:
@@ -90,7 +96,7 @@ class ProcessWorkers:
         self._budget = Budget(max_restarts)
         self._selector = selectors.DefaultSelector()
         self._polled = monotonic()
-        self._replaced = 0
+        self._ledger = Ledger()
         self._unmarshallers = [self._start(f"unmarshaller-{i}", unmarshaller) for i in range(unmarshallers)]
         self._aggregators = [self._start(f"aggregator-{i}", aggregator) for i in range(aggregators)]
 
@@ -137,16 +143,18 @@ class ProcessWorkers:
 
     def rss_bytes(self) -> int:
         """Resident memory of all worker processes together, as last heard."""
-        return sum(worker.rss_bytes for worker in self._all())
+        return self._ledger.rss_bytes()
 
-    def usage(self) -> dict[str, WorkerSample]:
-        """What each worker process uses, by its name, as last heard."""
-        return {worker.name: WorkerSample(worker.cpu_s, worker.rss_bytes) for worker in self._all()}
+    def sample(self) -> WorkersSample:
+        """What the workers have done, hold and use, as last heard."""
+        return self._ledger.sample(
+            {worker.name: worker.link.backlog_bytes for worker in self._all()}, self.silent()
+        )
 
-    @property
-    def restarts(self) -> int:
-        """Workers that were replaced."""
-        return self._replaced
+    def silent(self) -> list[str]:
+        """Names of the workers that have not begun yet, or from which nothing came for a while."""
+        quiet = monotonic() - _QUIET_S
+        return [worker.name for worker in self._all() if worker.heard < quiet or not worker.begun]
 
     def excuse(self, deaths: int) -> None:
         """So many of the last deaths are put down to records, not to the workers."""
@@ -166,8 +174,9 @@ class ProcessWorkers:
 
     def _start(self, name: str, setup: UnmarshallerSetup | AggregatorSetup) -> _Worker:
         worker = _Worker(name, setup)
+        self._ledger.begin(name, _kind(setup))
         self._selector.register(worker.link, selectors.EVENT_READ)
-        log.debug("started %s as process %d", name, worker.process.pid)
+        log.debug("worker_started", "started {worker} as process {pid}", worker=name, pid=worker.process.pid)
         return worker
 
     def _flush(self) -> None:
@@ -192,15 +201,22 @@ class ProcessWorkers:
             return [], False
         if messages:
             worker.heard = monotonic()
+            worker.begun = True
         for message in messages:
             match message:
-                case Heartbeat(cpu_s, rss_bytes):
-                    worker.cpu_s, worker.rss_bytes = cpu_s, rss_bytes
+                case Heartbeat():
+                    self._ledger.heard(worker.name, message)
                 case WorkerFailed(kind, text):
                     worker.told = True
                     raise getattr(errors, kind)(text)
         if monotonic() - worker.heard > _SILENCE_S:
-            log.warning("%s (process %d) is stuck", worker.name, worker.process.pid)
+            worker.stuck = True
+            log.warning(
+                "worker_stuck",
+                "{worker} (process {pid}) is stuck",
+                worker=worker.name,
+                pid=worker.process.pid,
+            )
             return messages, False
         return messages, True
 
@@ -210,7 +226,7 @@ class ProcessWorkers:
         worker.process.kill()
         code = worker.process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        self._replaced += 1
+        self._ledger.ended(worker.name, _cause(worker, code))
         # Whoever heard its reason has decided that this is none to give up for.
         before = 0 if worker.told else self._budget.spend(monotonic())
         if self._budget.exceeded:
@@ -218,5 +234,22 @@ class ProcessWorkers:
                 f"{worker.name} died ({how}), and {before} workers before it within ten minutes; "
                 "see the log for the reason, or allow more with --max-restarts"
             )
-        log.warning("%s (process %d) died: %s; replaced", worker.name, worker.process.pid, how)
+        log.warning(
+            "worker_replaced",
+            "{worker} (process {pid}) died: {how}; replaced",
+            worker=worker.name,
+            pid=worker.process.pid,
+            how=how,
+        )
         return self._start(worker.name, worker.setup)
+
+
+def _kind(setup: UnmarshallerSetup | AggregatorSetup) -> WorkerKind:
+    return "unmarshaller" if isinstance(setup, UnmarshallerSetup) else "aggregator"
+
+
+def _cause(worker: _Worker, code: int) -> RestartCause:
+    """Why a worker has ended that was killed only after that, or for being stuck."""
+    if worker.stuck:
+        return "stuck"
+    return "signal" if code < 0 else "exit"

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Final, Protocol
 
 import numpy as np
 
 from streamagg.decode import Decoded
-from streamagg.records import Batch, ColumnBlock, Lease, Revoke, Trying
+from streamagg.measured import ClientNumbers, StageTimes
+from streamagg.records import Batch, ColumnBlock, Lease, Revoke, Trying, behind_first
 
 
 class Reader(Protocol):
@@ -48,12 +50,20 @@ class Unmarshaller:
     """Turns the batches of a reader into column blocks."""
 
     def __init__(
-        self, reader: Reader, decoder: Decodes, max_jump_ms: int, dead_letters: DeadLetters | None = None
+        self,
+        reader: Reader,
+        decoder: Decodes,
+        max_jump_ms: int,
+        dead_letters: DeadLetters | None = None,
+        client: ClientNumbers | None = None,
     ) -> None:
+        """``client``: where the reader notes what its clients meet with."""
         self._reader = reader
         self._decoder = decoder
         self._max_jump_ms = max_jump_ms
         self._dead_letters = dead_letters
+        self.client = client or ClientNumbers()
+        self.times = StageTimes()
         self._careful: dict[int, Lease] = {}
         """Leases of which some records need care, by id."""
 
@@ -78,14 +88,27 @@ class Unmarshaller:
 
     def step(self, timeout_ms: int) -> Iterator[ColumnBlock | Trying]:
         """Fetch and decode what comes within the time-out."""
-        for batch in self._reader.poll(timeout_ms):
+        for batch in self._fetch(timeout_ms):
             lease = self._careful.get(batch.lease)
             if lease is None:
-                yield self._read(batch, self._decoder.decode(batch.payloads))
+                yield self._read(batch, self._decode(batch))
                 continue
             if batch.next >= lease.stop:
                 del self._careful[lease.id]
             yield from self._read_with_care(batch, lease)
+
+    def _fetch(self, timeout_ms: int) -> list[Batch]:
+        began = perf_counter()
+        batches = self._reader.poll(timeout_ms)
+        if batches:
+            self.times.took("fetch", perf_counter() - began)
+        return batches
+
+    def _decode(self, batch: Batch) -> Decoded:
+        began = perf_counter()
+        decoded = self._decoder.decode(batch.payloads)
+        self.times.took("decode", perf_counter() - began)
+        return decoded
 
     def _read(self, batch: Batch, decoded: Decoded) -> ColumnBlock:
         if decoded.rejected and self._dead_letters is not None:
@@ -96,7 +119,7 @@ class Unmarshaller:
         """Announce each record that is suspect, then decode it by itself; leave poison alone."""
         places = (*lease.careful, *((offset, offset + 1) for offset in lease.poison))
         if not any(first < batch.next and batch.first < until for first, until in places):
-            yield self._read(batch, self._decoder.decode(batch.payloads))
+            yield self._read(batch, self._decode(batch))
             return
         for single in _singles(batch):
             offsets = single.offsets.tolist()
@@ -105,7 +128,7 @@ class Unmarshaller:
                 continue
             if offsets:
                 yield Trying(lease.id, batch.partition, offsets[0])
-            yield self._read(single, self._decoder.decode(single.payloads))
+            yield self._read(single, self._decode(single))
 
     def close(self) -> None:
         """Give up connections and files."""
@@ -132,8 +155,10 @@ def _singles(batch: Batch) -> Iterator[Batch]:
             next=stop,
             caught_up=batch.caught_up and number == last,
             payloads=batch.payloads[at],
+            payload_bytes=len(batch.payloads[number] or b""),
             offsets=batch.offsets[at],
             timestamps_ms=None if batch.timestamps_ms is None else batch.timestamps_ms[at],
+            origin=behind_first(batch.origin, number),
         )
 
 
@@ -161,4 +186,5 @@ def _block(batch: Batch, decoded: Decoded, max_jump_ms: int) -> ColumnBlock:
         .astype(np.uint32)
         .tobytes(),
         live=live,
+        payload_bytes=batch.payload_bytes,
     )

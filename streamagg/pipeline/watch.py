@@ -1,11 +1,11 @@
 """Slow questions about the input, asked in a thread: is silence its end, is it still the same topic?"""
 
-import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Final
 
 from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError
+from streamagg.events import Log
 from streamagg.kafka.admin import log_ends
 from streamagg.kafka.identity import TopicIdentity
 from streamagg.pipeline.opening import EARLIEST, openings
@@ -18,7 +18,7 @@ _TOPIC_EVERY_S: Final = 1.0
 _SILENCE_EVERY_S: Final = 0.5
 _HELD_UP_S: Final = 30.0
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class InputWatch:
@@ -67,7 +67,11 @@ class InputWatch:
             try:
                 ends = answer.result()
             except StreamaggError as error:
-                log.debug("no partition is idle while the broker does not answer: %s", error)
+                log.debug(
+                    "ends_unknown",
+                    "no partition is idle while the broker does not answer: {error}",
+                    error=error,
+                )
                 return
             self._session.confirm_idle(ends, self._ends_asked_ms)
             self._tell_held_up(ends)
@@ -82,9 +86,12 @@ class InputWatch:
             if now - self._held_up[number] >= _HELD_UP_S:
                 self._held_up[number] = float("inf")
                 log.warning(
-                    "partition %d cannot be read beyond offset %d of %d: a transaction there is not ended, "
-                    "and no window closes before it is",
-                    *(number, partitions[number].position, ends[number]),
+                    "partition_held_up",
+                    "partition {partition} cannot be read beyond offset {offset} of {end}: a transaction "
+                    "there is not ended, and no window closes before it is",
+                    partition=number,
+                    offset=partitions[number].position,
+                    end=ends[number],
                 )
 
     def _look_at_topic(self) -> None:
@@ -98,10 +105,12 @@ class InputWatch:
                 fresh = answer.result()
             except (KafkaUnreachable, KafkaFailed) as error:
                 # A partition that was just made has no leader yet.
-                log.debug("whether the input grew is asked again: %s", error)
+                log.debug("growth_unknown", "whether the input grew is asked again: {error}", error=error)
                 return
             for number, opening in fresh.items():
-                log.info("the input has a further partition: %d", number)
+                log.info(
+                    "partition_added", "the input has a further partition: {partition}", partition=number
+                )
                 self._session.add_partition(number, opening, monotonic_ms())
 
     def _find_fresh(self, known: frozenset[int]) -> dict[int, Opening]:

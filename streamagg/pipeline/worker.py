@@ -1,16 +1,17 @@
-"""The main function of a worker process: ``python -m streamagg.pipeline.worker <fd> <log level>``.
+"""The main function of a worker process: ``python -m streamagg.pipeline.worker <fd> <log level> <log form>``.
 
 The first message on the link says what the worker is. It ends when the link closes, and so with its
 parent, however that died.
 """
 
 import gc
+import logging
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -46,8 +47,9 @@ _HEARTBEAT_S: Final = 1.0
 class _Heart:
     """Sends a heartbeat every second."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, report: Callable[[], Heartbeat]) -> None:
         self._link = link
+        self._report = report
         self._next = 0.0
 
     def beat(self) -> None:
@@ -55,12 +57,15 @@ class _Heart:
         if now < self._next:
             return
         self._next = now + _HEARTBEAT_S
-        self._link.send(Heartbeat(time.process_time(), rss_bytes()))
+        self._link.send(self._report())
 
 
 def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
     """Read and decode until the link closes."""
-    heart = _Heart(link)
+    heart = _Heart(
+        link,
+        lambda: Heartbeat(time.process_time(), rss_bytes(), unmarshaller.times, unmarshaller.client),
+    )
     while True:
         heart.beat()
         for message in link.receive(0 if unmarshaller.busy else _IDLE_WAIT_MS):
@@ -73,7 +78,16 @@ def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
 
 def run_aggregator(link: Link, aggregator: Aggregator) -> None:
     """Count until the link closes."""
-    heart = _Heart(link)
+    heart = _Heart(
+        link,
+        lambda: Heartbeat(
+            time.process_time(),
+            rss_bytes(),
+            aggregator.times,
+            users=aggregator.users(),
+            users_bytes=aggregator.users_bytes,
+        ),
+    )
     while True:
         heart.beat()
         for message in link.receive(_IDLE_WAIT_MS):
@@ -129,7 +143,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.keep_going_without_stderr()
-    logs.setup(sys.argv[2])
+    level, form = sys.argv[2:]
+    logs.setup(level, "json" if form == "json" else "human")
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     try:
         _work(link)
@@ -140,9 +155,10 @@ def main() -> None:
         with suppress(LinkClosed):
             link.send(WorkerFailed(type(error).__name__, str(error)))
     except MemoryError:
-        logs.tell(b"a worker has no memory left, and ends")
+        logs.tell("worker_out_of_memory", "a worker has no memory left, and ends", logging.ERROR)
         os._exit(ExitCode.FAILURE)
     sys.stdout.flush()
+    logs.close()
     # The clients' threads hold nothing that matters: leases are issued again.
     os._exit(0)
 

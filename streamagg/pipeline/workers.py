@@ -1,12 +1,13 @@
 """The workers of a pipeline, wherever they run: contract and the implementation in this process."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import sleep
 from typing import Final, Protocol
 
 from streamagg.decode import Decoder
+from streamagg.measured import ClientNumbers, StageTimes
 from streamagg.pipeline.aggregator import Aggregator
 from streamagg.pipeline.session import Port
 from streamagg.pipeline.sources import open_unmarshaller
@@ -25,7 +26,7 @@ from streamagg.records import (
     UnmarshallerSetup,
     WindowRows,
 )
-from streamagg.telemetry.metrics import WorkerSample
+from streamagg.telemetry.snapshot import WorkerKind, WorkersSample
 
 _FETCH_WAIT_MS: Final = 20
 _REST_MS: Final = 5
@@ -79,12 +80,11 @@ class Workers(Protocol):
     def rss_bytes(self) -> int:
         """Resident memory of all worker processes together, as last heard."""
 
-    def usage(self) -> dict[str, WorkerSample]:
-        """What each worker process uses, by its name, as last heard."""
+    def sample(self) -> WorkersSample:
+        """What the workers have done, hold and use, as last heard."""
 
-    @property
-    def restarts(self) -> int:
-        """Workers that were replaced."""
+    def silent(self) -> list[str]:
+        """Names of the workers that have not begun yet, or from which nothing came for a while."""
 
     def excuse(self, deaths: int) -> None:
         """So many of the last deaths are put down to records, not to the workers."""
@@ -99,12 +99,12 @@ class _LocalAggregator:
     backlog_bytes = 0
 
     def __init__(self, setup: AggregatorSetup) -> None:
-        self._aggregator = Aggregator(setup)
+        self.aggregator = Aggregator(setup)
         self.answers: deque[ShardCount] = deque()
 
     def post(self, message: AnyMessage) -> None:
         assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
-        self.answers.extend(self._aggregator.handle(message))
+        self.answers.extend(self.aggregator.handle(message))
 
 
 class _LocalUnmarshaller:
@@ -166,14 +166,33 @@ class InlineWorkers:
         """No processes of their own."""
         return 0
 
-    def usage(self) -> dict[str, WorkerSample]:
-        """No processes of their own."""
-        return {}
+    def sample(self) -> WorkersSample:
+        """The same as of processes, but that they use nothing of their own."""
+        times, readers, users = StageTimes(), ClientNumbers(), Counter[int]()
+        for local in self._unmarshallers:
+            times.add(local.unmarshaller.times)
+            readers.add(local.unmarshaller.client)
+        for counting in self._aggregators:
+            times.add(counting.aggregator.times)
+            users.update(counting.aggregator.users())
+        ports: dict[WorkerKind, Sequence[Port]] = {
+            "unmarshaller": self._unmarshallers,
+            "aggregator": self._aggregators,
+        }
+        there = {kind: len(of_kind) for kind, of_kind in ports.items()}
+        return WorkersSample(
+            configured=there,
+            alive=there,
+            backlog_bytes={f"{kind}-{n}": 0 for kind, of_kind in ports.items() for n in range(len(of_kind))},
+            times=times,
+            readers=readers,
+            users=users,
+            users_bytes=sum(counting.aggregator.users_bytes for counting in self._aggregators),
+        )
 
-    @property
-    def restarts(self) -> int:
-        """Nothing dies alone here."""
-        return 0
+    def silent(self) -> list[str]:
+        """Nobody waits here."""
+        return []
 
     def excuse(self, deaths: int) -> None:
         """Nothing dies alone here."""

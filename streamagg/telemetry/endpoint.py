@@ -1,35 +1,66 @@
-"""Serves ``/metrics``, ``/healthz`` and ``/readyz`` over HTTP from one thread, whoever connects.
+"""Serves ``/metrics``, ``/livez`` and ``/readyz`` over HTTP from one thread, whoever connects.
 
 Connections cost neither threads nor, beyond ``MOST_CONNECTIONS``, descriptors: a further one takes the place
 of the one that has waited longest. A client has ``REQUEST_S`` for its request and for reading the answer.
 """
 
 import asyncio
-import logging
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from streamagg.errors import SettingsError
-from streamagg.telemetry.metrics import Metrics
+from streamagg.events import Log
+from streamagg.settings import HttpSettings
+from streamagg.telemetry.health import Health
 
 MOST_CONNECTIONS: Final = 100
 REQUEST_S: Final = 5.0
 MOST_REQUEST_BYTES: Final = 8 << 10
 _BACKLOG: Final = 128
 _TEXT: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json"
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
-@contextmanager
-def serving(address: str, metrics: Metrics) -> Iterator[str]:
-    """Serve at ``host:port`` while the context lasts; yields the URL, with the real port for port 0.
+class Shown(NamedTuple):
+    """What is served."""
+
+    registry: CollectorRegistry
+    health: Health
+
+
+def open_endpoint(settings: HttpSettings | None, shown: Shown) -> AbstractContextManager[str | None]:
+    """Serve while the context lasts, if that is wanted and, for the default address, possible.
+
+    Raises SettingsError when an address that was asked for cannot be had.
+    """
+    if settings is None:
+        return nullcontext()
+    try:
+        return serving(settings.address, shown)
+    except SettingsError as error:
+        if settings.required:
+            raise
+        log.warning(
+            "http_unavailable",
+            "the run goes on without metrics and health: {error}",
+            error=error,
+            address=settings.address,
+        )
+        return nullcontext()
+
+
+def serving(address: str, shown: Shown) -> AbstractContextManager[str]:
+    """Serve at ``host:port`` while the context lasts, which yields the URL, with the real port for port 0.
 
     Raises SettingsError when the address cannot be had.
     """
@@ -40,15 +71,20 @@ def serving(address: str, metrics: Metrics) -> Iterator[str]:
         listener = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise SettingsError(
-            f"--metrics {address} cannot be served: {error.strerror}. Name a free port of this machine."
+            f"--http {address} cannot be served: {error.strerror}. Name a free port of this machine."
         ) from error
+    return _served(listener, f"[{host}]" if ":" in host else host, shown)
+
+
+@contextmanager
+def _served(listener: socket.socket, host: str, shown: Shown) -> Iterator[str]:
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     thread = threading.Thread(
-        target=loop.run_until_complete, args=(_serve(listener, metrics, stop),), name="metrics", daemon=True
+        target=loop.run_until_complete, args=(_serve(listener, shown, stop),), name="http", daemon=True
     )
     thread.start()
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-    log.info("metrics at %s/metrics", url)
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    log.info("http_serving", "metrics at {url}/metrics", url=url)
     try:
         yield url
     finally:
@@ -57,10 +93,10 @@ def serving(address: str, metrics: Metrics) -> Iterator[str]:
         loop.close()
 
 
-async def _serve(listener: socket.socket, metrics: Metrics, stop: asyncio.Event) -> None:
+async def _serve(listener: socket.socket, shown: Shown, stop: asyncio.Event) -> None:
     connections: _Connections = {}
     server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(metrics, connections), sock=listener, backlog=_BACKLOG
+        lambda: _Connection(shown, connections), sock=listener, backlog=_BACKLOG
     )
     await stop.wait()
     server.close()
@@ -73,8 +109,8 @@ async def _serve(listener: socket.socket, metrics: Metrics, stop: asyncio.Event)
 class _Connection(asyncio.Protocol):
     """One client, one request."""
 
-    def __init__(self, metrics: Metrics, all_of_them: "_Connections") -> None:
-        self._metrics = metrics
+    def __init__(self, shown: Shown, all_of_them: "_Connections") -> None:
+        self._shown = shown
         self._all = all_of_them
         self._received = b""
 
@@ -94,7 +130,7 @@ class _Connection(asyncio.Protocol):
         self._received += data
         head, ended, _ = self._received.partition(b"\r\n\r\n")
         if ended:
-            self._transport.write(_response(head.decode("latin-1"), self._metrics))
+            self._transport.write(_response(head.decode("latin-1"), self._shown))
             self._transport.close()
         elif len(self._received) > MOST_REQUEST_BYTES:
             self.abort()
@@ -114,7 +150,7 @@ _Connections = dict[_Connection, None]
 """Open connections, the oldest first."""
 
 
-def _response(head: str, metrics: Metrics) -> bytes:
+def _response(head: str, shown: Shown) -> bytes:
     """What the head of a request is answered with, body included."""
     request, *headers = head.split("\r\n")
     method, _, rest = request.partition(" ")
@@ -123,18 +159,20 @@ def _response(head: str, metrics: Metrics) -> bytes:
     match rest.partition(" ")[0].partition("?")[0]:
         case "/metrics":
             encode, kind = choose_encoder(_header(headers, "accept"))
-            status, body = HTTPStatus.OK, encode(metrics.registry)
-        case "/healthz":
-            status, kind, body = _state(metrics.alive, b"alive\n", b"stuck\n")
+            status, body = HTTPStatus.OK, encode(shown.registry)
+        case "/livez":
+            status, kind, body = _verdict("live", shown.health.stuck())
         case "/readyz":
-            status, kind, body = _state(metrics.snapshot.ready, b"ready\n", b"not in the group yet\n")
+            status, kind, body = _verdict("ready", shown.health.unready())
         case _:
-            status, kind, body = HTTPStatus.NOT_FOUND, _TEXT, b"/metrics, /healthz, /readyz\n"
+            status, kind, body = HTTPStatus.NOT_FOUND, _TEXT, b"/metrics, /livez, /readyz\n"
     return _rendered(status, kind, body, with_body=method == "GET")
 
 
-def _state(good: bool, yes: bytes, no: bytes) -> tuple[HTTPStatus, str, bytes]:
-    return (HTTPStatus.OK, _TEXT, yes) if good else (HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, no)
+def _verdict(name: str, reasons: list[str]) -> tuple[HTTPStatus, str, bytes]:
+    """``{"ready": false, "reasons": ["why"]}``; 503 when there are reasons."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+    return status, _JSON, msgspec.json.encode({name: not reasons, "reasons": reasons}) + b"\n"
 
 
 def _header(lines: list[str], name: str) -> str:

@@ -1,14 +1,12 @@
 """The broker goes away under a run and comes back: nothing is lost, doubled or different."""
 
 import signal
-import time
-from contextlib import suppress
 
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.support.broker import Broker, BrokerFailed
+from tests.support.broker import Broker
 from tests.support.instances import READY_S, wait_until
 from tests.support.pipeline import Feed, Run, made_records
 
@@ -28,7 +26,7 @@ def test_a_broker_that_is_killed_and_comes_back(
         instance.wait_for("leading:")
         wait_until(lambda: len(run.published()) > 2, "the first windows")
         own_broker.kill()
-        start_again(own_broker)
+        own_broker.start_again()
         before = len(run.published())
         feed.send(made[5_000:])
         wait_until(lambda: len(run.published()) > before + 2, "windows after the loss", 60)
@@ -36,13 +34,3 @@ def test_a_broker_that_is_killed_and_comes_back(
         assert instance.wait(10) == 0, instance.log
     run.until_end()
     run.check()
-
-
-def start_again(broker: Broker) -> None:
-    """Clients that look for the lost broker may hold its port for a moment, by connecting to themselves."""
-    for _ in range(20):
-        with suppress(BrokerFailed):
-            broker.start()
-            return
-        time.sleep(0.5)
-    broker.start()

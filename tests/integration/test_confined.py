@@ -77,7 +77,7 @@ def test_there_are_no_capabilities(uid: int) -> None:
 def test_a_topic_is_counted(uid: int, broker: str, topic: TopicFactory, tmp_path: Path) -> None:
     run = Run(broker, topic("in", partitions=2), topic("out"), tmp_path)
     Feed(broker, run.input, 2).send(made_records(5_000))
-    workers = ("--unmarshallers", "2", "--aggregators", "2", "--metrics", "0")
+    workers = ("--unmarshallers", "2", "--aggregators", "2", "--http", "0")
     arguments = run.arguments("--until-end", *workers)
     done = confined(uid, sys.executable, "-m", "streamagg", "run", *arguments)
     assert done.returncode == 0, done.stderr

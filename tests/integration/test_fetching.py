@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from streamagg.decode import Decoder
 from streamagg.errors import AccessDenied, CheckpointError, KafkaFailed
+from streamagg.kafka import observing
 from streamagg.kafka.fetching import (
     Fetched,
     Fetching,
@@ -18,6 +19,7 @@ from streamagg.kafka.fetching import (
     load_native,
     raise_error,
 )
+from streamagg.measured import ClientNumbers
 from streamagg.settings import DecodeSettings, KafkaSettings
 from tests.conftest import TopicFactory
 from tests.support.pipeline import Feed
@@ -25,17 +27,17 @@ from tests.support.pipeline import Feed
 pytestmark = pytest.mark.kafka
 PATIENCE_S = 30
 
-Open = Callable[[str], Fetching]
+Open = Callable[..., Fetching]
 
 
-def open_native(bootstrap: str) -> Fetching:
+def open_native(bootstrap: str, numbers: ClientNumbers | None = None) -> Fetching:
     native = load_native()
     assert native is not None, "the part in C was not built, or does not get on with this librdkafka"
-    return NativeFetching(KafkaSettings(bootstrap), "t", native)
+    return NativeFetching(KafkaSettings(bootstrap), "t", numbers or ClientNumbers(), native)
 
 
-def open_messages(bootstrap: str) -> Fetching:
-    return MessageFetching(KafkaSettings(bootstrap), "t")
+def open_messages(bootstrap: str, numbers: ClientNumbers | None = None) -> Fetching:
+    return MessageFetching(KafkaSettings(bootstrap), "t", numbers or ClientNumbers())
 
 
 BOTH = pytest.mark.parametrize("open_fetching", [open_native, open_messages], ids=["native", "messages"])
@@ -116,6 +118,63 @@ def test_an_offset_that_is_not_there(broker: str, topic: TopicFactory, open_fetc
 def test_nobody_there(open_fetching: Open) -> None:
     fetching = open_fetching("127.0.0.1:1")
     assert [list(fetching.fetch(10, 20)) for _ in range(10)] == [[]] * 10
+    fetching.close()
+
+
+def fetch_until(fetching: Fetching, condition: Callable[[], object]) -> None:
+    deadline = monotonic() + PATIENCE_S
+    while not condition():
+        assert monotonic() < deadline
+        for _ in fetching.fetch(100, 50):
+            pass
+
+
+@BOTH
+def test_errors_of_the_client_are_counted(open_fetching: Open) -> None:
+    numbers = ClientNumbers()
+    fetching = open_fetching("127.0.0.1:1", numbers)
+    fetch_until(fetching, lambda: numbers.errors.get("_TRANSPORT"))
+    fetching.close()
+    assert set(numbers.errors) <= {"_TRANSPORT", "_ALL_BROKERS_DOWN"}
+
+
+@BOTH
+def test_an_error_of_a_partition_is_counted(broker: str, topic: TopicFactory, open_fetching: Open) -> None:
+    numbers = ClientNumbers()
+    fetching = open_fetching(broker, numbers)
+    fetching.consumer.incremental_assign([TopicPartition(topic(), 0, 99)])
+    with pytest.raises(CheckpointError):
+        fetch_until(fetching, lambda: False)
+    fetching.close()
+    assert sum(numbers.errors.values()) == 1
+
+
+@BOTH
+def test_the_way_to_the_broker_is_told(
+    broker: str, topic: TopicFactory, open_fetching: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observing, "_STATISTICS_EVERY_MS", 100)
+    numbers, name = ClientNumbers(), topic()
+    Feed(broker, name).send([b"x"])
+    fetching = open_fetching(broker, numbers)
+    for _ in until_the_end(fetching, name, 1):
+        pass
+    fetch_until(fetching, lambda: numbers.round_trips)
+    fetching.close()
+    (way,) = numbers.round_trips.values()
+    assert 0 < way.median_s <= way.p99_s < PATIENCE_S
+    assert numbers.errors == {}
+
+
+@BOTH
+def test_sizes_are_those_of_the_payloads(broker: str, topic: TopicFactory, open_fetching: Open) -> None:
+    name = topic()
+    Feed(broker, name).send([b"abc", None, b"", b"12345", b"z"])
+    fetching = open_fetching(broker)
+    found = [fetched for fetched in until_the_end(fetching, name, 1) if len(fetched.payloads)]
+    assert sum(fetched.size_of(fetched.payloads) for fetched in found) == 3 + 5 + 1
+    assert [fetched.size_of(fetched.payloads[:0]) for fetched in found] == [0] * len(found)
+    assert found[-1].size_of(found[-1].payloads[-1:]) == 1
     fetching.close()
 
 

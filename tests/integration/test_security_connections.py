@@ -101,7 +101,7 @@ def test_no_secret_turns_up_anywhere(secure_broker: SecureBroker, run: Run, tmp_
     feed = Feed(run.bootstrap, run.input, 2)
     feed.send(made_records(3_000, corrupt=0.01))
     dead, statistics = f"{run.output}-dead", tmp_path / "statistics.json"
-    loud = ("-X", "debug=security,conf,broker,protocol,eos,cgrp,admin", "--metrics", "0")
+    loud = ("-X", "debug=security,conf,broker,protocol,eos,cgrp,admin", "--http", "0")
     with (
         secure_broker.login(USER),
         run.start(
@@ -126,7 +126,7 @@ def test_no_secret_turns_up_anywhere(secure_broker: SecureBroker, run: Run, tmp_
 
 def pages(address: str) -> list[bytes]:
     found = []
-    for path in ("/metrics", "/healthz", "/readyz", "/"):
+    for path in ("/metrics", "/livez", "/readyz", "/"):
         connection = http.client.HTTPConnection(address, timeout=10)
         connection.request("GET", path)
         found.append(connection.getresponse().read())

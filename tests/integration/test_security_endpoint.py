@@ -34,7 +34,7 @@ def page(port: int, path: str) -> bytes:
 def test_a_run_goes_on_among_thousands_of_connections(new_run: RunFactory, says: bytes) -> None:
     run = new_run(1)
     feed = Feed(run.bootstrap, run.input)
-    with run.start("--metrics", "0", "--idle-timeout", "1s") as instance:
+    with run.start("--http", "0", "--idle-timeout", "1s") as instance:
         feed.send(record(1_000 + second, f"{USER}-{second}") for second in range(100))
         wait_until(lambda: bool(run.published()), "windows before")
         found = ENDPOINT.search(instance.log)
@@ -44,7 +44,7 @@ def test_a_run_goes_on_among_thousands_of_connections(new_run: RunFactory, says:
             before = len(run.published())
             feed.send(record(1_200 + second, f"{USER}-{second}") for second in range(100))
             wait_until(lambda: len(run.published()) > before, "windows meanwhile")
-            for path in ("/metrics", "/healthz", "/readyz", "/nothing"):
+            for path in ("/metrics", "/livez", "/readyz", "/nothing"):
                 answer = page(port, path)
                 assert answer
                 assert USER.encode() not in answer

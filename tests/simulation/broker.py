@@ -57,6 +57,7 @@ class Transaction:
 
     epoch: int
     windows: list[tuple[bytes, bytes]] = field(default_factory=list)
+    late: list[tuple[int, int]] = field(default_factory=list)
     offsets: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -73,6 +74,8 @@ class Broker:
         self.published: set[int] = set()
         self.letters: set[tuple[int, int]] = set()
         """Partition and offset of records in the dead-letter topic."""
+        self.late: list[tuple[int, int]] = []
+        """The same of those in the late topic."""
         self.leader: int | None = None
         self.generation = 0
         self.in_flight: list[Transaction] = []
@@ -105,6 +108,7 @@ class Broker:
         self.check_epoch(transaction.epoch)
         for key, value in transaction.windows:
             self.append_output(key, value)
+        self.late += transaction.late
         for partition, (offset, _) in transaction.offsets.items():
             before = self.committed.get(partition)
             if before is not None and offset < before[0]:

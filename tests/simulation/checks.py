@@ -1,5 +1,6 @@
 """What must hold while the simulation runs, and at its end."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -10,6 +11,7 @@ from tests.simulation.broker import Broker, Difference
 from tests.simulation.oracle import Expected, Verdict, expected
 from tests.simulation.scenario import Scenario
 
+_VOTERS: Final = 32
 _METADATA_BYTES: Final = 4_096
 """What a broker accepts by default."""
 
@@ -128,6 +130,7 @@ def differences(broker: Broker, scenario: Scenario, told: Expected) -> Iterator[
         elif (told_value := _value(found[start_ms])) != wanted[start_ms]:
             yield f"wrong: {start_ms} has {told_value}, not {wanted[start_ms]}"
     yield from _letters(broker, told)
+    yield from _late(broker, told, repeats=repeats)
     if broker.most_metadata > _METADATA_BYTES:
         yield f"memory: {broker.most_metadata} bytes of metadata"
 
@@ -135,6 +138,22 @@ def differences(broker: Broker, scenario: Scenario, told: Expected) -> Iterator[
 def _value(value: bytes) -> tuple[int, int, bool]:
     fields = orjson.loads(value)
     return fields["cnt"], fields["records"], fields["partial"]
+
+
+def _late(broker: Broker, told: Expected, *, repeats: bool) -> Iterator[str]:
+    """Every late record is in the late topic, and nothing else.
+
+    Once, except where the end of the log decided about it: then a second end may decide the same again.
+    """
+    every = {(p, offset): verdict for p, log in told.verdicts.items() for offset, verdict in log.items()}
+    wanted = {place for place, verdict in every.items() if verdict == "late"}
+    found = Counter(broker.late)
+    if found.keys() != wanted:
+        yield f"late: missing {sorted(wanted - found.keys())}, not late {sorted(found.keys() - wanted)}"
+    at_end = {(p, offset) for p, log in told.verdicts.items() for offset in sorted(log)[-_VOTERS:]}
+    twice = {place for place, times in found.items() if times > 1} - at_end
+    if twice and not repeats:
+        yield f"late: told twice {sorted(twice)}"
 
 
 def _letters(broker: Broker, told: Expected) -> Iterator[str]:

@@ -9,7 +9,8 @@ from unittest.mock import patch
 import numpy as np
 
 from streamagg.core import checkpoint, clock
-from streamagg.core.clock import PartitionState
+from streamagg.core.clock import LateRows, PartitionState
+from streamagg.core.late import LateBook
 from streamagg.core.partition import Partition
 from streamagg.core.sequencer import Sequencer
 from streamagg.pipeline.leases import LeaseBook
@@ -154,6 +155,22 @@ def _any_producer(_: Any) -> Any:
     return lambda self, epoch: None
 
 
+def _told_again(right: Any) -> Any:
+    def mutant(self: LateBook, partition: int, rows: LateRows, read_before: int, **options: bool) -> None:
+        right(self, partition, rows, 0, **options)
+
+    return mutant
+
+
+def _told_by_offset(right: Any) -> Any:
+    """What was set aside before the place that had been read, and found late behind it, is forgotten."""
+
+    def mutant(self: LateBook, partition: int, rows: LateRows, read_before: int, **options: bool) -> None:
+        right(self, partition, replace(rows, step_offset=rows.offset), read_before, **options)
+
+    return mutant
+
+
 def _counts_outside(right: Any) -> Any:
     """The offsets are committed at once, the counts with the transaction."""
 
@@ -194,5 +211,7 @@ MUTANTS: Final = (
     Mutant("counts of an earlier epoch are accepted", Session, "receive_count", _any_epoch, 100),
     Mutant("blocks of dead leases are accepted", LeaseBook, "received", _any_block, 100),
     Mutant("a new leader does not fence the old one", Broker, "check_epoch", _any_producer, 100),
+    Mutant("late records are told again", LateBook, "add", _told_again, 100),
+    Mutant("late records are told by their own offset", LateBook, "add", _told_by_offset, 400),
     Mutant("offsets outside the transaction", SimPublisher, "_offsets", _counts_outside, 100),
 )

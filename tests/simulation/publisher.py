@@ -1,4 +1,4 @@
-"""A publisher that takes the steps of ``kafka.publisher`` one by one, any of which may go wrong."""
+"""A publisher that takes the steps of ``kafka.output`` one by one, any of which may go wrong."""
 
 import random
 from typing import Final, Literal
@@ -118,9 +118,11 @@ class SimPublisher:
     def _produce(self, publication: Publication, once: bool) -> None:
         self._transaction = Transaction(self._epoch)
         rows = [render(self._scenario.plan.windows, count) for count in publication.windows]
+        late = [(told.partition, offset) for told in publication.late for offset in told.offset.tolist()]
         if once:
             self._broker.check_epoch(self._epoch)
             self._transaction.windows = rows
+            self._transaction.late = late
         else:
             delivered = self._chance.randrange(len(rows)) if rows and self._fails() else len(rows)
             for key, value in rows[:delivered]:
@@ -128,6 +130,7 @@ class SimPublisher:
             if delivered < len(rows):
                 self._end(PublishFailed("not delivered"))
                 return
+            self._broker.late += late
         if self._fails(0.5):
             raise StaleGeneration
         self._stage = "offsets"

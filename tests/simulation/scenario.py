@@ -100,6 +100,9 @@ def scenario(chance: random.Random) -> Scenario:
             chance.choice((300, 1_000)),
             bounded=kind != "endless",
             empty_windows=window.empty_windows,
+            # Few, so that a publication is waited for again and again.
+            most_late=4,
+            most_future=2,
         ),
         lease_size=LeaseSize(chance.choice((8, 30, 80)), 4, chance.choice((10, 40, 1_000))),
         unmarshallers=chance.choice((1, 2, 3)),

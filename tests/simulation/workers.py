@@ -25,7 +25,7 @@ from streamagg.records import (
     Trying,
     WindowRows,
 )
-from streamagg.telemetry.metrics import WorkerSample
+from streamagg.telemetry.snapshot import WorkersSample
 from tests.simulation.broker import Broker, Difference
 from tests.simulation.fetching import SimFetching
 from tests.simulation.scenario import DECODE, Scenario
@@ -218,14 +218,13 @@ class SimWorkers:
         """No processes."""
         return 0
 
-    def usage(self) -> dict[str, WorkerSample]:
+    def sample(self) -> WorkersSample:
         """No processes."""
-        return {}
+        return WorkersSample()
 
-    @property
-    def restarts(self) -> int:
-        """Counted by the world."""
-        return 0
+    def silent(self) -> list[str]:
+        """Nobody asks."""
+        return []
 
     def excuse(self, deaths: int) -> None:
         """Nobody reads with care here."""

@@ -29,7 +29,7 @@ class Lasting(World):
     def start_instance(self, *flags: str, env: Mapping[str, str] | None = None) -> Instance:
         """The running instance; flags count only for a first one."""
         running = self.running
-        return running[0] if running else super().start_instance("--metrics", "0", *flags, env=env)
+        return running[0] if running else super().start_instance("--http", "0", *flags, env=env)
 
 
 def lasting_world(site: OneBroker, directory: Path, rate: int, random: Random) -> Lasting:

@@ -100,8 +100,8 @@ def test_lag_is_that_of_all_partitions() -> None:
 # TYPE streamagg_partition_lag_records gauge
 streamagg_partition_lag_records{partition="0"} 3.0
 streamagg_partition_lag_records{partition="1"} 4.0
-# TYPE streamagg_open_windows gauge
-streamagg_open_windows 9.0
+# TYPE streamagg_windows_open gauge
+streamagg_windows_open 9.0
 """
     assert lag_of(page) == 7
     assert lag_of("") is None

@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -121,6 +122,15 @@ class Broker:
         self.launch(detached=detached)
         self.wait_until_ready()
         return self
+
+    def start_again(self) -> None:
+        """Start it while clients look for it: one that connects to itself may hold its port for a moment."""
+        for _ in range(20):
+            with suppress(BrokerFailed):
+                self.start()
+                return
+            time.sleep(0.5)
+        self.start()
 
     def launch(self, *, detached: bool = False) -> None:
         """The first half of ``start``: a broker of a cluster answers once the others run."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from tests.support.environment import CALM
+
 READY_S: Final = 40.0
 """How long anything that has to happen may take on a busy machine."""
 _STARTED: Final = re.compile(r"started ((?:unmarshaller|aggregator)-\d+) as process (\d+)")
@@ -68,7 +70,7 @@ class Instance:
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **CALM, **(env or {})},
             )
         self.pid = self._process.pid
 

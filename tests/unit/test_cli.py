@@ -18,6 +18,7 @@ from streamagg.cli.run import run
 from streamagg.errors import ExitCode, KafkaUnreachable
 from streamagg.layers import CLIENT_FLAG
 from streamagg.setting_table import SETTINGS
+from tests.support.environment import CALM
 
 RECORDS = b"""{"ts": 0, "uid": "a"}
 {"ts": 30, "uid": "b"}
@@ -30,9 +31,9 @@ TIMEOUT_S = 60
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No settings from outside, and logging as it was."""
+    """No settings from outside but the usual ones of tests, and logging as it was."""
     for name in list(os.environ):
-        if name.startswith("STREAMAGG_"):
+        if name.startswith("STREAMAGG_") and name not in CALM:
             monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     logger = logging.getLogger("streamagg")
@@ -103,6 +104,32 @@ def test_a_wrong_command_line_is_usage(arguments: list[str], capsys: pytest.Capt
     output = capsys.readouterr()
     assert output.out == ""
     assert "Error: " in output.err
+
+
+def test_what_ends_a_run_is_an_event_in_a_log_for_programs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMAGG_LOG_FORMAT", "json")
+    wrong = ["run", "--input", "a", "--output", "b", "--granularity", "0s"]
+    assert execute(wrong) == ExitCode.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["fields"]["exit_code"]) == ("failed", 2)
+    assert told["message"].startswith("granularity = '0s'")
+    assert "traceback" not in told["fields"]
+    assert execute([*wrong, "--debug"]) == ExitCode.USAGE
+    told = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert "SettingsError" in told["fields"]["traceback"]
+
+
+def test_tools_talk_to_people_whatever_the_log_of_run_is(
+    records: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMAGG_LOG_FORMAT", "json")
+    assert execute(["count", records, "--inline"]) == ExitCode.OK
+    assert "5 records in" in capsys.readouterr().err
+    assert execute(["count", "nowhere.jsonl"]) != ExitCode.OK
+    assert capsys.readouterr().err.startswith("streamagg: ")
 
 
 def test_a_wrong_setting_is_usage_and_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streamagg.cli import advise as advise_verb
 from streamagg.cli import count as count_verb
 from streamagg.cli import run as run_verb
 from streamagg.errors import ExitCode
@@ -72,7 +73,7 @@ def test_the_tuned_client_settings_are_those_of_the_program() -> None:
     assert {text for text in tuned if f"`{text}`" not in SETTINGS_PAGE} == set()
 
 
-@pytest.mark.parametrize("verb", [run_verb.run, count_verb.count])
+@pytest.mark.parametrize("verb", [run_verb.run, count_verb.count, advise_verb.advise])
 def test_every_flag_of_a_verb_is_in_the_page(verb: Callable[..., None]) -> None:
     names = set(inspect.signature(verb).parameters) - {"files", "kafka"}
     assert {

@@ -10,7 +10,8 @@ import pytest
 
 from streamagg.parsers import listen_address
 from streamagg.telemetry import endpoint
-from streamagg.telemetry.endpoint import MOST_CONNECTIONS, MOST_REQUEST_BYTES, serving
+from streamagg.telemetry.endpoint import MOST_CONNECTIONS, MOST_REQUEST_BYTES, Shown, serving
+from streamagg.telemetry.health import Health
 from streamagg.telemetry.metrics import Metrics
 from tests.support.crowd import crowd, is_closed
 from tests.support.instances import wait_until
@@ -19,9 +20,13 @@ IDLE = 2_000
 SHORT_S = 0.3
 
 
+def shown() -> Shown:
+    return Shown(Metrics().registry, Health())
+
+
 @pytest.fixture
 def address() -> Iterator[tuple[str, int]]:
-    with serving("127.0.0.1:0", Metrics()) as url:
+    with serving("127.0.0.1:0", shown()) as url:
         yield "127.0.0.1", int(url.rpartition(":")[2])
 
 
@@ -85,7 +90,7 @@ def test_who_does_not_read_is_cut_off_and_holds_nobody_up(
     address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint, "REQUEST_S", SHORT_S)
-    monkeypatch.setattr(endpoint, "_response", lambda head, metrics: b"x" * (64 << 20))
+    monkeypatch.setattr(endpoint, "_response", lambda head, shown: b"x" * (64 << 20))
     with crowd(address, 1, says=b"GET /metrics HTTP/1.1\r\n\r\n") as (deaf,):
         received = len(deaf.recv(1))
         monkeypatch.undo()
@@ -122,7 +127,7 @@ def test_methods(address: tuple[str, int]) -> None:
 
 
 def test_many_requests_in_one_connection_get_one_answer(address: tuple[str, int]) -> None:
-    with crowd(address, 1, says=b"GET /healthz HTTP/1.1\r\n\r\n" * 3) as (greedy,):
+    with crowd(address, 1, says=b"GET /livez HTTP/1.1\r\n\r\n" * 3) as (greedy,):
         answer = b""
         while part := greedy.recv(4096):
             answer += part
@@ -135,8 +140,8 @@ def test_loopback_is_the_default() -> None:
 
 
 def test_it_ends_with_clients_connected() -> None:
-    with serving("[::1]:0" if socket.has_ipv6 else "127.0.0.1:0", Metrics()) as url:
+    with serving("[::1]:0" if socket.has_ipv6 else "127.0.0.1:0", shown()) as url:
         host, port = url.removeprefix("http://").rsplit(":", 1)
         with crowd((host.strip("[]"), int(port)), 10):
-            assert ask((host.strip("[]"), int(port)), path="/healthz") == (200, b"alive\n")
-    assert "metrics" not in {thread.name for thread in threading.enumerate()}
+            assert ask((host.strip("[]"), int(port)), path="/livez") == (200, b'{"live":true,"reasons":[]}\n')
+    assert "http" not in {thread.name for thread in threading.enumerate()}

@@ -3,9 +3,11 @@
 import hashlib
 import io
 import json
+import time
 
 import pytest
 
+from streamagg.cli.generate import moment_s
 from streamagg.errors import SettingsError
 from streamagg.filling import FIRST_TIME_S
 from streamagg.generate import CHUNK_RECORDS, CORRUPTIONS, GenerateSettings, records, user_id, write
@@ -73,6 +75,33 @@ def test_text_is_escaped_and_not_ascii() -> None:
     assert b'\\"' in text
     assert "東京".encode() in text
     assert b"\n" not in text
+
+
+def test_event_time_begins_where_it_is_told_to() -> None:
+    moved = generated(count=200, rate=10, size_bytes=60, disorder=0.5, first_time_s=FIRST_TIME_S + 1_000)
+    times = [json.loads(record)["ts"] for record in moved]
+    assert times == [
+        1_000 + json.loads(record)["ts"]
+        for record in generated(count=200, rate=10, size_bytes=60, disorder=0.5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1769860800", 1_769_860_800), ("2026-01-31T12:00:00Z", 1_769_860_800)]
+)
+def test_a_start_is_written_like_other_times(text: str, seconds: int) -> None:
+    assert moment_s(text) == seconds
+
+
+def test_a_start_can_be_the_present() -> None:
+    before = int(time.time())
+    assert before <= moment_s("now") <= time.time()
+
+
+@pytest.mark.parametrize("text", ["soon", "-5", ""])
+def test_no_other_start_is_taken(text: str) -> None:
+    with pytest.raises(SettingsError, match="--start"):
+        moment_s(text)
 
 
 def test_event_time_runs_at_the_rate() -> None:

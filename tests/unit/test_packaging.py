@@ -1,6 +1,5 @@
-"""What surrounds the program: pinned requirements, the containers, the Makefile."""
+"""What surrounds the program: pinned requirements, the image, the Makefile."""
 
-import json
 import re
 import subprocess
 import sys
@@ -10,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
-from streamagg.telemetry.endpoint import serving
-from streamagg.telemetry.metrics import Metrics
+from streamagg.telemetry.endpoint import Shown, serving
+from streamagg.telemetry.health import STUCK_S, Health
+from tests.support.dockerfile import stages
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
@@ -29,7 +30,7 @@ def services() -> dict[str, Any]:
 
 
 def test_there_are_locks() -> None:
-    assert [lock.stem for lock in LOCKS] == ["audit", "build", "dev", "run"]
+    assert [lock.stem for lock in LOCKS] == ["audit", "build", "deploy", "dev", "run"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -40,7 +41,7 @@ def test_locks_hold_pins_and_hashes_only(lock: Path) -> None:
 
 def test_locks_agree() -> None:
     pins = [{line for line in lock.read_text().splitlines() if PIN.match(line)} for lock in LOCKS]
-    _, build, dev, run = pins
+    _, build, _, dev, run = pins
     assert build <= dev
     assert run <= dev
 
@@ -78,52 +79,43 @@ def test_the_container_can_do_little(services: dict[str, Any]) -> None:
     }
 
 
-def stages() -> list[list[str]]:
-    """Instructions of each stage of the Dockerfile, continued lines joined."""
-    text = (ROOT / "docker" / "Dockerfile").read_text().replace("\\\n", "")
-    found: list[list[str]] = []
-    for line in text.splitlines():
-        if line.startswith("FROM "):
-            found.append([])
-        if line and not line.startswith("#"):
-            found[-1].append(line)
-    return found
-
-
-def instruction(stage: list[str], name: str) -> str:
-    """What follows the only instruction of a name."""
-    (value,) = (line.removeprefix(f"{name} ") for line in stage if line.startswith(f"{name} "))
-    return value.strip()
-
-
 def test_the_image_is_built_apart_and_from_pinned_files_only() -> None:
     build, _ = stages()
+    ran = [each.text for each in build.all("RUN")]
     installs = [
-        part
-        for line in build
-        for part in line.split("&&")
-        if " pip install " in f" {part} " or "/pip " in part
+        part for text in ran for part in text.split("&&") if " pip install " in f" {part} " or "/pip " in part
     ]
     assert len(installs) == 4
     for install in installs:
         assert "--require-hashes" in install or "--no-deps" in install, install
-    assert any("gcc" in line for line in build)
+    assert any("gcc" in text for text in ran)
 
 
 def test_the_image_holds_neither_compiler_nor_pip_and_is_not_root() -> None:
     _, final = stages()
-    text = "\n".join(final)
+    text = "\n".join(each.text for each in final.instructions)
     assert "apt-get" not in text
     assert "pip uninstall --yes pip" in text
-    assert instruction(final, "USER") == "10001:10001"
-    assert [line.split()[1] for line in final if line.startswith("COPY ")] == ["--from=build"]
+    assert final.only("USER").text == "10001:10001"
+    assert [each.text.split()[0] for each in final.all("COPY")] == ["--from=build"]
     # Everything behind USER is done by it; only what is started stands there.
-    after = final[[line.split()[0] for line in final].index("USER") + 1 :]
-    assert {line.split()[0] for line in after} == {"HEALTHCHECK", "ENTRYPOINT", "CMD"}
+    words = [each.word for each in final.instructions]
+    assert set(words[words.index("USER") + 1 :]) == {"HEALTHCHECK", "ENTRYPOINT", "CMD"}
+
+
+def test_labels_say_what_the_image_is() -> None:
+    _, final = stages()
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', final.only("LABEL").text))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert labels["version"] == project["version"]
+    assert labels["licenses"] == project["license"]
+    assert labels["title"] == project["name"]
+    assert labels["revision"] == "${REVISION}"
+    assert len(labels["description"]) > 20
 
 
 def test_base_images_are_named_without_a_registry(services: dict[str, Any]) -> None:
-    bases = [stage[0].split()[1] for stage in stages()]
+    bases = [stage.base for stage in stages()]
     pulled = [service["image"] for service in services.values() if "image" in service]
     for image in [*bases, *pulled]:
         name, _, tag = image.partition(":")
@@ -132,19 +124,19 @@ def test_base_images_are_named_without_a_registry(services: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("healthy", [True, False])
-def test_the_health_check_of_the_image(healthy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_health_check_of_the_image(healthy: bool) -> None:
     """The very command, against the real endpoint."""
     _, final = stages()
-    command = json.loads(instruction(final, "HEALTHCHECK").partition("CMD ")[2])
-    assert command[0] == "python"
-    metrics = Metrics()
-    if not healthy:
-        monkeypatch.setattr("streamagg.telemetry.metrics.STUCK_S", 0.0)
-    with serving("127.0.0.1:0", metrics) as url:
-        environment = {"STREAMAGG_METRICS": url.removeprefix("http://")}
-        done = subprocess.run(
-            [sys.executable, *command[1:]], env=environment, capture_output=True, check=False, timeout=60
-        )
+    command = final.only("HEALTHCHECK").exec_form
+    assert command[0] == "streamagg"
+    now = 0.0
+    health = Health(lambda: now)
+    health.show([])
+    now = 0.0 if healthy else STUCK_S
+    with serving("127.0.0.1:0", Shown(CollectorRegistry(), health)) as url:
+        environment = {"STREAMAGG_HTTP": url.removeprefix("http://")}
+        program = [sys.executable, "-m", *command]
+        done = subprocess.run(program, env=environment, capture_output=True, check=False, timeout=60)
     assert (done.returncode == 0) is healthy, done.stderr
 
 
@@ -153,9 +145,10 @@ def test_what_the_image_copies_exists(services: dict[str, Any]) -> None:
     dockerfile = (ROOT / "docker" / build["context"] / build["dockerfile"]).resolve()
     copied = [
         source
-        for line in dockerfile.read_text().splitlines()
-        if line.startswith("COPY ") and "--from" not in line
-        for source in line.split()[1:-1]
+        for stage in stages(dockerfile)
+        for each in stage.all("COPY")
+        if "--from" not in each.text
+        for source in each.text.split()[:-1]
     ]
     assert copied
     assert [source for source in copied if not (ROOT / source).exists()] == []
@@ -174,6 +167,8 @@ def test_help_is_the_default_target() -> None:
         "run",
         "verify",
         "audit",
+        "check-deploy",
+        "check-image",
         "sbom",
         "soak",
     ):

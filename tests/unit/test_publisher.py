@@ -2,8 +2,11 @@
 
 import select
 import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -12,10 +15,13 @@ from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
 from streamagg.core.publication import OutputAway, Publication, PublishFailed
 from streamagg.errors import AccessDenied, KafkaUnreachable
+from streamagg.kafka import output
 from streamagg.kafka import publisher as module
 from streamagg.kafka.publisher import KafkaPublisher
+from streamagg.measured import PublisherNumbers
 from streamagg.records import WindowCount
-from streamagg.settings import RunSettings
+from streamagg.settings import KafkaSettings, RunSettings
+from tests.support.broker import free_port
 
 WAIT_S = 10
 ONE_WINDOW = Publication((WindowCount(1, 1, 1, False),), {0: Checkpoint(PartitionState(5), 1, 5)})
@@ -46,6 +52,42 @@ class BreakingProducer:
             raise self._abort
 
 
+class GoodProducer:
+    """Does everything at once; ``aborts`` is how often a commit is refused before."""
+
+    def __init__(self, aborts: int = 0) -> None:
+        self._aborts = aborts
+        self.served = threading.Event()
+
+    def init_transactions(self, timeout_s: float) -> None:
+        """Granted."""
+
+    def begin_transaction(self) -> None:
+        """Begun."""
+
+    def produce(self, *_: object, **__: object) -> None:
+        """Taken."""
+
+    def flush(self, timeout_s: float) -> int:
+        return 0
+
+    def poll(self, timeout_s: float) -> int:
+        self.served.set()
+        # The package raises a fatal error like this, and what callbacks make of it like the other.
+        raise FENCED if self._aborts else SystemError("a callback has cleared the fatal error")
+
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        """Taken."""
+
+    def commit_transaction(self, timeout_s: float) -> None:
+        if self._aborts:
+            self._aborts -= 1
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no", txn_requires_abort=True))
+
+    def abort_transaction(self, timeout_s: float) -> None:
+        """Undone."""
+
+
 class HangingProducer:
     """``init_transactions`` takes no notice of its time-out."""
 
@@ -66,20 +108,35 @@ class RefusedProducer:
         raise KafkaException(KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED))
 
 
-def made(monkeypatch: pytest.MonkeyPatch, producer: object) -> KafkaPublisher:
+def made(
+    monkeypatch: pytest.MonkeyPatch, producer: object, numbers: PublisherNumbers | None = None
+) -> KafkaPublisher:
     """A publisher that believes this to be Kafka's."""
-    monkeypatch.setattr(module, "Producer", lambda config: producer)
+    monkeypatch.setattr(output, "Producer", lambda config: producer)
+    monkeypatch.setattr(output, "settle", lambda *_: None)
     membership: Any = SimpleNamespace(leader=True, metadata=None)
     identity: Any = SimpleNamespace(confirm=lambda topic_id: None)
-    return KafkaPublisher(RunSettings("in", "out"), membership, identity, "id", lambda point: None)
+    return KafkaPublisher(
+        RunSettings("in", "out"),
+        membership,
+        identity,
+        "id",
+        lambda point: None,
+        numbers or PublisherNumbers(),
+    )
 
 
-def outcome(monkeypatch: pytest.MonkeyPatch, producer: BreakingProducer) -> Publication | None:
+def outcome(
+    monkeypatch: pytest.MonkeyPatch,
+    producer: BreakingProducer | GoodProducer,
+    numbers: PublisherNumbers | None = None,
+    publication: Publication = ONE_WINDOW,
+) -> Publication | None:
     """What ``finished`` says once the publication has ended."""
-    publisher = made(monkeypatch, producer)
+    publisher = made(monkeypatch, producer, numbers)
     try:
         assert publisher.start(lambda: False)
-        publisher.submit(ONE_WINDOW)
+        publisher.submit(publication)
         assert select.select([publisher], [], [], WAIT_S)[0], "the session waits in vain"
         return publisher.finished()
     finally:
@@ -132,3 +189,83 @@ def test_what_the_broker_has_against_the_start_is_told(monkeypatch: pytest.Monke
     with pytest.raises(AccessDenied, match="WRITE on the transactional id"):
         publisher.start(lambda: False)
     publisher.close(WAIT_S)
+
+
+def batches(numbers: PublisherNumbers) -> dict[str, int]:
+    return {stage: sum(times.counts) for stage, times in numbers.times.by_stage.items()}
+
+
+def test_a_publication_is_counted_when_it_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = PublisherNumbers()
+    before_s = time.time()
+    assert outcome(monkeypatch, GoodProducer(), numbers) is ONE_WINDOW
+    assert (numbers.committed, numbers.aborted, numbers.client.errors) == (1, 0, {})
+    assert batches(numbers) == {"publish": 1, "commit": 1}
+    assert numbers.last_commit_s is not None
+    assert before_s <= numbers.last_commit_s <= time.time()
+
+
+def test_a_checkpoint_without_windows_produces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = PublisherNumbers()
+    assert outcome(monkeypatch, GoodProducer(), numbers, Publication((), ONE_WINDOW.checkpoints)) is not None
+    assert batches(numbers) == {"commit": 1}
+    assert numbers.committed == 1
+
+
+def test_an_attempt_that_is_undone_counts_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_ATTEMPT_PAUSE_S", 0.0)
+    monkeypatch.setattr(output, "_CALL_TIMEOUT_S", 0.0)
+    numbers = PublisherNumbers()
+    assert outcome(monkeypatch, GoodProducer(aborts=2), numbers) is ONE_WINDOW
+    assert (numbers.committed, numbers.aborted) == (1, 2)
+    assert batches(numbers) == {"publish": 3, "commit": 1}
+
+
+def test_a_publication_that_fails_for_good_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = PublisherNumbers()
+    with pytest.raises(OutputAway):
+        outcome(monkeypatch, BreakingProducer(FENCED, None), numbers)
+    assert numbers.client.errors == {"_FENCED": 1}
+    assert (numbers.committed, numbers.last_commit_s) == (0, None)
+
+
+@pytest.mark.parametrize("aborts", [0, 1])
+def test_the_client_is_served_while_there_is_nothing_to_publish(
+    monkeypatch: pytest.MonkeyPatch, aborts: int
+) -> None:
+    """Its errors and statistics would pile up; what it raises then does not end the thread."""
+    monkeypatch.setattr(module, "_SERVE_EVERY_S", 0.01)
+    monkeypatch.setattr(output, "_ATTEMPT_PAUSE_S", 0.0)
+    producer = GoodProducer(aborts)
+    publisher = made(monkeypatch, producer)
+    assert publisher.start(lambda: False)
+    assert producer.served.wait(WAIT_S)
+    publisher.submit(ONE_WINDOW)
+    assert select.select([publisher], [], [], WAIT_S)[0]
+    assert publisher.finished() is ONE_WINDOW
+    publisher.close(WAIT_S)
+
+
+def test_a_client_is_let_go_with_records_that_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_CALL_TIMEOUT_S", 0.1)
+    kafka = KafkaSettings(f"127.0.0.1:{free_port()}")
+    settings = RunSettings("in", "out", kafka=kafka, delivery="at-least-once")
+    before = clients()
+    publisher = KafkaPublisher(settings, Mock(), Mock(), "id", lambda _: None, PublisherNumbers())
+    assert publisher.start(lambda: False)
+    assert clients() == before + 1
+    publisher.submit(ONE_WINDOW)
+    assert select.select([publisher], [], [], WAIT_S)[0]
+    with pytest.raises(OutputAway) as held:
+        publisher.finished()
+
+    publisher.close(WAIT_S)
+
+    assert clients() == before
+    assert held.value.__traceback__ is not None
+
+
+def clients() -> int:
+    """Clients of librdkafka in this process: each has one thread of this name."""
+    names = Path("/proc/self/task").glob("*/comm")
+    return [name.read_text() for name in names].count("rdk:main\n")

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.quantities import LONGEST_MS, duration_ms, duration_text, moment_ms, size_bytes
+from streamagg.quantities import (
+    LONGEST_MS,
+    duration_ms,
+    duration_parts,
+    duration_text,
+    moment_ms,
+    size_bytes,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +62,26 @@ def test_durations_are_read(text: object, expected_ms: int) -> None:
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="a duration such as"):
         duration_ms(text)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [
+        (0, "0s"),
+        (1, "0.001s"),
+        (1_500, "1.5s"),
+        (60_000, "1m"),
+        (61_001, "1m1.001s"),
+        (90_061_000, "1d1h1m1s"),
+    ],
+)
+def test_durations_by_their_units(milliseconds: int, expected: str) -> None:
+    assert duration_parts(milliseconds) == expected
+
+
+@given(st.integers(0, LONGEST_MS))
+def test_durations_by_their_units_are_read_back(milliseconds: int) -> None:
+    assert duration_ms(duration_parts(milliseconds)) == milliseconds
 
 
 @given(st.integers(0, LONGEST_MS))

@@ -1,6 +1,7 @@
 """Leases against what a consumer fetches: gaps, ends, one lease after the other."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from confluent_kafka import TopicPartition
 
 from streamagg.kafka.fetching import Fetched
 from streamagg.kafka.reader import LeaseReader
+from streamagg.pipeline.unmarshaller import _singles
 from streamagg.records import Lease
 
 
@@ -65,3 +67,22 @@ def test_when_no_broker_answers_reading_goes_on_with_another_consumer() -> None:
     reader.add(Lease(1, 0, 0, 5))
     assert [batch.next for _ in range(3) for batch in reader.poll(0)] == [3, 5]
     assert (first.assigned, second.assigned) == ([(0, 0)], [(0, 3)])
+
+
+def test_every_batch_knows_the_origin_of_its_records() -> None:
+    """::
+
+    offset    0 1 2 3 4 5
+    leases    [=====[====[      one fetch goes to several batches, and a batch is read record by record
+    """
+    offsets = [0, 1, 2, 3, 4, 5]
+    known = replace(fetched(*offsets), origin=lambda position: (b"%d" % position, 10 * position))
+    reader = LeaseReader(lambda: Scripted(known), "input")
+    for number, (start, stop) in enumerate([(0, 3), (3, 5), (5, 20)]):
+        reader.add(Lease(number, 0, start, stop))
+    batches = reader.poll(0)
+    assert [len(batch.offsets) for batch in batches] == [3, 2, 1]
+    singles = [single for batch in batches for single in _singles(batch)]
+    for each in (*batches, *singles):
+        for position, offset in enumerate(each.offsets.tolist()):
+            assert each.origin(position) == (b"%d" % offset, 10 * offset)

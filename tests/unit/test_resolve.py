@@ -14,6 +14,7 @@ from streamagg.settings import (
     CeilingSettings,
     CountSettings,
     DecodeSettings,
+    HttpSettings,
     KafkaSettings,
     RunSettings,
     StartAt,
@@ -104,8 +105,16 @@ def test_where_to_begin(text: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "address"), [("9100", "127.0.0.1:9100"), ("0.0.0.0:1", "0.0.0.0:1")])
-def test_a_bare_port_of_metrics_binds_to_loopback(text: str, address: str) -> None:
-    assert resolved({**TOPICS, "metrics": text}).run().metrics == address
+def test_an_address_that_was_asked_for_is_required(text: str, address: str) -> None:
+    assert resolved({**TOPICS, "http": text}).run().http == HttpSettings(address, required=True)
+
+
+def test_the_default_address_is_not_required() -> None:
+    assert resolved(TOPICS).run().http == HttpSettings("127.0.0.1:9464", required=False)
+
+
+def test_nothing_is_served_when_http_is_off() -> None:
+    assert resolved({**TOPICS, "http": "off"}).run().http is None
 
 
 @pytest.mark.parametrize(
@@ -134,8 +143,10 @@ def test_a_bare_port_of_metrics_binds_to_loopback(text: str, address: str) -> No
         ("input", "a/b", "a topic name"),
         ("output", "in", "two different topics"),
         ("dead_letter", "out", "two different topics"),
+        ("late_topic", "in", "two different topics"),
+        ("late_topic", "out", "two different topics"),
         ("from", "noon", "committed, earliest, latest, or a time"),
-        ("metrics", "70000", "a port such as"),
+        ("http", "70000", "a port such as"),
         ("bootstrap_servers", "", "not empty"),
         ("keep_open", "true", "--until-end"),
         ("inline", "maybe", "true or false"),
@@ -189,6 +200,15 @@ def test_an_approximate_count_needs_a_ceiling_worth_it_and_the_package(
     assert "is less than the 65536 users" in refused({**about, "max_users": "65535"})
     monkeypatch.setattr(resolve, "find_spec", lambda name: None)
     assert "needs the package datasketches: install it with" in refused({**about, "max_users": "65536"})
+
+
+def test_advise_reads_files_or_the_input() -> None:
+    advise = resolved({"input": "visits", "max_lag": "9s"}, {"STREAMAGG_FROM": "committed"}).advise([])
+    assert (advise.input, advise.files, advise.start_ms) == ("visits", (), None)
+    assert (advise.window.max_lag_ms, advise.window.max_jump_ms) == (9_000, 69_000)
+    advise = resolved({}, {"STREAMAGG_INPUT": "visits"}).advise(["a", "b"])
+    assert (advise.input, advise.files) == (None, ("a", "b"))
+    assert resolved({"input": "visits", "from": "1970-01-01T00:00:01Z"}).advise([]).start_ms == 1_000
 
 
 def test_the_topics_are_required() -> None:

@@ -27,6 +27,7 @@ typedef struct {
     PyObject *consumer;
     rd_kafka_queue_t *queue;
     Fetched *living;
+    PyObject *news; /* what came and is of no partition: see take_news */
     int wake[2]; /* a pipe, into which librdkafka writes when the queue is no longer empty */
 } Fetcher;
 
@@ -55,6 +56,7 @@ __attribute__((visibility("default"))) int conf_init(rd_kafka_conf_t *conf, void
 typedef struct {
     Messages *groups[MAX_PARTITIONS];
     int count;
+    PyObject *news;
 } grouping;
 
 /* The number of a partition's group; a new one if it has none, -1 with an exception if that fails. */
@@ -75,13 +77,27 @@ static int group_of(grouping *into, Fetched *fetched, long partition)
     return into->count++;
 }
 
-/* An error of a partition or its end goes to its group; librdkafka has logged the others. */
+/* Keep an object, if there is one, until somebody asks; -1 with an exception. */
+static int note_news(grouping *into, PyObject *object)
+{
+    int failed = object ? PyList_Append(into->news, object) : -1;
+    Py_XDECREF(object);
+    return failed;
+}
+
+static PyObject *statistics_of(rd_kafka_event_t *event)
+{
+    const char *text = librdkafka.event_stats(event);
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+
+/* An error of a partition or its end goes to its group; the codes of others, which librdkafka has logged, are news. */
 static int note_error(grouping *into, Fetched *fetched, rd_kafka_event_t *event)
 {
     int error = librdkafka.event_error(event);
     rd_kafka_topic_partition_t *place = librdkafka.event_topic_partition(event);
     if (!place)
-        return 0;
+        return note_news(into, PyLong_FromLong(error));
     int number = group_of(into, fetched, place->partition);
     if (number >= 0 && error == PARTITION_EOF)
         into->groups[number]->end = place->offset;
@@ -97,7 +113,10 @@ static int sort_events(grouping *into, Fetched *fetched, const rd_kafka_message_
     for (Py_ssize_t i = 0; i < fetched->count; i++) {
         rd_kafka_event_t *event = fetched->events[i];
         numbers[i] = -1;
-        if (librdkafka.event_type(event) == EVENT_ERROR && note_error(into, fetched, event) < 0)
+        int type = librdkafka.event_type(event);
+        if (type == EVENT_ERROR && note_error(into, fetched, event) < 0)
+            return -1;
+        if (type == EVENT_STATS && note_news(into, statistics_of(event)) < 0)
             return -1;
         if (!messages[i])
             continue;
@@ -137,7 +156,7 @@ static PyObject *list_of(grouping *from)
     return list;
 }
 
-static PyObject *grouped(Fetched *fetched, const rd_kafka_message_t **messages)
+static PyObject *grouped(Fetched *fetched, const rd_kafka_message_t **messages, PyObject *news)
 {
     size_t count = (size_t)fetched->count;
     grouping *into = PyMem_Calloc(1, sizeof *into);
@@ -147,7 +166,7 @@ static PyObject *grouped(Fetched *fetched, const rd_kafka_message_t **messages)
     PyObject *list = NULL;
     if (!into || !numbers || !fetched->messages || !fetched->payloads) {
         PyErr_NoMemory();
-    } else if (sort_events(into, fetched, messages, numbers) == 0) {
+    } else if (into->news = news, sort_events(into, fetched, messages, numbers) == 0) {
         arrange(into, fetched, messages, numbers);
         list = list_of(into);
     }
@@ -217,7 +236,7 @@ static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, Py_ssize_t limit, int
         PyThreadState *state = PyEval_SaveThread();
         fetched->count = take_events(fetcher, fetched->events, messages, limit, timeout_ms);
         PyEval_RestoreThread(state);
-        groups = fetched->count ? grouped(fetched, messages) : PyList_New(0);
+        groups = fetched->count ? grouped(fetched, messages, fetcher->news) : PyList_New(0);
     } else {
         PyErr_NoMemory();
     }
@@ -243,6 +262,18 @@ static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
     PyObject *groups = fetch(fetcher, fetched, limit, timeout_ms);
     Py_DECREF((PyObject *)fetched);
     return groups;
+}
+
+static PyObject *Fetcher_take_news(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    Fetcher *fetcher = (Fetcher *)self;
+    PyObject *fresh = PyList_New(0);
+    if (!fresh)
+        return NULL;
+    PyObject *news = fetcher->news;
+    fetcher->news = fresh;
+    return news;
 }
 
 static PyObject *Fetcher_close(PyObject *self, PyObject *ignored)
@@ -290,6 +321,11 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         return NULL;
     fetcher->queue = librdkafka.queue_get_consumer(newest_client);
     newest_client = NULL;
+    fetcher->news = PyList_New(0);
+    if (!fetcher->news) {
+        Py_DECREF((PyObject *)fetcher);
+        return NULL;
+    }
     if (!fetcher->queue) {
         Py_DECREF((PyObject *)fetcher);
         return PyErr_SetString(PyExc_RuntimeError, "the client has no queue of a consumer"), NULL;
@@ -307,12 +343,15 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 static void Fetcher_dealloc(PyObject *self)
 {
     Py_DECREF(Fetcher_close(self, NULL));
+    Py_CLEAR(((Fetcher *)self)->news);
     release(self);
 }
 
 static PyMethodDef fetcher_methods[] = {
     {"fetch", Fetcher_fetch, METH_VARARGS,
      "fetch(limit, timeout_ms)\n--\n\nUp to so many messages that come within the time-out, by partition."},
+    {"take_news", Fetcher_take_news, METH_NOARGS,
+     "take_news()\n--\n\nWhat has come since the last call and is of no partition: codes of errors, statistics in JSON."},
     {"close", Fetcher_close, METH_NOARGS, "close()\n--\n\nGive the queue back; to be called before the consumer's."},
     {0},
 };

@@ -33,6 +33,7 @@ typedef void rd_kafka_event_t;
 
 #define EVENT_FETCH 0x2
 #define EVENT_ERROR 0x8
+#define EVENT_STATS 0x40
 
 typedef struct {
     char *topic;
@@ -51,6 +52,7 @@ static struct {
     int (*event_type)(const rd_kafka_event_t *);
     const rd_kafka_message_t *(*event_message_next)(rd_kafka_event_t *);
     int (*event_error)(rd_kafka_event_t *);
+    const char *(*event_stats)(rd_kafka_event_t *);
     rd_kafka_topic_partition_t *(*event_topic_partition)(rd_kafka_event_t *);
     void (*topic_partition_destroy)(rd_kafka_topic_partition_t *);
     void (*event_destroy)(rd_kafka_event_t *);
@@ -73,6 +75,7 @@ static const char *find_functions(void *library, void *(*find)(void *, const cha
         {"rd_kafka_event_type", &librdkafka.event_type},
         {"rd_kafka_event_message_next", &librdkafka.event_message_next},
         {"rd_kafka_event_error", &librdkafka.event_error},
+        {"rd_kafka_event_stats", &librdkafka.event_stats},
         {"rd_kafka_event_topic_partition", &librdkafka.event_topic_partition},
         {"rd_kafka_topic_partition_destroy", &librdkafka.topic_partition_destroy},
         {"rd_kafka_event_destroy", &librdkafka.event_destroy},

@@ -188,6 +188,20 @@ static PyObject *Messages_timestamps(PyObject *self, PyObject *ignored)
     return pack((const Messages *)self, timestamp_of);
 }
 
+static PyObject *Messages_origin(PyObject *self, PyObject *argument)
+{
+    const Messages *messages = (const Messages *)self;
+    Py_ssize_t index = PyNumber_AsSsize_t(argument, PyExc_IndexError);
+    if (index == -1 && PyErr_Occurred())
+        return NULL;
+    if (index < 0 || index >= messages->count)
+        return PyErr_SetString(PyExc_IndexError, "no such message"), NULL;
+    if (!alive(messages))
+        return NULL;
+    const rd_kafka_message_t *message = messages->fetched->messages[messages->first + index];
+    return Py_BuildValue("y#L", message->key, (Py_ssize_t)message->key_size, (long long)timestamp_of(message));
+}
+
 static PyObject *Messages_state(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
@@ -199,6 +213,8 @@ static PyMethodDef messages_methods[] = {
     {"offsets", Messages_offsets, METH_NOARGS, "offsets()\n--\n\nOffsets as int64, packed."},
     {"timestamps", Messages_timestamps, METH_NOARGS,
      "timestamps()\n--\n\nKafka timestamps in milliseconds as int64, packed; -1 where a record has none."},
+    {"origin", Messages_origin, METH_O,
+     "origin(index)\n--\n\nKey of one message or None, and its Kafka timestamp in milliseconds; -1 if it has none."},
     {"state", Messages_state, METH_NOARGS,
      "state()\n--\n\nPartition; offset of its end or -1; code of an error that came instead of a record, or 0."},
     {0},

@@ -78,12 +78,12 @@ def port_in_use(world: World, random: Random) -> int:
     """Another program has the port of the metrics: nothing begins, and one sentence says why."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused = world.start_instance("--metrics", str(port))
+        refused = world.start_instance("--http", str(port))
         code = refused.wait(PATIENCE_S)
     world.expected_ends[refused.pid] = code
     assert code == ExitCode.USAGE
-    assert f"--metrics 127.0.0.1:{port} cannot be served: Address already in use" in refused.log
-    world.start_instance("--metrics", str(port))
+    assert f"--http 127.0.0.1:{port} cannot be served: Address already in use" in refused.log
+    world.start_instance("--http", str(port))
     world.recovered(PATIENCE_S)
     return 1
 

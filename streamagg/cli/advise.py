@@ -1,0 +1,210 @@
+"""``streamagg advise``: how late records come, and what each max lag would lose."""
+
+import sys
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from streamagg.cli import options as opt
+from streamagg.errors import SettingsError
+from streamagg.quantities import duration_parts
+from streamagg.setting_table import READING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from streamagg.pipeline.advise import Advice
+    from streamagg.settings import AdviseSettings, WindowSettings
+
+ONE_IN: Final = (100, 1_000, 10_000, None)
+"""Max lags are looked for that lose at most one record in so many, or none."""
+PIPE_WIDTH: Final = 100
+"""Columns of the tables where no terminal gives a width."""
+BAR_WIDTH: Final = 30
+
+
+def advise(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILES…", help="JSON lines instead of a topic, plain, .gz or .zst; - is standard input."
+        ),
+    ] = None,
+    input_: opt.Input = None,
+    bootstrap_servers: opt.BootstrapServers = None,
+    kafka: opt.ClientSettings = None,
+    granularity: opt.Granularity = None,
+    max_lag: opt.MaxLag = None,
+    max_jump: opt.MaxJump = None,
+    window_offset: opt.WindowOffset = None,
+    time_field: opt.TimeField = None,
+    user_field: opt.UserField = None,
+    time_unit: opt.TimeUnit = None,
+    max_record_bytes: opt.MaxRecordBytes = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="WHERE",
+            help="Where to begin: earliest, or a time (ISO 8601 or epoch seconds). [earliest]",
+            rich_help_panel=READING,
+            show_default=False,
+        ),
+    ] = None,
+    unmarshallers: opt.Unmarshallers = None,
+    inline: opt.Inline = None,
+    json: opt.Json = False,
+    log_level: opt.LogLevel = None,
+    config: opt.ConfigFile = None,
+) -> None:
+    """Tell how late the records of a topic come, and what each --max-lag would lose of them.
+
+    Reads the topic as it is when the command begins, or files. Nothing is written or committed.
+    """
+    if files and (input_ is not None or from_ is not None):
+        raise SettingsError(
+            "FILES are read from front to back instead of a topic: leave out --input and --from."
+        )
+    settings = opt.resolver(locals()).advise(files or [])
+    from streamagg.cli.progress import progress_bar
+    from streamagg.pipeline.advise import advise as read
+    from streamagg.pipeline.advise import extents
+    from streamagg.pipeline.files import STREAM_END
+
+    found = extents(settings)
+    total = sum(extent.end - extent.begin for extent in found.values())
+    with progress_bar("reading", float(total) if total < STREAM_END else None) as advance:
+        advice = read(settings, found, advance)
+    if json:
+        typer.echo(as_json(settings, advice))
+    else:
+        print_advice(settings, advice)
+
+
+def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:
+    """Three tables below two lines that say what they are about."""
+    from rich.console import Console
+
+    window = settings.window
+    rejected = sum(advice.rejected.values())
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(advice.rejected.items()))
+    typer.echo(
+        f"{advice.records:,} records of {settings.input or ', '.join(settings.files)} read in"
+        f" {advice.seconds:.1f} s: {advice.lateness.accepted:,} accepted, {rejected:,} rejected"
+        + (f" ({reasons})" if reasons else "")
+    )
+    typer.echo(
+        f"windows of {duration_parts(window.granularity_ms)}, max jump {duration_parts(window.max_jump_ms)}"
+    )
+    if not advice.lateness.accepted:
+        return
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    for table in (_behind(advice), _lost(window, advice), _smallest(advice)):
+        if not console.is_terminal:
+            table.box = None
+        console.print()
+        console.print(table)
+
+
+def _behind(advice: "Advice") -> "Table":
+    from streamagg.core.lateness import LISTED_MS
+
+    table = _table(
+        "How far records are behind the clock of their partition", "behind", "records", "share", ""
+    )
+    counts = advice.lateness.behind()
+    highest = max(counts[1:])
+    bounds = [duration_parts(bound) for bound in LISTED_MS]
+    between = [f"{low} to {high}" for low, high in pairwise(bounds)]
+    names = ["not at all", f"less than {bounds[1]}", *between[1:], f"{bounds[-1]} or more"]
+    for name, count in zip(names, counts, strict=True):
+        if count:
+            bar = "" if name == names[0] else "█" * -(-count * BAR_WIDTH // highest)
+            table.add_row(name, f"{count:,}", _share(count, advice.lateness.accepted), bar)
+    return table
+
+
+def _lost(window: "WindowSettings", advice: "Advice") -> "Table":
+    table = _table("What comes too late for its window", "--max-lag", "late records", "share", "")
+    lost = advice.lateness.lost()
+    least = min(lost.values())
+    for max_lag_ms, count in lost.items():
+        present = max_lag_ms == window.max_lag_ms
+        # Once a longer one does not help, the rest would be the same row again and again.
+        if present or count > least or max_lag_ms <= _first(lost, least):
+            note = "← the present one" if present else ""
+            share = _share(count, advice.lateness.accepted)
+            table.add_row(duration_parts(max_lag_ms), f"{count:,}", share, note)
+    return table
+
+
+def _first(lost: Mapping[int, int], least: int) -> int:
+    """The least max lag that loses no more than this."""
+    return min(max_lag_ms for max_lag_ms, count in lost.items() if count == least)
+
+
+def _smallest(advice: "Advice") -> "Table":
+    table = _table("The least max lag that is enough", "to lose", "--max-lag")
+    for one_in in ONE_IN:
+        smallest_ms = _readable_ms(advice.lateness.smallest_max_lag_ms(one_in))
+        what = "nothing" if one_in is None else f"at most {100 / one_in:g} %"
+        table.add_row(what, duration_parts(smallest_ms))
+    return table
+
+
+def _readable_ms(duration_ms: int) -> int:
+    """A max lag as people write it, never less: whole seconds above one."""
+    return duration_ms if duration_ms <= 1_000 else -(-duration_ms // 1_000) * 1_000
+
+
+def _share(count: int, accepted: int) -> str:
+    """Never 0 % unless there is none."""
+    percent = 100 * count / accepted
+    return f"{percent:.4f} %" if percent >= 0.0001 or not count else "< 0.0001 %"
+
+
+def _table(title: str, *columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", min_width=len(title) + 4)
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if 0 < number < 3 else "left", no_wrap=True)
+    return table
+
+
+def as_json(settings: "AdviseSettings", advice: "Advice") -> str:
+    """The advice for a program; durations in seconds, not rounded to whole ones."""
+    import orjson
+
+    from streamagg.core.lateness import LISTED_MS
+
+    lateness, window = advice.lateness, settings.window
+    bounds = [None, *(bound / 1_000 for bound in LISTED_MS), None]
+    return orjson.dumps(
+        {
+            "records": advice.records,
+            "accepted": lateness.accepted,
+            "rejected": advice.rejected,
+            "granularity": window.granularity_ms / 1_000,
+            "window_offset": window.offset_ms / 1_000,
+            "max_jump": window.max_jump_ms / 1_000,
+            "behind": [
+                {"from": low, "below": high, "records": count}
+                for (low, high), count in zip(pairwise(bounds), lateness.behind(), strict=True)
+            ],
+            "max_lags": [
+                {"max_lag": max_lag_ms / 1_000, "late": count, "share": count / max(1, lateness.accepted)}
+                for max_lag_ms, count in lateness.lost().items()
+            ],
+            "smallest": [
+                {
+                    "share": 0 if one_in is None else 1 / one_in,
+                    "max_lag": lateness.smallest_max_lag_ms(one_in) / 1_000,
+                }
+                for one_in in ONE_IN
+            ],
+            "seconds": round(advice.seconds, 3),
+        }
+    ).decode()

@@ -1,0 +1,30 @@
+"""``streamagg health``: asks a run whether it is alive or ready, for container checks."""
+
+from typing import Annotated
+
+import typer
+
+from streamagg.cli import options as opt
+from streamagg.errors import ExitCode
+
+
+def health(
+    http: opt.Http = None,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Ask whether it is ready, not only whether it is alive.")
+    ] = False,
+    config: opt.ConfigFile = None,
+) -> None:
+    """Ask the run on this machine whether it is alive.
+
+    Exits with 0 if it is, and with 1 and the reasons if it is not or does not answer.
+    """
+    settings = opt.resolver(locals()).http()
+
+    # No other verb loads a client of HTTP.
+    from streamagg.telemetry.asking import ask
+
+    verdict = ask(settings, "ready" if ready else "live")
+    typer.echo(verdict.text)
+    if not verdict.good:
+        raise typer.Exit(ExitCode.FAILURE)

@@ -1,0 +1,200 @@
+"""``streamagg advise``: how late records come, by the decoder and the clocks of a run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import count as numbers
+from time import monotonic
+from typing import Final, Literal, NamedTuple
+
+from streamagg.core.clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
+from streamagg.core.lateness import Lateness, never_late
+from streamagg.kafka.admin import end_offsets, partitions_of
+from streamagg.pipeline.files import STREAM_END, plain_size
+from streamagg.pipeline.leases import BYTES, RECORDS, LeaseBook
+from streamagg.pipeline.supervisor import ProcessWorkers
+from streamagg.pipeline.workers import Event, InlineWorkers, UnmarshallerReplaced, Workers
+from streamagg.records import AggregatorSetup, ColumnBlock, Revoke, Trying, UnmarshallerSetup
+from streamagg.settings import AdviseSettings, WindowSettings
+
+_WORTH_PROCESSES_BYTES: Final = 64 << 20
+_WORTH_PROCESSES_RECORDS: Final = 200_000
+"""Starting processes takes as long as reading so much."""
+_TICK_MS: Final = 50
+
+Progress = Callable[[float, int], None]
+"""Told how many offsets are read, and how many records that were."""
+
+
+class Extent(NamedTuple):
+    """What is read of a partition: the offsets ``[begin, end)``."""
+
+    begin: int
+    end: int
+
+
+@dataclass(slots=True)
+class Advice:
+    """What a log came to."""
+
+    lateness: Lateness
+    records: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def reject(self, reason: str, records: int) -> None:
+        """Count rejected records under their reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + records
+
+
+def extents(settings: AdviseSettings) -> dict[int, Extent]:
+    """What there is to read now, by partition; a file is a partition, and its offsets are bytes.
+
+    Raises SettingsError for a file that cannot be read, and what the broker has against it.
+    """
+    if settings.input is None:
+        sizes = [plain_size(path) for path in settings.files]
+        return {p: Extent(0, STREAM_END if size is None else size) for p, size in enumerate(sizes)}
+    partitions = range(partitions_of(settings.kafka, settings.input))
+    at: Literal["earliest"] | int = "earliest" if settings.start_ms is None else settings.start_ms
+    begins = end_offsets(settings.kafka, settings.input, partitions, at=at)
+    ends = end_offsets(settings.kafka, settings.input, partitions, at="latest")
+    return {p: Extent(begin, ends[p]) for p, begin in begins.items()}
+
+
+def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Progress) -> Advice:
+    """Read that much of every partition.
+
+    Raises StreamaggError, as a run does that cannot read.
+    """
+    began = monotonic()
+    with closing(_open_workers(settings, found)) as workers:
+        survey = _Survey(settings.window, found, workers, files=bool(settings.files))
+        while not survey.finished:
+            survey.turn()
+            progress(float(survey.passed), survey.advice.records)
+    survey.advice.seconds = monotonic() - began
+    return survey.advice
+
+
+class _Partition:
+    """One partition: its clock, and blocks that wait for those before them."""
+
+    def __init__(self, window: WindowSettings, begin: int) -> None:
+        self.begin = begin
+        self.clock = PartitionClock(never_late(window), PartitionState(begin))
+        self.parked: dict[int, ColumnBlock] = {}
+        self.settled = False
+
+    @property
+    def position(self) -> int:
+        """Next offset to apply."""
+        return self.clock.state.offset
+
+    def waiting(self) -> int:
+        """Rows that wait in memory."""
+        return sum(map(len, self.parked.values()))
+
+
+class _Survey:
+    """Reads all partitions to their ends, in whatever order they come: each has its own clock."""
+
+    def __init__(
+        self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, *, files: bool
+    ) -> None:
+        self.advice = Advice(Lateness(window))
+        self._workers = workers
+        self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES if files else RECORDS)
+        self._partitions: dict[int, _Partition] = {}
+        for number, (begin, end) in found.items():
+            self._partitions[number] = _Partition(window, begin)
+            self._leases.add_partition(number, begin, end, end, timestamps=not files)
+
+    @property
+    def finished(self) -> bool:
+        """Everything is read."""
+        return all(partition.settled for partition in self._partitions.values())
+
+    @property
+    def passed(self) -> int:
+        """Offsets read, gaps included."""
+        return sum(partition.position - partition.begin for partition in self._partitions.values())
+
+    def turn(self) -> None:
+        """Take what comes within a moment, and give out what is to be read next."""
+        wanted = [(number, partition.waiting()) for number, partition in self._partitions.items()]
+        for worker, lease in self._leases.issue(wanted):
+            self._workers.unmarshallers[worker].post(lease)
+        for event in self._workers.poll(_TICK_MS):
+            self._take(event)
+        for number, partition in self._partitions.items():
+            self._apply(number, partition)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case ColumnBlock():
+                if self._leases.received(event):
+                    self._partitions[event.partition].parked[event.first] = event
+            case Trying():
+                self._leases.trying(event)
+            case UnmarshallerReplaced(worker):
+                self._workers.excuse(self._leases.worker_lost(worker))
+
+    def _apply(self, number: int, partition: _Partition) -> None:
+        while (block := partition.parked.get(partition.position)) is not None:
+            try:
+                outcome = partition.clock.feed(
+                    block.event_times(), block.users(), block.offsets(), block.live_flags(), block.next
+                )
+            except TimestampsNeeded:
+                self._read_again(number, partition)
+                return
+            del partition.parked[block.first]
+            self.advice.records += block.consumed
+            for reason, records in block.rejected.items():
+                self.advice.reject(reason, records)
+            self._account(outcome)
+        if not partition.settled and not partition.parked and self._leases.finished(number):
+            self._account(partition.clock.settle())
+            partition.settled = True
+
+    def _read_again(self, number: int, partition: _Partition) -> None:
+        """With timestamps, from here on."""
+        partition.parked.clear()
+        for port in self._workers.unmarshallers:
+            port.post(Revoke(number))
+        self._leases.reread(number, partition.position)
+
+    def _account(self, outcome: Outcome) -> None:
+        for run in outcome.runs:
+            self.advice.lateness.add(run)
+        if outcome.future:
+            self.advice.reject("future", len(outcome.future))
+
+
+def _open_workers(settings: AdviseSettings, found: Mapping[int, Extent]) -> Workers:
+    setup = UnmarshallerSetup(
+        settings.decode,
+        settings.window.max_jump_ms,
+        settings.input or "",
+        settings.kafka,
+        files=settings.files,
+    )
+    aggregator = AggregatorSetup(2)
+    if settings.pipeline.inline or not _worth_processes(settings.files, found):
+        return InlineWorkers.opened(setup, aggregator)
+    return ProcessWorkers(
+        setup,
+        aggregator,
+        unmarshallers=settings.pipeline.unmarshallers,
+        aggregators=0,
+        max_restarts=settings.pipeline.max_restarts,
+    )
+
+
+def _worth_processes(files: Sequence[str], found: Mapping[int, Extent]) -> bool:
+    ends = [extent.end for extent in found.values()]
+    if STREAM_END in ends:
+        return False
+    there = sum(end - begin for begin, end in found.values())
+    return there >= (_WORTH_PROCESSES_BYTES if files else _WORTH_PROCESSES_RECORDS)

@@ -1,0 +1,127 @@
+"""What the coordinator knows of a run at one moment; counts are those since the process began."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from streamagg.measured import ClientKind, ClientNumbers, Distribution, RoundTrip, StageTimes
+
+DELAY_BOUNDS_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0)
+
+WorkerKind = Literal["unmarshaller", "aggregator"]
+RestartCause = Literal["signal", "exit", "stuck"]
+SessionCause = Literal["aggregator", "publication", "broker"]
+WindowKind = Literal["final", "empty", "approximate"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSample:
+    """One partition."""
+
+    consumed: int
+    counted: int
+    late: int
+    """Including ``closed_early``."""
+    closed_early: int
+    published_before: int
+    read_again: int
+    rejected: Mapping[str, int]
+    payload_bytes: int
+    set_aside: int
+    waiting: int
+    lag: int | None = None
+    """Records behind the end of the log; None while nothing is read."""
+    clock_ms: int | None = None
+    idle: bool = False
+    pending: int = 0
+    """Blocks that are not applied yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """One process."""
+
+    cpu_s: float
+    """Of all processes that have borne its name."""
+    rss_bytes: int | None = None
+    """None before its first heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersSample:
+    """All workers."""
+
+    configured: Mapping[WorkerKind, int] = field(default_factory=dict)
+    alive: Mapping[WorkerKind, int] = field(default_factory=dict)
+    restarts: Mapping[tuple[WorkerKind, RestartCause], int] = field(default_factory=dict)
+    processes: Mapping[str, ProcessSample] = field(default_factory=dict)
+    """By the name of the worker, as ``backlog_bytes``."""
+    backlog_bytes: Mapping[str, int] = field(default_factory=dict)
+    """What was sent to a worker and is not taken by it yet."""
+    times: StageTimes = field(default_factory=StageTimes)
+    readers: ClientNumbers = field(default_factory=ClientNumbers)
+    users: Mapping[int, int] = field(default_factory=dict)
+    """By open window, all shards together."""
+    users_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSample:
+    """The last window that was published."""
+
+    start_ms: int
+    unique: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherSample:
+    """What was published."""
+
+    windows: Mapping[WindowKind, int] = field(default_factory=dict)
+    delay: Distribution = field(default_factory=lambda: Distribution.over(DELAY_BOUNDS_S))
+    """Seconds from the end of each window to its publication."""
+    last: WindowSample | None = None
+    last_commit_s: float | None = None
+    """Unix time."""
+    committed: int = 0
+    """Transactions, as ``aborted``."""
+    aborted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What does not change during a run."""
+
+    start_s: float
+    """Unix time."""
+    granularity_ms: int
+    max_lag_ms: int
+    max_users: int | None
+    memory_limit_bytes: int | None
+    settings: Mapping[str, str]
+    """For ``streamagg_configuration_info``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the coordinator knows."""
+
+    leader: bool = False
+    member: bool = False
+    """The group knows this instance."""
+    rebalances: int = 0
+    partitions: Mapping[int, PartitionSample] = field(default_factory=dict)
+    workers: WorkersSample = field(default_factory=WorkersSample)
+    coordinator: ProcessSample | None = None
+    windows_open: int = 0
+    watermark_ms: int | None = None
+    session_restarts: Mapping[SessionCause, int] = field(default_factory=dict)
+    publisher: PublisherSample = field(default_factory=PublisherSample)
+    times: StageTimes = field(default_factory=StageTimes)
+    """Of all processes together."""
+    errors: Mapping[ClientKind, Mapping[str, int]] = field(default_factory=dict)
+    """Of Kafka's clients, by the name of the code."""
+    round_trips: Mapping[ClientKind, Mapping[str, RoundTrip]] = field(default_factory=dict)
+    """By the number of the broker."""
+    facts: RunFacts | None = None

@@ -1,0 +1,22 @@
+"""Which metrics of streamagg a text names, and which there are."""
+
+import re
+from typing import Final
+
+from streamagg.telemetry.table import ROWS
+
+_NAME: Final = re.compile(r"(?<![\w.-])streamagg_[a-z0-9_]*[a-z0-9](?![\w.-])")
+_PARTS: Final = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+
+METRICS: Final = frozenset(row.name for row in ROWS)
+_OF_SERIES: Final = {row.name + part: row.name for row in ROWS for part in ("", *_PARTS.get(row.kind, ()))}
+
+
+def series_in(text: str) -> set[str]:
+    """Names of series, as in expressions: ``streamagg_stage_seconds_sum`` is one."""
+    return set(_NAME.findall(text))
+
+
+def metrics_in(text: str) -> set[str]:
+    """Names of metrics; that of a series which no metric has stays as it is."""
+    return {_OF_SERIES.get(name, name) for name in series_in(text)}
