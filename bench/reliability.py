@@ -15,7 +15,14 @@ def chaos(found: Found) -> list[Block]:
     """Every fault, what was checked after it, and how long it took until windows came again."""
     rows = [_fault(outcome) for outcome in found["outcomes"]]
     text = markdown(HEADINGS, rows, numbers=range(2, len(HEADINGS)))
-    return [Block("chaos", f"{text}\n\n{source(found['command'], found['made'])}, seed {found['seed']}")]
+    sources = [f"{source(found['command'], found['made'])}, seed {found['seed']}"]
+    again: dict[str, list[str]] = {}
+    for outcome in found["outcomes"]:
+        if "again" in outcome:
+            how = source(outcome["again"]["command"], outcome["again"]["made"])
+            again.setdefault(how, []).append(f"`{outcome['name']}`")
+    sources += [f"{', '.join(names)} again: {how}" for how, names in again.items()]
+    return [Block("chaos", "\n\n".join([text, *sources]))]
 
 
 def _fault(outcome: Found) -> list[str]:

@@ -111,10 +111,27 @@ def save(name: str, found: Mapping[str, Any], *, module: str | None = None) -> N
 
     ``module``: what was run, when it is not ``bench.NAME``.
     """
-    head = {
+    _write(name, {**_origin(name, module), "machine": description(), **found})
+
+
+def amend(name: str, key: str, rows: Mapping[str, Mapping[str, Any]], *, module: str | None = None) -> None:
+    """Put rows that were measured again in the place of those of their names; each says how it was made.
+
+    Raises FileNotFoundError when there is no such file of results yet.
+    """
+    found = json.loads((RESULTS / f"{name}.json").read_text())
+    again = {row: {**values, "again": _origin(name, module)} for row, values in rows.items()}
+    kept = [again.pop(row["name"], row) for row in found[key]]
+    _write(name, {**found, key: [*kept, *again.values()]})
+
+
+def _origin(name: str, module: str | None) -> dict[str, str]:
+    return {
         "command": " ".join([f"python -m {module or f'bench.{name}'}", *sys.argv[1:]]),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": description(),
     }
+
+
+def _write(name: str, found: Mapping[str, Any]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps({**head, **found}, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")

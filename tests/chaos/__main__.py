@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.scratch import save
+from bench.scratch import amend, save
 from tests.chaos.faults import scenarios
 from tests.chaos.outcome import Outcome, recovery, table
 from tests.chaos.runner import Runner
@@ -28,13 +28,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="short faults, and only the main scenarios")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--list", action="store_true", help="print the names and end")
-    parser.add_argument("--save", action="store_true", help="write bench/results/chaos.json once all are run")
+    parser.add_argument(
+        "--save", action="store_true", help="write bench/results/chaos.json; with --only, these rows of it"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the logs here")
     options = parser.parse_args()
     if options.keep is not None and options.keep.exists():
         parser.error(f"{options.keep} is there already: --keep needs a new directory")
-    if options.save and (options.only or options.quick):
-        parser.error("--save is for all scenarios at full length")
+    if options.save and options.quick:
+        parser.error("--save is for faults at full length")
     return options
 
 
@@ -93,8 +95,11 @@ def main() -> int:
     outcomes = run(wanted, options, console)
     Console(width=None if sys.stdout.isatty() else 150).print(table(outcomes))
     if options.save:
-        found = [outcome.as_json() for outcome in outcomes]
-        save("chaos", {"seed": options.seed, "outcomes": found}, module="tests.chaos")
+        found = {outcome.name: outcome.as_json() for outcome in outcomes}
+        if options.only:
+            amend("chaos", "outcomes", found, module="tests.chaos")
+        else:
+            save("chaos", {"seed": options.seed, "outcomes": list(found.values())}, module="tests.chaos")
     if all(outcome.good for outcome in outcomes):
         return 0
     print(f"repeat with --seed {options.seed}", file=sys.stderr)

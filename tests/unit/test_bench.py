@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import kafka, measure, plots
+from bench import kafka, measure, plots, scratch
 from bench.__main__ import runs_on
 from bench.charts import Axis, Bar, Line, bar_chart, line_chart, linear_ticks, log_ticks, short_number
 from bench.contender import Contender, Job, Topic
@@ -413,3 +413,23 @@ def test_the_report_is_what_render_makes_of_the_results() -> None:
     drawn = {block.chart: block.svg for block in blocks if block.svg is not None}
     kept = {path.name: path.read_text() for path in CHARTS.glob("*.svg")}
     assert kept == drawn, "run python -m bench.render"
+
+
+def test_rows_measured_again_take_the_place_of_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "RESULTS", tmp_path)
+    scratch.save("faults", {"outcomes": [{"name": "a", "good": True}, {"name": "b", "good": False}]})
+    monkeypatch.setattr(sys, "argv", ["faults", "--only", "b", "c"])
+
+    scratch.amend("faults", "outcomes", {"b": {"name": "b", "good": True}, "c": {"name": "c", "good": True}})
+
+    found = json.loads((tmp_path / "faults.json").read_text())
+    assert [(row["name"], row["good"]) for row in found["outcomes"]] == [
+        ("a", True),
+        ("b", True),
+        ("c", True),
+    ]
+    assert ["again" in row for row in found["outcomes"]] == [False, True, True]
+    assert found["outcomes"][1]["again"]["command"] == "python -m bench.faults --only b c"
+    assert found["machine"]
