@@ -8,7 +8,7 @@ it knew, its bootstrap servers too, and never connects again, whatever its recov
 from time import monotonic
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, Producer
 
 _QUIET_S: Final = 5.0
 _ANSWER_S: Final = 1.0
@@ -18,8 +18,8 @@ _UNANSWERED: Final = 3
 class Contact:
     """Asks for a topic when nothing has been heard for a while."""
 
-    def __init__(self, consumer: Consumer, topic: str) -> None:
-        self._consumer = consumer
+    def __init__(self, client: Consumer | Producer, topic: str) -> None:
+        self._client = client
         self._topic = topic
         self.heard()
 
@@ -36,7 +36,7 @@ class Contact:
         if monotonic() < self._ask_at_s:
             return False
         try:
-            self._consumer.list_topics(self._topic, timeout=_ANSWER_S)
+            self._client.list_topics(self._topic, timeout=_ANSWER_S)
         except KafkaException:
             self._unanswered += 1
             self._ask_at_s = monotonic() + _QUIET_S

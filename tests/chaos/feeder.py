@@ -2,11 +2,16 @@
 
 import threading
 import time
+from collections import Counter, defaultdict, deque
 from random import Random
 from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from streamagg.errors import KafkaUnreachable
+from streamagg.kafka.admin import log_ends
+from streamagg.kafka.contact import Contact
+from streamagg.settings import KafkaSettings
 from tests.chaos.shape import Shape
 from tests.chaos.truth import Truth
 
@@ -14,6 +19,8 @@ TICK_MS: Final = 20
 _ORDERLY_MS: Final = 2_000
 """How long a partition begins in order, so that it has a clock."""
 _FLUSH_S: Final = 60.0
+_FLUSH_SLICE_S: Final = 1.0
+_PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 _JUNK: Final = (b"", b"{", b"[]", b'{"ts":null,"uid":"x"}', b'{"ts":1,"uid":""}', b"\xff\xfe", b'{"uid":"x"}')
 
 
@@ -40,10 +47,18 @@ class Feeder(threading.Thread):
         self._owed = 0.0
         self._paused = threading.Event()
         self._ending = threading.Event()
+        self._address = address
+        self._waiting: defaultdict[int, deque[bytes]] = defaultdict(deque)
+        """Records that are not acknowledged, by partition, in order."""
+        self._arrived: Counter[int] = Counter()
+        """Those that are."""
+        self._connect()
+
+    def _connect(self) -> None:
         # A record that does not arrive, or arrives twice, would be a lie of the truth.
         self._producer = Producer(
             {
-                "bootstrap.servers": address,
+                "bootstrap.servers": self._address,
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,
                 "linger.ms": 5,
@@ -52,6 +67,7 @@ class Feeder(threading.Thread):
                 "log_level": 0,
             }
         )
+        self._contact = Contact(self._producer, self._topic)
 
     def run(self) -> None:
         """Feed until ``stop``."""
@@ -63,6 +79,8 @@ class Feeder(threading.Thread):
             due = max(due + TICK_MS / 1000, time.monotonic())
             while (left := due - time.monotonic()) > 0:
                 self._producer.poll(left)
+            if any(self._waiting.values()) and self._contact.lost():
+                self._reconnect()
 
     def spread(self, partitions: list[int]) -> None:
         """Records go to these partitions from here on, once the producer has heard of all of them."""
@@ -100,8 +118,12 @@ class Feeder(threading.Thread):
 
     def flush(self) -> None:
         """Wait until the broker has everything."""
-        left = self._producer.flush(_FLUSH_S)
-        assert left == 0, f"the feeder could not deliver {left} records within {_FLUSH_S:g} s"
+        deadline = time.monotonic() + _FLUSH_S
+        while left := self._producer.flush(_FLUSH_SLICE_S):
+            assert time.monotonic() < deadline, f"the feeder could not deliver {left} records in time"
+            if self._contact.lost():
+                self._reconnect()
+        assert not any(self._waiting.values()), "the feeder could not connect again"
         assert not self.failed, self.failed[:3]
 
     def _step(self, chance: Random) -> None:
@@ -133,15 +155,50 @@ class Feeder(threading.Thread):
         self._truth.add(partition, time_ms, user)
         self._produce(partition, b'{"ts":%d,"uid":"%d"}' % (time_ms, user))
 
+    def _reconnect(self) -> None:
+        """With another producer, as one that was told of a cluster without brokers never comes back.
+
+        How much of what waits has been written without an answer, the end of the partition tells: nobody
+        else writes to it.
+        """
+        self._producer.purge()
+        self._producer.flush(_FLUSH_SLICE_S)
+        while True:
+            try:
+                ends = log_ends(KafkaSettings(self._address), self._topic, self.partitions)
+                break
+            except KafkaUnreachable:
+                if self._ending.is_set():
+                    return
+        self._connect()
+        for partition, waiting in self._waiting.items():
+            written = ends[partition] - self._arrived[partition]
+            assert 0 <= written <= len(waiting), f"somebody else writes to partition {partition}"
+            self._arrived[partition] += written
+            for _ in range(written):
+                waiting.popleft()
+            for payload in waiting:
+                self._enqueue(partition, payload)
+
     def _produce(self, partition: int, payload: bytes) -> None:
+        self._waiting[partition].append(payload)
+        self._enqueue(partition, payload)
+        self.sent += 1
+
+    def _enqueue(self, partition: int, payload: bytes) -> None:
         while True:
             try:
                 self._producer.produce(self._topic, payload, partition=partition, on_delivery=self._delivered)
-                self.sent += 1
                 return
             except BufferError:
                 self._producer.poll(0.1)
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            partition = message.partition()
+            assert partition is not None
+            self._waiting[partition].popleft()
+            self._arrived[partition] += 1
+            self._contact.heard()
+        elif error.code() not in _PURGED:
             self.failed.append(error)

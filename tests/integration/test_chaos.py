@@ -7,11 +7,18 @@ from random import Random
 
 import pytest
 
+from streamagg.kafka.contact import Contact
 from tests.chaos.faults import scenarios
+from tests.chaos.feeder import Feeder
 from tests.chaos.runner import Runner
 from tests.chaos.scenario import Scenario
+from tests.chaos.shape import Shape
 from tests.chaos.sites import Running
+from tests.chaos.truth import Truth
 from tests.chaos.world import World
+from tests.conftest import TopicFactory
+from tests.support.instances import wait_until
+from tests.support.pipeline import read_all
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 SECOND_TIME = next(seed for seed in itertools.count() if (draw := Random(str(seed)).random)() >= 0.5 > draw())
@@ -47,3 +54,19 @@ def test_a_weaker_promise_is_found_out(runner: Runner) -> None:
     assert outcome.verdict.doubled, outcome
     assert not outcome.good
     assert (outcome.verdict.wrong, outcome.verdict.lost, outcome.problems) == (0, 0, [])
+
+
+def test_a_feeder_that_connects_again_sends_each_record_once(
+    broker: str, topic: TopicFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = Shape(rate=5_000)
+    name = topic("in", partitions=shape.partitions)
+    feeder = Feeder(broker, name, Truth(shape.window, shape.partitions), shape, Random(7))
+    looks = [False] * 5 + [True] * 5
+    monkeypatch.setattr(Contact, "lost", lambda _: looks.pop() if looks else False)
+
+    feeder.start()
+    wait_until(lambda: not looks, "ten looks at the contact, five times lost")
+    feeder.finish()
+
+    assert sum(1 for _ in read_all(broker, name)) == feeder.sent > 0
