@@ -97,17 +97,20 @@ def main() -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Runs a verb and returns the exit code; errors go to stderr as one or two sentences."""
+    return _flushed(_run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         app(_debug_first(arguments), prog_name="streamagg")
     except SystemExit as ended:
-        return _flushed(ended.code if isinstance(ended.code, int) else ExitCode.FAILURE)
+        return ended.code if isinstance(ended.code, int) else ExitCode.FAILURE
     except StreamaggError as exc:
         return _failed(str(exc), exc.exit_code)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except OSError as exc:
-        text = f"The operating system refuses: {exc}. Run again with {DEBUG_FLAG} for the traceback."
-        return _failed(text, ExitCode.FAILURE)
+        return _refused(exc)
     except Exception as exc:
         text = (
             f"{type(exc).__name__}: {exc}. This is a defect; run again with {DEBUG_FLAG} for the traceback."
@@ -141,11 +144,18 @@ def _failed(text: str, code: ExitCode) -> ExitCode:
     return code
 
 
+def _refused(error: OSError) -> ExitCode:
+    text = f"The operating system refuses: {error}. Run again with {DEBUG_FLAG} for the traceback."
+    return _failed(text, ExitCode.FAILURE)
+
+
 def _flushed(code: int) -> int:
     """Flushes stdout; a reader that went away (``| head``) is no error worth words."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # The interpreter flushes once more at exit, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == ExitCode.OK and not isinstance(error, BrokenPipeError):
+            return _refused(error)
     return code

@@ -30,6 +30,8 @@ _EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _NO_ANSWER: Final = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
 _NO_LEADER_YET: Final = (
+    # "No leaders found", says the client by itself.
+    KafkaError._NOENT,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.REPLICA_NOT_AVAILABLE,

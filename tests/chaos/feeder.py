@@ -8,7 +8,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from streamagg.errors import KafkaUnreachable
+from streamagg.errors import StreamaggError
 from streamagg.kafka.admin import log_ends
 from streamagg.kafka.contact import Contact
 from streamagg.settings import KafkaSettings
@@ -167,7 +167,7 @@ class Feeder(threading.Thread):
             try:
                 ends = log_ends(KafkaSettings(self._address), self._topic, self.partitions)
                 break
-            except KafkaUnreachable:
+            except StreamaggError:
                 if self._ending.is_set():
                     return
         self._connect()
