@@ -74,7 +74,7 @@ def own_broker(broker: str, tmp_path: Path) -> Iterator[Broker]:
 def start_broker(directory: Path) -> Broker:
     """A broker that runs, on a free port; tried again if another program was faster to take the port."""
     for attempt in range(START_ATTEMPTS):
-        candidate = Broker(directory / str(attempt), heap="512m")
+        candidate = Broker(directory / str(attempt), small=True)
         try:
             return candidate.start()
         except BrokerFailed:

@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient
 from tests.support.broker import HOST, Broker, free_port, new_cluster_id
 
 NODES: Final = 3
-HEAP: Final = "320m"
 READY_S: Final = 90.0
 _STATE_PARTITIONS: Final = 4
 """Of the topics of offsets and of transactions, as the broker's properties say."""
@@ -30,7 +29,7 @@ class Cluster:
         self.nodes = {
             node: Broker(
                 directory / str(node),
-                heap=HEAP,
+                small=True,
                 properties=_properties(node, port, voters),
                 cluster_id=cluster_id,
             )

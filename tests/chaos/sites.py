@@ -53,7 +53,7 @@ class Running:
 @contextmanager
 def one_broker(directory: Path) -> Iterator[OneBroker]:
     """A broker of one's own, which may be killed, frozen and started again."""
-    broker = Broker(directory, heap="512m")
+    broker = Broker(directory, small=True)
     try:
         yield OneBroker(broker.start())
     finally:

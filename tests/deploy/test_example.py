@@ -45,7 +45,7 @@ def kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     assert here.keys() <= settings.keys()
     text = "".join(f"{name}={value}\n" for name, value in {**settings, **here}.items())
     monkeypatch.setattr(broker_module, "PROPERTIES", text)
-    own = Broker(tmp_path / "kafka", heap="512m", cluster_id=environment["CLUSTER_ID"])
+    own = Broker(tmp_path / "kafka", small=True, cluster_id=environment["CLUSTER_ID"])
     try:
         yield own.start()
     except jars.BrokerMissing as error:

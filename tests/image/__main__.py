@@ -92,7 +92,7 @@ def main() -> int:
         scratch = Path(name)
         image = build(scratch)
         look_at(image)
-        broker = Broker(scratch / "broker", heap="512m").start()
+        broker = Broker(scratch / "broker", small=True).start()
         try:
             run(image, broker.address, scratch)
         finally:

@@ -9,6 +9,7 @@ from confluent_kafka.cimpl import Consumer, NewTopic
 
 from streamagg.kafka.admin import end_offsets, log_ends
 from streamagg.settings import KafkaSettings
+from tests.integration.conftest import RunFactory
 from tests.support.broker import Broker
 from tests.support.instances import READY_S, wait_until
 from tests.support.pipeline import Feed, Run, made_records, read_all
@@ -79,19 +80,14 @@ def test_what_the_broker_has_forgotten_is_aborted(
     run.check()
 
 
-def test_a_transaction_of_somebody_else_stays_as_it_is(
-    own_broker: Broker, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    run = Run(own_broker.address, "in", "out", tmp_path_factory.mktemp("runs"))
-    client = AdminClient({"bootstrap.servers": own_broker.address})
-    for topic in ("in", "out"):
-        client.create_topics([NewTopic(topic, 1, 1)])[topic].result(READY_S)
-    other = writer(run, "other")
+def test_a_transaction_of_somebody_else_stays_as_it_is(new_run: RunFactory) -> None:
+    run = new_run()
+    other = writer(run, f"other-{run.output}")
     other.begin_transaction()
     other.produce(run.output, STRANGER, b"0")
     assert other.flush(READY_S) == 0
 
-    Feed(own_broker.address, "in", 1).send(made_records(2_000))
+    Feed(run.bootstrap, run.input, 1).send(made_records(2_000))
     run.until_end("--inline")
 
     assert is_open(run)

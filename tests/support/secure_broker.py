@@ -66,7 +66,7 @@ class SecureBroker(Broker):
     """One node; ``users`` are names and passwords, the same for SCRAM-SHA-512 and for PLAIN."""
 
     def __init__(self, directory: Path, users: dict[str, str]) -> None:
-        super().__init__(directory, heap="512m")
+        super().__init__(directory, small=True)
         self._users = users
         self._ports = {name: free_port() for name in _LISTENERS}
         self.authority = Authority("authority of the test")

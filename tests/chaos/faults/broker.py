@@ -38,7 +38,7 @@ class ThreeBrokers:
 
 @contextmanager
 def three_brokers(directory: Path) -> Iterator[ThreeBrokers]:
-    """Each with a heap of a third of a gigabyte."""
+    """Each a small one."""
     with Cluster(directory) as cluster:
         yield ThreeBrokers(cluster)
 

@@ -43,7 +43,7 @@ def proxied(directory: Path) -> Iterator[Proxied]:
     """Whoever asks through the proxy is sent to the proxy."""
     behind = free_port()
     with Proxy(behind) as proxy:
-        broker = Broker(directory, heap="512m", properties=_listeners(behind, proxy.port))
+        broker = Broker(directory, small=True, properties=_listeners(behind, proxy.port))
         try:
             yield Proxied(broker.start(), proxy)
         finally:
