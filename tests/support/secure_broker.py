@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from tests.support.broker import HOST, PROPERTIES, START_TIMEOUT_S, Broker, BrokerFailed, free_port
+from tests.support.broker import HOST, PROPERTIES, SMALL, START_TIMEOUT_S, Broker, BrokerFailed, free_port
 from tests.support.certificates import Authority, Issued
 from tests.support.instances import wait_until
 
@@ -147,7 +147,7 @@ class SecureBroker(Broker):
         self._properties.write_text(self._settings(data))
         if (data / "meta.properties").exists():
             return
-        command = self._java(library, "64m", "kafka.tools.StorageTool")
+        command = self._java(library, "kafka.tools.StorageTool", *SMALL)
         command += ["format", "-t", "s-secure-broker-0000000", "-c", str(self._properties)]
         for user, password in self._users.items():
             command += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
