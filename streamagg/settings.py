@@ -129,6 +129,11 @@ class RunSettings:
     """None serves nothing."""
     stats_json: str | None = None
 
+    @property
+    def published(self) -> tuple[str, ...]:
+        """The topics that a transaction writes to."""
+        return (self.output,) if self.late_topic is None else (self.output, self.late_topic)
+
 
 @dataclass(frozen=True, slots=True)
 class CountSettings:

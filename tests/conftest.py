@@ -1,5 +1,7 @@
 """Fixtures of all tests: a real broker, topics on it, and how hypothesis behaves."""
 
+import io
+import logging
 import os
 import uuid
 from collections import Counter
@@ -35,6 +37,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
     for reason, tests in reasons.items():
         terminalreporter.write_line(f"{tests} tests were skipped: {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """What a test leaves of a log is not told to the next one."""
+    logger = logging.getLogger("streamagg")
+    before = logger.level, logger.propagate, logger.handlers[:]
+    yield
+    for handler in logger.handlers:
+        if handler not in before[2]:
+            # Lines may be left to tell; the stream that was captured is closed.
+            handler.stream = io.StringIO()  # type: ignore[attr-defined]
+            handler.close()
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
+    logger.handlers[:] = before[2]
 
 
 @pytest.fixture(scope="session")

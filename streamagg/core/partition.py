@@ -62,6 +62,8 @@ class Partition:
         self.caught_up = False
         self.arrived_ms = 0
         """Wall clock of the last arrival."""
+        self.at_end_ms: int | None = None
+        """Since when the broker has said, whenever it was asked, that nothing follows; None: it has not."""
 
     @property
     def position(self) -> int:

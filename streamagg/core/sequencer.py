@@ -105,6 +105,7 @@ class Sequencer:
         part.parked[block.first] = block
         if block.consumed:
             part.arrived_ms = now_ms
+            part.at_end_ms = None
             part.idle = False
 
     def advance(self, now_ms: int) -> Iterator[Step]:

@@ -57,12 +57,7 @@ def partitions_of(kafka: KafkaSettings, topic: str, timeout_ms: int = TIMEOUT_MS
     Raises ``TopicError`` when it does not exist or may not be seen, ``KafkaUnreachable`` when no
     broker answers within the time limit.
     """
-    found = _Admin(kafka, timeout_ms).partitions(topic)
-    if found is None:
-        raise TopicError(
-            f"The topic {topic} does not exist at {kafka.bootstrap_servers}: create it, or correct its name."
-        )
-    return found
+    return _Admin(kafka, timeout_ms).existing(topic)
 
 
 def ensure_topic(
@@ -132,6 +127,19 @@ def log_ends(
     return _Admin(kafka, timeout_ms).offsets(topic, partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED)
 
 
+def unended(kafka: KafkaSettings, topic: str, *, timeout_ms: int = TIMEOUT_MS) -> list[int]:
+    """Partitions that a committed reader cannot read to their end: a transaction is open there.
+
+    Raises as ``partitions_of`` does.
+    """
+    admin = _Admin(kafka, timeout_ms)
+    numbers = range(admin.existing(topic))
+    # In this order: what is written in between makes no partition look unended.
+    ends = admin.offsets(topic, numbers, _LATEST, IsolationLevel.READ_UNCOMMITTED)
+    committed = admin.offsets(topic, numbers, _LATEST)
+    return [number for number in numbers if committed[number] < ends[number]]
+
+
 def has_members(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) -> bool:
     """Whether somebody is in a consumer group, or was killed so lately that the group still waits.
 
@@ -176,6 +184,14 @@ class _Admin:
         if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return None
         raise kafka_error(found.error, f"Looking up the topic {topic}", Right("DESCRIBE", "topic", topic))
+
+    def existing(self, topic: str) -> int:
+        """Partitions of a topic; raises TopicError when it does not exist."""
+        found = self.partitions(topic)
+        if found is None:
+            where = self._kafka.bootstrap_servers
+            raise TopicError(f"The topic {topic} does not exist at {where}: create it, or correct its name.")
+        return found
 
     def create(self, topic: NewTopic) -> bool:
         """Creates a topic; False when it exists."""

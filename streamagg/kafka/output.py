@@ -68,7 +68,11 @@ class Output:
         at: Callable[[faults.Point], None],
         numbers: PublisherNumbers,
     ) -> None:
-        """See ``KafkaPublisher``."""
+        """``topic_id``: of the input that is counted; nothing is published once it is another topic.
+
+        ``at`` is called at the named points of the protocol, for tests that break it there. What is done
+        is counted in ``numbers``.
+        """
         self._input = input_
         self._topic_id = topic_id
         self._settings = settings
@@ -183,9 +187,9 @@ class Output:
 
     def _settle(self) -> None:
         settings = self._settings
-        outputs = [topic for topic in (settings.output, settings.late_topic) if topic is not None]
+        group = self._membership.metadata
         try:
-            settle(self._producer, settings.kafka, outputs, settings.input, self._membership.metadata)
+            settle(self._producer, settings.kafka, settings.published, settings.input, group)
         except KafkaException as error:
             raise self.failure(error) from error
 
@@ -199,8 +203,7 @@ class Output:
         return kafka_error(error, f"Publishing to the topic {self._settings.output}", *needs)
 
     def _needs(self) -> list[Right]:
-        topics = filter(None, (self._settings.output, self._settings.late_topic))
-        needs = [Right("WRITE", "topic", topic) for topic in topics]
+        needs = [Right("WRITE", "topic", topic) for topic in self._settings.published]
         needs.append(Right("READ", "group", self._settings.group))
         if self._exactly_once:
             needs.append(Right("WRITE", "transactional id", self._transactional_id))

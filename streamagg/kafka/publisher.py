@@ -10,11 +10,7 @@ from typing import Final
 from streamagg import faults
 from streamagg.core.publication import OutputAway, Publication
 from streamagg.errors import KafkaUnreachable
-from streamagg.kafka.identity import TopicIdentity
-from streamagg.kafka.membership import Membership
 from streamagg.kafka.output import Output
-from streamagg.measured import PublisherNumbers
-from streamagg.settings import RunSettings
 
 _STUCK_S: Final = 20.0
 """A call of the producer may hang, whatever time-out it was given: when its broker is started anew, or when
@@ -26,21 +22,9 @@ _SERVE_EVERY_S: Final = 1.0
 class KafkaPublisher:
     """One output, one thread, one publication at a time."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        membership: Membership,
-        input_: TopicIdentity,
-        topic_id: str,
-        at: Callable[[faults.Point], None],
-        numbers: PublisherNumbers,
-    ) -> None:
-        """``topic_id``: of the input that is counted; nothing is published once it is another topic.
-
-        ``at`` is called at the named points of the protocol, for tests that break it there. What is done
-        is counted in ``numbers``.
-        """
-        self._output = Output(settings, membership, input_, topic_id, at, numbers)
+    def __init__(self, output: Output, at: Callable[[faults.Point], None]) -> None:
+        """``at``: as of the output, whose last named point is reached here."""
+        self._output = output
         self._at = at
         self._jobs: queue.SimpleQueue[Publication | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Publication | Exception] = queue.SimpleQueue()

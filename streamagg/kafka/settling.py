@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from confluent_kafka import Producer, TopicPartition
 
+from streamagg.core.publication import OutputAway
 from streamagg.events import Log
-from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
+from streamagg.kafka.admin import unended
 from streamagg.settings import KafkaSettings
 
 _TIMEOUT_S: Final = 10.0
@@ -26,13 +27,13 @@ def settle(
     """Abort what is open under the transactional id of a producer that has fenced all others.
 
     It may be open in the output topics, and in the offsets of the group, whose metadata is ``group``.
-    Transactions of other ids stay as they are. Raises a StreamaggError or KafkaException.
+    Transactions of other ids stay as they are. Raises OutputAway, a StreamaggError or KafkaException.
     """
-    unended = [(topic, number) for topic in outputs for number in _unended(kafka, topic)]
-    if not unended:
+    left_open = [(topic, number) for topic in outputs for number in unended(kafka, topic)]
+    if not left_open:
         return
     producer.begin_transaction()
-    for topic, number in unended:
+    for topic, number in left_open:
         log.warning(
             "transaction_left_open",
             "partition {partition} of {topic} holds a transaction that is not ended; if ours, it ends here",
@@ -42,15 +43,7 @@ def settle(
         # A compacted topic takes no record without a key.
         producer.produce(topic, b"", b"", partition=number)
     # What is not sent when a transaction is aborted is no part of it.
-    producer.flush(_TIMEOUT_S)
+    if producer.flush(_TIMEOUT_S):
+        raise OutputAway("the output topic did not take the records that end an open transaction")
     producer.send_offsets_to_transaction([TopicPartition(input_topic, 0, 0)], group, _TIMEOUT_S)
     producer.abort_transaction(_TIMEOUT_S)
-
-
-def _unended(kafka: KafkaSettings, topic: str) -> list[int]:
-    """Partitions that a committed reader cannot read to their end."""
-    numbers = range(partitions_of(kafka, topic))
-    # In this order: what is written in between makes no partition look unended.
-    ends = log_ends(kafka, topic, numbers)
-    committed = end_offsets(kafka, topic, list(numbers), at="latest")
-    return [number for number in numbers if committed[number] < ends[number]]

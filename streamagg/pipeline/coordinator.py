@@ -21,6 +21,7 @@ from streamagg.kafka.admin import end_offsets, has_members, partitions_of
 from streamagg.kafka.dead_letters import MOST_FUTURE
 from streamagg.kafka.identity import TopicIdentity
 from streamagg.kafka.membership import Membership
+from streamagg.kafka.output import Output
 from streamagg.kafka.publisher import KafkaPublisher
 from streamagg.pipeline.leases import LeaseBook
 from streamagg.pipeline.metering import Meter
@@ -130,9 +131,10 @@ class Coordinator:
 
     def _read(self, topic_id: str) -> None:
         """Lead, as long as the input has this id."""
-        publisher = KafkaPublisher(
+        output = Output(
             self._settings, self._membership, self._identity, topic_id, self._at, self._meter.publisher
         )
+        publisher = KafkaPublisher(output, self._at)
         watched = False
         try:
             if not publisher.start(self._gives_up):  # 2
@@ -148,7 +150,7 @@ class Coordinator:
     def _open(self, publisher: KafkaPublisher, topic_id: str) -> Session:
         settings = self._settings
         # Without it every publication would fail; it may have been deleted while this instance worked.
-        for topic in filter(None, (settings.output, settings.late_topic)):
+        for topic in settings.published:
             partitions_of(settings.kafka, topic)
             self._pulse.beat(self._tally)
         partitions = self._partitions()

@@ -187,7 +187,7 @@ class Session:
         self._at_rest = not self._leases.outstanding
 
     def silent(self, now_ms: int) -> list[int]:
-        """Partitions that may be idle: caught up, and nothing arrived for the idle time-out."""
+        """Partitions that may fall idle: caught up, and nothing arrived for half the idle time-out."""
         if self.plan.bounded:
             return []
         return [
@@ -196,18 +196,31 @@ class Session:
             if part.caught_up
             and part.drained
             and not part.idle
-            and now_ms - part.arrived_ms >= self.plan.idle_timeout_ms
+            and now_ms - part.arrived_ms >= self.plan.idle_timeout_ms / 2
         ]
 
     def confirm_idle(self, ends: Mapping[int, int], asked_ms: int) -> None:
-        """The log's end offsets, asked for after ``silent``: a partition that is still there is idle.
+        """The log's end offsets, asked for after ``silent``.
 
-        Not if anything arrived after the question: the answer may be as old as the question, and what
-        was written since is no silence.
+        A partition is idle that has been there for the idle time-out, as the broker has said for half of
+        it: a time in which nobody could write is no silence. Nor is it one if anything arrived after the
+        question: the answer may be as old as the question.
         """
-        for partition in self.silent(asked_ms):
-            if ends.get(partition) == self.sequencer.partitions[partition].position:
-                self.sequencer.set_idle(partition)
+        timeout_ms = self.plan.idle_timeout_ms
+        for number in self.silent(asked_ms):
+            part = self.sequencer.partitions[number]
+            if ends.get(number) != part.position:
+                part.at_end_ms = None
+                continue
+            if part.at_end_ms is None:
+                part.at_end_ms = asked_ms
+            if asked_ms - part.arrived_ms >= timeout_ms and asked_ms - part.at_end_ms >= timeout_ms / 2:
+                self.sequencer.set_idle(number)
+
+    def ends_unknown(self) -> None:
+        """The broker does not answer: whatever silence there was begins again."""
+        for part in self.sequencer.partitions.values():
+            part.at_end_ms = None
 
     def lag(self, partition: int) -> int:
         """Offsets between what is applied and the end of a partition."""

@@ -72,6 +72,7 @@ class InputWatch:
                     "no partition is idle while the broker does not answer: {error}",
                     error=error,
                 )
+                self._session.ends_unknown()
                 return
             self._session.confirm_idle(ends, self._ends_asked_ms)
             self._tell_held_up(ends)

@@ -22,7 +22,8 @@ def test_a_broker_that_is_killed_and_comes_back(
     made = made_records(10_000)
     feed = Feed(own_broker.address, "in", 2)
     feed.send(made[:5_000])
-    with run.start() as instance:
+    # Between the halves nothing is written for as long as a broker takes to start: that shall be no silence.
+    with run.start("--idle-timeout", "5m") as instance:
         instance.wait_for("leading:")
         wait_until(lambda: len(run.published()) > 2, "the first windows")
         own_broker.kill()

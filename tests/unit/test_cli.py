@@ -2,11 +2,9 @@
 
 import inspect
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,18 +28,12 @@ TIMEOUT_S = 60
 
 
 @pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No settings from outside but the usual ones of tests, and logging as it was."""
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings from outside but the usual ones of tests."""
     for name in list(os.environ):
         if name.startswith("STREAMAGG_") and name not in CALM:
             monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    logger = logging.getLogger("streamagg")
-    before = logger.level, logger.propagate, logger.handlers[:]
-    yield
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
-    logger.handlers[:] = before[2]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,15 +44,8 @@ class Written:
 
 
 @pytest.fixture
-def stderr(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
-    """Logging is as before afterwards."""
-    logger = logging.getLogger(logs.ROOT)
-    before = logger.level, logger.propagate, logger.handlers[:]
-    yield Written(capsys)
-    logs.close()
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
-    logger.handlers[:] = before[2]
+def stderr(capsys: pytest.CaptureFixture[str]) -> Written:
+    return Written(capsys)
 
 
 LOG = Log("streamagg.some.module")

@@ -17,6 +17,7 @@ from streamagg.core.publication import OutputAway, Publication, PublishFailed
 from streamagg.errors import AccessDenied, KafkaUnreachable
 from streamagg.kafka import output
 from streamagg.kafka import publisher as module
+from streamagg.kafka.output import Output
 from streamagg.kafka.publisher import KafkaPublisher
 from streamagg.measured import PublisherNumbers
 from streamagg.records import WindowCount
@@ -116,14 +117,9 @@ def made(
     monkeypatch.setattr(output, "settle", lambda *_: None)
     membership: Any = SimpleNamespace(leader=True, metadata=None)
     identity: Any = SimpleNamespace(confirm=lambda topic_id: None)
-    return KafkaPublisher(
-        RunSettings("in", "out"),
-        membership,
-        identity,
-        "id",
-        lambda point: None,
-        numbers or PublisherNumbers(),
-    )
+    numbers = numbers or PublisherNumbers()
+    into = Output(RunSettings("in", "out"), membership, identity, "id", lambda point: None, numbers)
+    return KafkaPublisher(into, lambda point: None)
 
 
 def outcome(
@@ -251,7 +247,9 @@ def test_a_client_is_let_go_with_records_that_never_arrived(monkeypatch: pytest.
     kafka = KafkaSettings(f"127.0.0.1:{free_port()}")
     settings = RunSettings("in", "out", kafka=kafka, delivery="at-least-once")
     before = clients()
-    publisher = KafkaPublisher(settings, Mock(), Mock(), "id", lambda _: None, PublisherNumbers())
+    into = Output(settings, Mock(), Mock(), "id", lambda _: None, PublisherNumbers())
+    publisher = KafkaPublisher(into, lambda _: None)
+    del into
     assert publisher.start(lambda: False)
     assert clients() == before + 1
     publisher.submit(ONE_WINDOW)
