@@ -5,6 +5,7 @@ Writes ``bench/results/tools.json``; with ``--quick`` it takes a tenth of the re
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -65,6 +66,8 @@ def decoding() -> list[dict[str, Any]]:
 
 def timed(command: Sequence[str], log: Path) -> float:
     """Seconds a command takes from its start to its end; raises RunFailed."""
+    # What was written before is not still on its way to the disk meanwhile.
+    os.sync()
     cost = run_command([sys.executable, "-m", "streamagg", *command], log=log)
     if cost.exit_code != 0:
         raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")

@@ -53,10 +53,10 @@ LOADS: Final = {
     load.name: load
     for load in (
         Load("large-4", LARGE, 4),
-        Load("large-1", LARGE, 1, main_rows_only=True),
+        Load("large-1", LARGE, 1),
         Load(FILE, LARGE, 1),
-        Load("small-4", SMALL, 4, main_rows_only=True),
-        Load("large-4-lz4", LARGE, 4, "lz4", main_rows_only=True),
+        Load("small-4", SMALL, 4),
+        Load("large-4-lz4", LARGE, 4, "lz4"),
     )
 }
 

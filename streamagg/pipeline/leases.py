@@ -77,6 +77,10 @@ class _Ranges:
         """There are records that nobody has been told to read."""
         return bool(self.gaps) or self.next < self.end
 
+    def may_go_on(self, room: bool) -> bool:
+        """Not without room in memory, but for a gap: what is there may wait for just that."""
+        return room or bool(self.gaps)
+
     def can_be_helped_by(self, worker: int) -> bool:
         """There is something to read that does not lie before what this worker reads here.
 
@@ -197,18 +201,19 @@ class LeaseBook:
 
         ``order`` gives the partitions, the neediest first, with the rows each has waiting in memory.
         """
-        able = [(number, self._partitions[number]) for number, waiting in order if self._has_room(waiting)]
+        places = [(number, self._partitions[number], self._has_room(waiting)) for number, waiting in order]
         issued: list[tuple[int, Lease]] = []
-        for number, ranges in able:
-            worker = self._reader_for(ranges)
+        for number, ranges, room in places:
+            worker = self._reader_for(ranges) if ranges.may_go_on(room) else None
             if worker is not None:
                 issued.append((worker, self._lease(number, ranges, worker)))
         for worker in range(self._workers):
             if not self._nearly_dry(worker):
                 continue
-            needy = next((place for place in able if place[1].can_be_helped_by(worker)), None)
-            if needy is not None:
-                issued.append((worker, self._lease(*needy, worker)))
+            for number, ranges, room in places:
+                if ranges.may_go_on(room) and ranges.can_be_helped_by(worker):
+                    issued.append((worker, self._lease(number, ranges, worker)))
+                    break
         return issued
 
     def _has_room(self, waiting: int) -> bool:

@@ -12,6 +12,8 @@ from streamagg.pipeline.leases import LeaseBook, LeaseSize
 from streamagg.records import ColumnBlock, Lease
 
 SIZE = LeaseSize(100, 10)
+FULL = SIZE.most_waiting + 1
+"""Rows of a partition for which there is no room."""
 
 
 def block(lease: Lease, first: int, stop: int, *, end: int = 0, caught_up: bool = False) -> ColumnBlock:
@@ -106,6 +108,22 @@ def test_what_a_lost_worker_had_not_delivered_is_issued_again() -> None:
     leases.worker_lost(0)
     again = [(worker, lease.start, lease.stop) for worker, lease in leases.issue([(0, 0)])]
     assert again == [(0, 30, 100)]
+
+
+def test_a_gap_is_read_however_much_waits_behind_it() -> None:
+    """::
+
+    offsets   0        100       200
+    worker 0  [ lost    ]
+    worker 1            [=========] waits in memory, all of it, and fills it
+    """
+    leases = book(2)
+    (_, first), (_, second) = leases.issue([(0, 0)])
+    leases.received(block(second, 100, 200))
+    leases.worker_lost(0)
+    ((worker, gap),) = leases.issue([(0, FULL)])
+    assert (worker, gap.start, gap.stop) == (0, first.start, first.stop)
+    assert leases.issue([(0, FULL)]) == [], "and nothing beyond it"
 
 
 def test_leases_of_a_lost_worker_beyond_the_end_are_issued_as_one() -> None:

@@ -89,6 +89,8 @@ class Feed:
         for instance in instances:
             if instance.session is None:
                 continue
+            if instance.may_fall_silent:
+                return
             parts = instance.session.sequencer.partitions
             if len(parts) < len(self._broker.logs) or any(part.idle for part in parts.values()):
                 return

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from streamagg.core.publication import PublishFailed
 from streamagg.pipeline.leases import LeaseBook
@@ -21,6 +22,9 @@ from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import Scenario
 from tests.simulation.workers import SimWorkers
+
+_NO_ANSWER: Final = 0.05
+"""How often the broker does not tell where its logs end."""
 
 
 @dataclass(slots=True)
@@ -70,6 +74,11 @@ class Instance:
         self._stops = broker.ends() if plan.bounded else None
         self._ends: _Question | None = None
         self._asked_to_commit = False
+
+    @property
+    def may_fall_silent(self) -> bool:
+        """A question is under way whose answer may make partitions idle, whatever is written meanwhile."""
+        return self._ends is not None
 
     def step(self) -> None:
         """One turn of the main loop."""
@@ -173,7 +182,10 @@ class Instance:
                 self._ends = _Question(now, now + wait_ms, {p: ends[p] for p in silent})
         elif now >= self._ends.answered_ms:
             question, self._ends = self._ends, None
-            session.confirm_idle(question.answer, question.asked_ms)
+            if self._chance.random() < _NO_ANSWER:
+                session.ends_unknown()
+            else:
+                session.confirm_idle(question.answer, question.asked_ms)
 
     def _look_for_partitions(self, session: Session) -> None:
         logs = self._broker.logs

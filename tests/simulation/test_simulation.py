@@ -9,6 +9,18 @@ from tests.simulation.world import simulate
 RULES = Rules(granularity_ms=10, offset_ms=0, max_lag_ms=5, max_jump_ms=15)
 
 
+# Each lasts only as long as scenarios are drawn as they are; a test of the part in question stays.
+ONCE_WRONG = {
+    "a gap that nobody read, as what waited behind it filled the memory": 900,
+    "written between a question about silence and its late answer": 5_429,
+}
+
+
+@pytest.mark.parametrize("seed", ONCE_WRONG.values(), ids=ONCE_WRONG)
+def test_seeds_that_once_failed(seed: int) -> None:
+    assert not simulate(seed).differences
+
+
 @pytest.mark.parametrize("first", range(0, 150, 50))
 def test_some_seeds(first: int) -> None:
     wrong = {seed: found for seed in range(first, first + 50) if (found := simulate(seed).differences)}
