@@ -56,7 +56,7 @@ LOADS: Final = {
         Load("large-1", LARGE, 1),
         Load(FILE, LARGE, 1),
         Load("small-4", SMALL, 4),
-        Load("large-4-lz4", LARGE, 4, "lz4"),
+        Load("large-4-lz4", LARGE, 4, "lz4", main_rows_only=True),
     )
 }
 
