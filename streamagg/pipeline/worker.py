@@ -20,6 +20,7 @@ from streamagg.decode import Decoded, Decoder
 from streamagg.errors import ExitCode, StreamaggError
 from streamagg.pipeline.aggregator import Aggregator
 from streamagg.pipeline.link import Link, LinkClosed
+from streamagg.pipeline.memory import give_back
 from streamagg.pipeline.sources import open_unmarshaller
 from streamagg.pipeline.unmarshaller import Decodes, Unmarshaller
 from streamagg.records import (
@@ -71,6 +72,8 @@ def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
         for message in link.receive(0 if unmarshaller.busy else _IDLE_WAIT_MS):
             assert isinstance(message, Lease | Revoke)
             unmarshaller.handle(message)
+            if message == Revoke():
+                give_back()
         if unmarshaller.busy:
             for block in unmarshaller.step(_FETCH_WAIT_MS):
                 link.send(block)
@@ -94,6 +97,8 @@ def run_aggregator(link: Link, aggregator: Aggregator) -> None:
             assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
             for answer in aggregator.handle(message):
                 link.send(answer)
+            if isinstance(message, Reset):
+                give_back()
 
 
 class _PoisonedDecoder:

@@ -126,6 +126,11 @@ class Feeder(threading.Thread):
         assert not any(self._waiting.values()), "the feeder could not connect again"
         assert not self.failed, self.failed[:3]
 
+    def mistaken(self) -> list[int]:
+        """Partitions that hold more or less than the truth was told, if nobody else writes to them."""
+        ends = log_ends(KafkaSettings(self._address), self._topic, self.partitions)
+        return [partition for partition, end in ends.items() if end != self._arrived[partition]]
+
     def _step(self, chance: Random) -> None:
         self.now_ms += TICK_MS
         self._owed += self.rate * TICK_MS / 1000
@@ -158,27 +163,41 @@ class Feeder(threading.Thread):
     def _reconnect(self) -> None:
         """With another producer, as one that was told of a cluster without brokers never comes back.
 
-        How much of what waits has been written without an answer, the end of the partition tells: nobody
-        else writes to it.
+        How much of what waits has been written without an answer, the place of a further record tells: nobody
+        else writes to the partition. (Its end does not: a broker that was just started tells an old one.)
         """
         self._producer.purge()
         self._producer.flush(_FLUSH_SLICE_S)
         while True:
             try:
-                ends = log_ends(KafkaSettings(self._address), self._topic, self.partitions)
+                log_ends(KafkaSettings(self._address), self._topic, self.partitions)
                 break
             except StreamaggError:
                 if self._ending.is_set():
                     return
         self._connect()
         for partition, waiting in self._waiting.items():
-            written = ends[partition] - self._arrived[partition]
+            written = self._place_of_another(partition) - self._arrived[partition]
             assert 0 <= written <= len(waiting), f"somebody else writes to partition {partition}"
-            self._arrived[partition] += written
+            self._arrived[partition] += written + 1
             for _ in range(written):
                 waiting.popleft()
             for payload in waiting:
                 self._enqueue(partition, payload)
+
+    def _place_of_another(self, partition: int) -> int:
+        """Offset of a record that is no record, and so none for the truth."""
+        placed: list[int | None] = []
+        self._producer.produce(
+            self._topic,
+            _JUNK[0],
+            partition=partition,
+            on_delivery=lambda error, message: placed.append(None if error else message.offset()),
+        )
+        assert self._producer.flush(_FLUSH_S) == 0, "no broker takes records"
+        (offset,) = placed
+        assert offset is not None
+        return offset
 
     def _produce(self, partition: int, payload: bytes) -> None:
         self._waiting[partition].append(payload)

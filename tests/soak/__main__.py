@@ -108,6 +108,9 @@ def run(options: argparse.Namespace, console: Console) -> SoakResult:
         with Sampler(world, options.sample_every, told) as sampler:
             hits = break_things(world, options, chance, console)
         verdict: Verdict = world.judge()
+        world.problems += [
+            f"partition {p}: records came twice, or not at all" for p in world.feeder.mistaken()
+        ]
     lines, unjudged = lines_of(sampler.samples)
     failed = [f"sampling failed: {error!r}" for error in sampler.failed]
     return SoakResult(hits, verdict, lines, sampler.samples, [*world.problems, *unjudged, *failed])
