@@ -24,7 +24,6 @@ from streamagg.kafka.membership import Membership
 from streamagg.kafka.output import Output
 from streamagg.kafka.publisher import KafkaPublisher
 from streamagg.pipeline.leases import LeaseBook
-from streamagg.pipeline.memory import give_back
 from streamagg.pipeline.metering import Meter
 from streamagg.pipeline.opening import openings, refuse_published
 from streamagg.pipeline.pulse import Outside, Pulse
@@ -129,8 +128,6 @@ class Coordinator:
             self._wait_for_broker(error)  # 5
         except (AggregatorLost, PublishFailed) as error:
             self._note_broken(error)  # 5
-        finally:
-            give_back()
 
     def _read(self, topic_id: str) -> None:
         """Lead, as long as the input has this id."""

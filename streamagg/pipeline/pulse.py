@@ -8,6 +8,7 @@ from typing import Final
 from streamagg.events import Log
 from streamagg.kafka.membership import Membership
 from streamagg.pipeline.changes import Changes
+from streamagg.pipeline.memory import Tidiness
 from streamagg.pipeline.metering import Meter
 from streamagg.pipeline.readiness import unready
 from streamagg.pipeline.session import Session
@@ -51,6 +52,7 @@ class Pulse:
         self._stopping = stopping
         self._changes: Changes | None = None
         self._next_look_s = 0.0
+        self._tidiness = Tidiness()
         self._state: str | None = None
         """Leader, standby or why neither; None before it was ready for the first time."""
         self._summed = outside.metrics.snapshot
@@ -67,6 +69,7 @@ class Pulse:
         if now_s >= self._next_look_s:
             self._next_look_s = now_s + _LOOK_EVERY_S
             self._look(now_s)
+            self._tidiness.keep()
 
     def end(self) -> None:
         """The loop has ended, for whatever reason."""

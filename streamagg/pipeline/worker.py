@@ -20,7 +20,7 @@ from streamagg.decode import Decoded, Decoder
 from streamagg.errors import ExitCode, StreamaggError
 from streamagg.pipeline.aggregator import Aggregator
 from streamagg.pipeline.link import Link, LinkClosed
-from streamagg.pipeline.memory import give_back
+from streamagg.pipeline.memory import Tidiness
 from streamagg.pipeline.sources import open_unmarshaller
 from streamagg.pipeline.unmarshaller import Decodes, Unmarshaller
 from streamagg.records import (
@@ -46,14 +46,16 @@ _HEARTBEAT_S: Final = 1.0
 
 
 class _Heart:
-    """Sends a heartbeat every second."""
+    """Sends a heartbeat every second, and keeps the process tidy."""
 
     def __init__(self, link: Link, report: Callable[[], Heartbeat]) -> None:
         self._link = link
         self._report = report
         self._next = 0.0
+        self._tidiness = Tidiness()
 
     def beat(self) -> None:
+        self._tidiness.keep()
         now = time.monotonic()
         if now < self._next:
             return
@@ -72,8 +74,6 @@ def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
         for message in link.receive(0 if unmarshaller.busy else _IDLE_WAIT_MS):
             assert isinstance(message, Lease | Revoke)
             unmarshaller.handle(message)
-            if message == Revoke():
-                give_back()
         if unmarshaller.busy:
             for block in unmarshaller.step(_FETCH_WAIT_MS):
                 link.send(block)
@@ -97,8 +97,6 @@ def run_aggregator(link: Link, aggregator: Aggregator) -> None:
             assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
             for answer in aggregator.handle(message):
                 link.send(answer)
-            if isinstance(message, Reset):
-                give_back()
 
 
 class _PoisonedDecoder:
@@ -130,7 +128,7 @@ def _work(link: Link) -> None:
             for message in rest:
                 assert isinstance(message, Lease | Revoke)
                 unmarshaller.handle(message)
-            # Nothing on the hot path makes cycles, and a collection would visit every fetched message.
+            # Little on the hot path makes cycles; a collection would visit every fetched message each time.
             gc.freeze()
             gc.disable()
             run_unmarshaller(link, unmarshaller)

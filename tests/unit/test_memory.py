@@ -1,4 +1,4 @@
-"""Between sessions memory goes back to the system, cycles without a collector too."""
+"""Memory goes back to the system once a minute, what refers to itself where nobody collects too."""
 
 import gc
 import subprocess
@@ -7,7 +7,8 @@ import weakref
 
 import pytest
 
-from streamagg.pipeline.memory import give_back
+from streamagg.pipeline import memory
+from streamagg.pipeline.memory import Tidiness, give_back
 
 
 class Node:
@@ -44,3 +45,13 @@ print(before - rss_bytes())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert int(done.stdout) > 40_000_000
+
+
+def test_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, given = [0.0], []
+    monkeypatch.setattr(memory, "monotonic", lambda: now[0])
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(now[0]))
+    tidiness = Tidiness()
+    for now[0] in (0.0, 59.9, 60.0, 60.1, 119.9, 120.0):
+        tidiness.keep()
+    assert given == [60.0, 120.0]
