@@ -195,6 +195,7 @@ class Feeder(threading.Thread):
             on_delivery=lambda error, message: placed.append(None if error else message.offset()),
         )
         assert self._producer.flush(_FLUSH_S) == 0, "no broker takes records"
+        self.sent += 1
         (offset,) = placed
         assert offset is not None
         return offset

@@ -70,3 +70,4 @@ def test_a_feeder_that_connects_again_sends_each_record_once(
     feeder.finish()
 
     assert sum(1 for _ in read_all(broker, name)) == feeder.sent > 0
+    assert not feeder.mistaken()
