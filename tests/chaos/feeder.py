@@ -75,12 +75,12 @@ class Feeder(threading.Thread):
         while not self._ending.is_set():
             if not self._paused.is_set():
                 self._step(self._random)
+            if any(self._waiting.values()) and self._contact.lost():
+                self._reconnect()
             # What the machine was too busy for is not made up: event time stands still meanwhile.
             due = max(due + TICK_MS / 1000, time.monotonic())
             while (left := due - time.monotonic()) > 0:
                 self._producer.poll(left)
-            if any(self._waiting.values()) and self._contact.lost():
-                self._reconnect()
 
     def spread(self, partitions: list[int]) -> None:
         """Records go to these partitions from here on, once the producer has heard of all of them."""
