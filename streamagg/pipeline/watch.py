@@ -16,6 +16,8 @@ from streamagg.settings import RunSettings
 _TOPIC_EVERY_S: Final = 1.0
 """Less than the usual max lag: windows must not close before a further partition is known."""
 _SILENCE_EVERY_S: Final = 0.5
+_PART_OF_TIMEOUT: Final = 10
+"""Or once in such a part of the idle time-out, if that is longer: each question takes a connection."""
 _HELD_UP_S: Final = 30.0
 
 log = Log(__name__)
@@ -42,6 +44,8 @@ class InputWatch:
         self._next_topic = monotonic() + _TOPIC_EVERY_S
         self._ends_asked_ms = 0
         self._next_silence = 0.0
+        part_s = settings.pipeline.idle_timeout_ms / 1000 / _PART_OF_TIMEOUT
+        self._silence_every_s = max(_SILENCE_EVERY_S, part_s)
         self._held_up: dict[int, float] = {}
         """Since when a partition cannot be read to its end; infinity once that is told."""
 
@@ -63,7 +67,7 @@ class InputWatch:
                 self._ends = self._asking.submit(log_ends, kafka, topic, silent)
         elif self._ends.done():
             answer, self._ends = self._ends, None
-            self._next_silence = monotonic() + _SILENCE_EVERY_S
+            self._next_silence = monotonic() + self._silence_every_s
             try:
                 ends = answer.result()
             except StreamaggError as error:
