@@ -1,5 +1,6 @@
 """What a measurement needs for itself and leaves nothing of: a broker, topics, the cost of starting."""
 
+import argparse
 import json
 import statistics
 import sys
@@ -127,9 +128,16 @@ def amend(name: str, key: str, rows: Mapping[str, Mapping[str, Any]], *, module:
 
 def _origin(name: str, module: str | None) -> dict[str, str]:
     return {
-        "command": " ".join([f"python -m {module or f'bench.{name}'}", *sys.argv[1:]]),
+        "command": " ".join([f"python -m {module or f'bench.{name}'}", *_arguments()]),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _arguments() -> list[str]:
+    """Of this process, but for where logs are kept: that is a place of one machine, and changes no figure."""
+    places = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    places.add_argument("--keep")
+    return places.parse_known_args(sys.argv[1:])[1]
 
 
 def _write(name: str, found: Mapping[str, Any]) -> None:

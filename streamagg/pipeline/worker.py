@@ -55,12 +55,12 @@ class _Heart:
         self._tidiness = Tidiness()
 
     def beat(self) -> None:
-        self._tidiness.keep()
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + _HEARTBEAT_S
         self._link.send(self._report())
+        self._tidiness.keep()
 
 
 def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:

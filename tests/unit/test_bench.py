@@ -431,3 +431,11 @@ def test_rows_measured_again_take_the_place_of_the_old(
     assert ["again" in row for row in found["outcomes"]] == [False, True, True]
     assert found["outcomes"][1]["again"]["command"] == "python -m bench.faults --only b c"
     assert found["machine"]
+
+
+def test_results_do_not_tell_where_logs_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(scratch, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["faults", "--seed", "7", "--keep", "/somewhere", "--save"])
+    scratch.save("faults", {}, module="tests.faults")
+    written = json.loads((tmp_path / "faults.json").read_text())
+    assert written["command"] == "python -m tests.faults --seed 7 --save"
