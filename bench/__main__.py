@@ -17,7 +17,7 @@ from typing import Final
 from rich.console import Console
 
 from bench.contender import Contender
-from bench.contenders import MAIN, all_contenders
+from bench.contenders import all_contenders
 from bench.kafka import delete_topics
 from bench.machine import description, load
 from bench.results import FILE_ROWS, Results
@@ -72,7 +72,6 @@ def _measure(bench: Bench, prepared: Sequence[Prepared], topic: str, given: argp
         made=began,
         machine=description(),
         rows=bench.run_rounds(prepared, full, tenth, given.rounds),
-        main_rows_only=LOADS[topic].main_rows_only and not given.only,
     )
     print_results(results)
     if given.only or given.busy_anyway:
@@ -111,9 +110,7 @@ def runs_on(topic: str, contender: Contender, given: argparse.Namespace) -> bool
         return False
     if given.only:
         return contender.name in given.only
-    if given.quick:
-        return contender.quick
-    return topic == FILE or contender.name in MAIN or not LOADS[topic].main_rows_only
+    return contender.quick or not given.quick
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

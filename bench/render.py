@@ -18,7 +18,7 @@ from bench.goals import goals
 from bench.measure import REPOSITORY
 from bench.results import MILLION, Results, Row, read_results, windows_cell
 from bench.scratch import RESULTS
-from bench.table import MAIN_ROWS_ONLY, markdown, markdown_results
+from bench.table import markdown, markdown_results
 from bench.topics import FILE, LOADS
 
 REPORT: Final = REPOSITORY / "REPORT.md"
@@ -78,8 +78,6 @@ def topic(results: Results) -> Block:
     subtitle = f"Median of {rounds} rounds, whiskers from least to most; hatched: wrong or missing windows"
     rows = [row for row in results.by_rate() if row.rate is not None]
     parts = [markdown_results(results), source(results.command, results.made)]
-    if results.main_rows_only:
-        parts.insert(1, MAIN_ROWS_ONLY)
     svg = bar_chart(title, subtitle, [_bar(row) for row in rows])
     return Block(results.topic, "\n\n".join(parts), title, svg)
 

@@ -95,8 +95,6 @@ class Results:
     """When, in UTC."""
     machine: dict[str, str]
     rows: list[Row]
-    main_rows_only: bool = False
-    """Other contenders were left out on purpose."""
 
     def row(self, name: str) -> Row | None:
         """The row of a contender, if it is there and has a figure."""

@@ -10,7 +10,6 @@ from bench.results import FILE_FLOOR, FLOOR, Results, Row, note, windows_cell
 
 PLAIN_WIDTH: Final = 170
 """Of a table that goes into a file or a pipe."""
-MAIN_ROWS_ONLY: Final = "Only the main contenders run on this topic."
 FIGURES: Final = (
     "records/s, median",
     "least to most",
@@ -43,8 +42,6 @@ def print_results(results: Results) -> None:
     for of_file in (False, True):
         if rows := results.by_rate(of_file=of_file):
             console.print(_rich(results, rows, of_file=of_file))
-    if results.main_rows_only:
-        console.print(MAIN_ROWS_ONLY)
     for row in results.rows:
         if row.unavailable is not None or row.errors:
             console.print(f"{row.name}: {note(row)}", markup=False)

@@ -36,8 +36,6 @@ class Load:
     made: GenerateSettings
     partitions: int
     compression: str = "none"
-    main_rows_only: bool = False
-    """Only ``bench.contenders.MAIN`` run on it: the others would take long and say little more."""
 
     def tenth(self) -> "Load":
         """The same with the first tenth of the records."""
@@ -56,7 +54,7 @@ LOADS: Final = {
         Load("large-1", LARGE, 1),
         Load(FILE, LARGE, 1),
         Load("small-4", SMALL, 4),
-        Load("large-4-lz4", LARGE, 4, "lz4", main_rows_only=True),
+        Load("large-4-lz4", LARGE, 4, "lz4"),
     )
 }
 

@@ -1,7 +1,6 @@
 """All contenders. The programs of some live in these packages too, so importing this imports none of them."""
 
 from importlib import import_module
-from typing import Final
 
 from bench.contender import Contender
 
@@ -18,24 +17,6 @@ FAMILIES = (
     "quix",
     "faust",
 )
-
-MAIN: Final = frozenset(
-    {
-        "bare-1",
-        "bare-2",
-        "streamagg-1",
-        "streamagg-2",
-        "streamagg-2-alo",
-        "streamagg-inline",
-        "rust",
-        "go-ancestor",
-        "go-franz",
-        "java",
-        "flink-sql",
-        "loop-tuned",
-    }
-)
-"""Rows of every topic, also of those with ``main_rows_only``."""
 
 
 def all_contenders() -> list[Contender]:
