@@ -225,7 +225,8 @@ class LeaseBook:
             return None
         if ranges.held:
             last = max(ranges.held.values(), key=lambda held: held.lease.stop)
-            goes_on = not ranges.gaps and last.unread <= self._size() // 4
+            ahead = max(self._size() // 4, self._lease_size.fewest)
+            goes_on = not ranges.gaps and last.unread <= ahead
             return last.worker if goes_on else None
         load = [len(self._held_by(worker)) for worker in range(self._workers)]
         if ranges.behind and min(load) >= _PARTITIONS_A_WORKER:

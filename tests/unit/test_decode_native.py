@@ -1,7 +1,10 @@
 """The native reader: what it takes itself, and where it must stop reading."""
 
+import ctypes
+import mmap
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -99,6 +102,38 @@ def test_no_part_of_a_document_is_a_document() -> None:
     parts = list(all_truncations(document))
     assert reader().read(parts).refused == list(range(len(parts)))
     assert takes(document)
+
+
+@contextmanager
+def last_page() -> Iterator[tuple[mmap.mmap, int]]:
+    """Memory of one page behind which nothing may be read, and the address of its end."""
+    memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+    pin = ctypes.c_char.from_buffer(memory)
+    end = ctypes.addressof(pin) + mmap.PAGESIZE
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mprotect(ctypes.c_void_p(end), ctypes.c_size_t(mmap.PAGESIZE), 0):
+        raise OSError(ctypes.get_errno(), "mprotect")
+    try:
+        yield memory, end
+    finally:
+        del pin
+        memory.close()
+
+
+def test_nothing_behind_a_document_is_read() -> None:
+    whole = (
+        b'{"x":[{"y":[]},-1.5e-3,"\\ud83d\\ude00"],"o":{"p":{}},"w":[true,false,null],'
+        b'"event":{"ts":"1.5","user":{"id":"a user whose name is longer than sixteen bytes"}}} \r\n'
+    )
+    brace_behind = [part + b"}" for part in all_truncations(whole)]
+    scanner = Scanner((b"event", b"ts"), (b"event", b"user", b"id"), "s", 1_000)
+    with last_page() as (memory, end):
+        for document in [*all_truncations(whole), *brace_behind, whole]:
+            memory[mmap.PAGESIZE - len(document) : mmap.PAGESIZE] = document
+            place = np.array([[end - len(document), len(document)]], np.uint64)
+            time, user = np.empty(1, np.int64), np.empty(1, np.uint64)
+            is_whole = document.rstrip() == whole.rstrip()
+            assert scanner.scan(place, time, user) == ([] if is_whole else [0])
 
 
 @pytest.mark.parametrize("byte", range(256))

@@ -1,8 +1,9 @@
 /* JSON text: where strings, numbers and whole values end.
  *
- * Every function gets a position in a document that is followed by a NUL byte, and returns the position
- * behind what it read, or NULL when that is not certainly right JSON. No JSON token contains a NUL, so
- * that a position never runs past the one behind the document.
+ * Every function gets a position in a document whose last byte is a closing brace, and returns the position
+ * behind what it read, or NULL when that is not certainly right JSON. Nothing behind the document is read:
+ * no token but a string can go on over that brace, and who has read a closing brace asks whether it was the
+ * last byte.
  */
 #ifndef STREAMAGG_JSON_H
 #define STREAMAGG_JSON_H
@@ -25,14 +26,19 @@ static inline bool is_digit(uint8_t byte)
     return (uint8_t)(byte - '0') < 10;
 }
 
+static inline bool is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
+}
+
 static inline position skip_blanks(position p)
 {
-    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')
+    while (is_blank(*p))
         p++;
     return p;
 }
 
-/* The first byte that does not stand for itself in a string: a quote, a backslash or a control byte. */
+/* The first byte that does not stand for itself in a string: a quote, a backslash or a control byte; or the end. */
 static inline position plain_end(position p, position end)
 {
 #ifdef __SSE2__
@@ -45,10 +51,8 @@ static inline position plain_end(position p, position end)
         if (found)
             return p + __builtin_ctz((unsigned)found);
     }
-#else
-    (void)end;
 #endif
-    while (*p > 0x1f && *p != '"' && *p != '\\')
+    while (p < end && *p > 0x1f && *p != '"' && *p != '\\')
         p++;
     return p;
 }
@@ -95,6 +99,8 @@ static inline position string_end(position p, position end, bool *escaped)
     *escaped = false;
     for (;;) {
         p = plain_end(p, end);
+        if (p == end)
+            return NULL;
         if (*p == '"')
             return p;
         if (*p != '\\')
@@ -260,6 +266,8 @@ static position skip_nested(position p, position end, unsigned outside)
             in_object = outer[depth / 64] >> depth % 64 & 1;
             if (depth == 0)
                 return p + 1;
+            if (p + 1 == end)
+                return NULL;
             p = skip_blanks(p + 1);
         }
         if (*p != ',')

@@ -159,7 +159,7 @@ static position read_object(position p, finding *found, unsigned level, unsigned
         if (!p)
             return NULL;
         p = on ? read_on_way(p, found, level, on) : skip_value(p, found->end, level + 1);
-        if (!p)
+        if (!p || p == found->end)
             return NULL;
         p = skip_blanks(p);
         if (*p == '}')
@@ -176,38 +176,33 @@ typedef struct {
     size_t size;
 } payload;
 
-/* True if the document, which a NUL follows, was certainly right, with both fields. */
-static bool read_document(const Scanner *scanner, const void *text, size_t size, int64_t *time_ms, uint64_t *user)
+/* True if the document was certainly right, with both fields. */
+static bool read_document(const Scanner *scanner, payload document, int64_t *time_ms, uint64_t *user)
 {
-    position p = text;
-    finding found = {.scanner = scanner, .end = p + size};
+    position p = document.text, end = p + document.size;
+    while (end > p && is_blank(end[-1]))
+        end--;
+    if (end == p || end[-1] != '}')
+        return false;
     p = skip_blanks(p);
     if (*p != '{')
         return false;
-    p = read_object(p, &found, 0, TO_TIME | TO_USER);
-    if (!p || skip_blanks(p) != found.end)
+    finding found = {.scanner = scanner, .end = end};
+    if (read_object(p, &found, 0, TO_TIME | TO_USER) != end)
         return false;
     *time_ms = found.time_ms;
     *user = found.user;
     return found.ways == (TO_TIME | TO_USER);
 }
 
-static bool read_bytes(const Scanner *scanner, PyObject *object, int64_t *time_ms, uint64_t *user)
+/* The bytes of an object; without a text if it has none. */
+static payload payload_of(PyObject *object)
 {
     char *text;
     Py_ssize_t size;
-    return PyBytes_Check(object) && PyBytes_AsStringAndSize(object, &text, &size) == 0 &&
-           size <= scanner->max_bytes && read_document(scanner, text, (size_t)size, time_ms, user);
-}
-
-/* Reads a copy, for nothing is known of the byte behind a payload that stands in a buffer of others. */
-static bool read_payload(const Scanner *scanner, payload source, uint8_t *copy, int64_t *time_ms, uint64_t *user)
-{
-    if (!source.text || source.size > (size_t)scanner->max_bytes)
-        return false;
-    memcpy(copy, source.text, source.size);
-    copy[source.size] = 0;
-    return read_document(scanner, copy, source.size, time_ms, user);
+    if (!PyBytes_Check(object) || PyBytes_AsStringAndSize(object, &text, &size) < 0)
+        return (payload){0};
+    return (payload){text, (size_t)size};
 }
 
 /* A column of so many 8-byte values to write into; false with an exception if it is something else. */
@@ -226,11 +221,10 @@ static bool open_column(PyObject *column, Py_ssize_t rows, Py_buffer *view)
 typedef struct {
     PyObject *list;
     Py_buffer places;
-    uint8_t *copy;
     Py_ssize_t count;
 } source;
 
-static bool open_source(const Scanner *scanner, PyObject *payloads, source *from)
+static bool open_source(PyObject *payloads, source *from)
 {
     if (PyList_Check(payloads)) {
         *from = (source){.list = payloads, .count = PyList_Size(payloads)};
@@ -240,29 +234,27 @@ static bool open_source(const Scanner *scanner, PyObject *payloads, source *from
     if (PyObject_GetBuffer(payloads, &from->places, PyBUF_SIMPLE) < 0)
         return false;
     from->count = from->places.len / (Py_ssize_t)sizeof(payload);
-    from->copy = PyMem_Malloc((size_t)scanner->max_bytes + 1);
-    if (from->copy)
-        return true;
-    PyBuffer_Release(&from->places);
-    return PyErr_NoMemory(), false;
+    return true;
 }
 
 static void close_source(source *from)
 {
-    if (from->list)
-        return;
-    PyMem_Free(from->copy);
-    PyBuffer_Release(&from->places);
+    if (!from->list)
+        PyBuffer_Release(&from->places);
+}
+
+static payload payload_at(const source *from, Py_ssize_t i)
+{
+    return from->list ? payload_of(PyList_GetItem(from->list, i)) : ((const payload *)from->places.buf)[i];
 }
 
 static PyObject *scan_into(const Scanner *scanner, const source *from, int64_t *times_ms, uint64_t *users)
 {
     PyObject *refused = PyList_New(0);
     for (Py_ssize_t i = 0; refused && i < from->count; i++) {
-        bool right = from->list ? read_bytes(scanner, PyList_GetItem(from->list, i), times_ms + i, users + i)
-                                : read_payload(scanner, ((const payload *)from->places.buf)[i], from->copy,
-                                               times_ms + i, users + i);
-        if (right)
+        payload document = payload_at(from, i);
+        if (document.text && document.size <= (size_t)scanner->max_bytes &&
+            read_document(scanner, document, times_ms + i, users + i))
             continue;
         times_ms[i] = 0;
         users[i] = 0;
@@ -294,7 +286,7 @@ static PyObject *Scanner_scan(PyObject *self, PyObject *args)
     source from;
     if (!PyArg_ParseTuple(args, "OOO:scan", &payloads, &times, &users))
         return NULL;
-    if (!open_source((const Scanner *)self, payloads, &from))
+    if (!open_source(payloads, &from))
         return NULL;
     PyObject *refused = scan_columns((const Scanner *)self, &from, times, users);
     close_source(&from);
