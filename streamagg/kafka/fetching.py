@@ -21,6 +21,8 @@ from streamagg.settings import KafkaSettings
 
 log = Log(__name__)
 
+_MORE_MS: Final = 20
+"""Once records come, how long more of them are waited for: their delay, against the cost of small batches."""
 _SYSLOG_LEVELS: Final = (50, 50, 50, 40, 30, 20, 20, 10)
 """Levels of logging for those of syslog, from emergency to debug."""
 
@@ -51,7 +53,7 @@ class Fetching(Protocol):
         """What partitions are assigned to."""
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
-        """Up to so many records that come within the time-out, by partition.
+        """Up to so many records, by partition: the first that come within the time-out, and a few behind them.
 
         Raises KafkaUnreachable, AccessDenied, TopicError, CheckpointError (what is to be read next is not
         there) or KafkaFailed.
@@ -97,8 +99,9 @@ class NativeFetching:
         config = _config(kafka, numbers)
         self._topic = topic
         self._numbers = numbers
-        # Its lines come from librdkafka's threads and would need the interpreter: they are kept instead.
-        del config["logger"]
+        # What would need the interpreter while it is not there is kept in C until it is asked for.
+        for callback in ("logger", "error_cb", "stats_cb"):
+            del config[callback]
         self.consumer = Consumer({**config, "plugin.library.paths": native.__file__})
         self._native: Any = native
         self._fetcher = native.Fetcher(self.consumer)
@@ -106,7 +109,7 @@ class NativeFetching:
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
         """Implements ``Fetching``."""
-        groups = self._fetcher.fetch(limit, timeout_ms)
+        groups = self._fetcher.fetch(limit, timeout_ms, min(timeout_ms, _MORE_MS))
         self._pass_on_log()
         self._note_news()
         if groups:
@@ -139,7 +142,7 @@ class NativeFetching:
         self._pass_on_log()
 
     def _note_news(self) -> None:
-        """Callbacks would not be called: who takes events gets the news as events."""
+        """What callbacks would have told."""
         for news in self._fetcher.take_news():
             if isinstance(news, str):
                 note_statistics(self._numbers, news)

@@ -41,6 +41,7 @@ _RSS_EVERY_S: Final = 1.0
 _LAST_COMMIT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
 _BROKER_PAUSE_S: Final = 2.0
+_WORKERS_START_S: Final = 5.0
 
 log = Log(__name__)
 
@@ -139,6 +140,7 @@ class Coordinator:
         try:
             if not publisher.start(self._gives_up):  # 2
                 return
+            self._await_workers()
             self._workers.watch(publisher.fileno())
             watched = True
             self._work(self._open(publisher, topic_id), publisher, topic_id)  # 3, 4
@@ -146,6 +148,12 @@ class Coordinator:
             if watched:
                 self._workers.unwatch(publisher.fileno())
             publisher.close(_CLOSE_S)
+
+    def _await_workers(self) -> None:
+        """Begin when all workers have, unless that takes too long: who begins late would hold the others up."""
+        latest = monotonic() + _WORKERS_START_S
+        while self._workers.starting and monotonic() < latest and not self._gives_up():
+            self._workers.poll(_TICK_MS)
 
     def _open(self, publisher: KafkaPublisher, topic_id: str) -> Session:
         settings = self._settings

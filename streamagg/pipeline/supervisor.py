@@ -151,6 +151,11 @@ class ProcessWorkers:
             {worker.name: worker.link.backlog_bytes for worker in self._all()}, self.silent()
         )
 
+    @property
+    def starting(self) -> bool:
+        """Some have not begun yet."""
+        return not all(worker.begun for worker in self._all())
+
     def silent(self) -> list[str]:
         """Names of the workers that have not begun yet, or from which nothing came for a while."""
         quiet = monotonic() - _QUIET_S

@@ -40,7 +40,7 @@ from streamagg.telemetry import logs
 from streamagg.telemetry.process import rss_bytes
 
 _FETCH_WAIT_MS: Final = 50
-"""How long a fetch waits for a full batch: the delay of live records, against the cost of small batches."""
+"""How long a fetch waits for records."""
 _IDLE_WAIT_MS: Final = 500
 _HEARTBEAT_S: Final = 1.0
 

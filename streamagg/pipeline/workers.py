@@ -83,6 +83,10 @@ class Workers(Protocol):
     def sample(self) -> WorkersSample:
         """What the workers have done, hold and use, as last heard."""
 
+    @property
+    def starting(self) -> bool:
+        """Some have not begun yet."""
+
     def silent(self) -> list[str]:
         """Names of the workers that have not begun yet, or from which nothing came for a while."""
 
@@ -189,6 +193,11 @@ class InlineWorkers:
             users=users,
             users_bytes=sum(counting.aggregator.users_bytes for counting in self._aggregators),
         )
+
+    @property
+    def starting(self) -> bool:
+        """They are there from the beginning."""
+        return False
 
     def silent(self) -> list[str]:
         """Nobody waits here."""

@@ -59,6 +59,25 @@ def test_who_reads_a_partition_goes_on_with_it_before_its_lease_is_done() -> Non
     assert (worker, third.start) == (1, 200)
 
 
+def test_the_next_lease_comes_before_a_small_one_is_nearly_done() -> None:
+    """Who comes to the end of one before the next one is there begins a new fetch, which may take long.
+
+    ::
+
+    offsets     0    5    10   15        25   30
+    lease 1     [====x         ]
+    lease 2       10 before 1 ends: [========]     10 is the fewest
+    """
+    leases = book(1, stop=30)
+    ((_, first),) = leases.issue([(0, 0)])
+    assert (first.start, first.stop) == (0, 15)
+    leases.received(block(first, 0, 4))
+    assert leases.issue([(0, 0)]) == []
+    leases.received(block(first, 4, 5))
+    ((_, second),) = leases.issue([(0, 0)])
+    assert (second.start, second.stop) == (15, 25)
+
+
 def test_a_worker_that_runs_dry_helps_where_there_is_most_need() -> None:
     leases = book(2, end=150)
     leases.add_partition(1, 0, 1_000, None, timestamps=False)

@@ -251,6 +251,33 @@ def test_a_continued_run_reads_before_it_says_that_it_has_finished() -> None:
     assert not session.finished
 
 
+def test_the_last_windows_of_a_bounded_run_go_out_together() -> None:
+    """::
+
+    windows       [0][1][2]   all read, all closed
+    counted        x  x       nothing goes out
+                         x    one publication
+    """
+    rows = [Message(i, json.dumps({"ts": 1_000 + 10 * i, "uid": "u"}).encode()) for i in range(3)]
+    session, workers = Bench(MemoryTopic({0: rows}, {0: 3}), random.Random(1), aggregators=1).session({0: 3})
+    answers: list[ShardAnswer] = []
+    while len(answers) < 3:
+        for event in workers.poll(0):
+            if isinstance(event, ShardAnswer):
+                answers.append(event)
+            else:
+                assert isinstance(event, ColumnBlock)
+                session.receive_block(event, 0)
+        session.tick(0)
+    for told, answer in enumerate(answers):
+        assert session.windows_published == 0, f"{told} of 3 are counted"
+        session.receive_count(answer.count, answer.shard)
+        session.tick(0)
+    while not session.windows_published:
+        session.tick(0)
+    assert session.windows_published == 3
+
+
 @pytest.mark.parametrize("unmarshallers", [1, 3])
 def test_a_worker_that_is_replaced(unmarshallers: int) -> None:
     chance = random.Random(3)

@@ -192,7 +192,7 @@ MUTANTS: Final = (
         100,
     ),
     Mutant("the clock is that of the current position", Partition, "checkpoint", _clock_at_position, 100),
-    Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 100),
+    Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 250),
     Mutant("slots are freed before the commit", Session, "_submit", _freed_early, 100),
     Mutant(
         "records set aside are not restored",

@@ -222,6 +222,11 @@ class SimWorkers:
         """No processes."""
         return WorkersSample()
 
+    @property
+    def starting(self) -> bool:
+        """They are there from the beginning."""
+        return False
+
     def silent(self) -> list[str]:
         """Nobody asks."""
         return []

@@ -18,24 +18,34 @@
 #include "librdkafka.h"
 #include "log.h"
 #include "messages.h"
+#include "news.h"
 
 #define MAX_PARTITIONS 4096
 #define MAX_BYTES (16 << 20)
+/* Taken at once; between two of these it is seen how many bytes there are. */
+#define MOST_AT_ONCE 500
 
 typedef struct {
     PyObject_HEAD
     PyObject *consumer;
     rd_kafka_queue_t *queue;
     Fetched *living;
-    PyObject *news; /* what came and is of no partition: see take_news */
+    struct news news;
     int wake[2]; /* a pipe, into which librdkafka writes when the queue is no longer empty */
 } Fetcher;
 
 static rd_kafka_t *newest_client;
 
+/* Called with the client's own configuration, before it does anything.
+ *
+ * confluent-kafka has set a callback for errors after the plugin was loaded, and it may run inside calls of that
+ * package only.
+ */
 static int on_new(rd_kafka_t *client, const rd_kafka_conf_t *conf, void *opaque, char *error, size_t size)
 {
-    (void)conf, (void)opaque, (void)error, (void)size;
+    (void)opaque, (void)error, (void)size;
+    librdkafka.conf_set_error_cb((rd_kafka_conf_t *)conf, hear_error);
+    librdkafka.conf_set_stats_cb((rd_kafka_conf_t *)conf, hear_statistics);
     newest_client = client;
     return 0;
 }
@@ -56,7 +66,6 @@ __attribute__((visibility("default"))) int conf_init(rd_kafka_conf_t *conf, void
 typedef struct {
     Messages *groups[MAX_PARTITIONS];
     int count;
-    PyObject *news;
 } grouping;
 
 /* The number of a partition's group; a new one if it has none, -1 with an exception if that fails. */
@@ -77,60 +86,33 @@ static int group_of(grouping *into, Fetched *fetched, long partition)
     return into->count++;
 }
 
-/* Keep an object, if there is one, until somebody asks; -1 with an exception. */
-static int note_news(grouping *into, PyObject *object)
+/* Note a record of a group or, where one has an error, its end or the first other error. */
+static void note_message(Messages *group, const rd_kafka_message_t *message)
 {
-    int failed = object ? PyList_Append(into->news, object) : -1;
-    Py_XDECREF(object);
-    return failed;
+    if (!message->err) {
+        group->count++;
+        group->end = -1;
+    } else if (message->err == PARTITION_EOF) {
+        group->end = message->offset;
+    } else if (!group->error) {
+        group->error = message->err;
+    }
 }
 
-static PyObject *statistics_of(rd_kafka_event_t *event)
-{
-    const char *text = librdkafka.event_stats(event);
-    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
-}
-
-/* An error of a partition or its end goes to its group; the codes of others, which librdkafka has logged, are news. */
-static int note_error(grouping *into, Fetched *fetched, rd_kafka_event_t *event)
-{
-    int error = librdkafka.event_error(event);
-    rd_kafka_topic_partition_t *place = librdkafka.event_topic_partition(event);
-    if (!place)
-        return note_news(into, PyLong_FromLong(error));
-    int number = group_of(into, fetched, place->partition);
-    if (number >= 0 && error == PARTITION_EOF)
-        into->groups[number]->end = place->offset;
-    else if (number >= 0 && !into->groups[number]->error)
-        into->groups[number]->error = error;
-    librdkafka.topic_partition_destroy(place);
-    return number < 0 ? -1 : 0;
-}
-
-/* Look at every event once: numbers[i] is the group of its record, or -1; -1 with an exception. */
-static int sort_events(grouping *into, Fetched *fetched, const rd_kafka_message_t **messages, int *numbers)
+/* Look at every message once: numbers[i] is its group; -1 with an exception. */
+static int sort_messages(grouping *into, Fetched *fetched, int *numbers)
 {
     for (Py_ssize_t i = 0; i < fetched->count; i++) {
-        rd_kafka_event_t *event = fetched->events[i];
-        numbers[i] = -1;
-        int type = librdkafka.event_type(event);
-        if (type == EVENT_ERROR && note_error(into, fetched, event) < 0)
-            return -1;
-        if (type == EVENT_STATS && note_news(into, statistics_of(event)) < 0)
-            return -1;
-        if (!messages[i])
-            continue;
-        numbers[i] = group_of(into, fetched, messages[i]->partition);
+        numbers[i] = group_of(into, fetched, fetched->messages[i]->partition);
         if (numbers[i] < 0)
             return -1;
-        into->groups[numbers[i]]->count++;
-        into->groups[numbers[i]]->end = -1;
+        note_message(into->groups[numbers[i]], fetched->messages[i]);
     }
     return 0;
 }
 
-/* Put the records of each partition together. */
-static void arrange(grouping *into, Fetched *fetched, const rd_kafka_message_t **messages, const int *numbers)
+/* Put the records of each partition together, and what is none behind them all. */
+static void arrange(grouping *into, Fetched *fetched, rd_kafka_message_t **taken, const int *numbers)
 {
     Py_ssize_t records = 0;
     for (int g = 0; g < into->count; g++) {
@@ -139,12 +121,10 @@ static void arrange(grouping *into, Fetched *fetched, const rd_kafka_message_t *
         into->groups[g]->count = 0;
     }
     for (Py_ssize_t i = 0; i < fetched->count; i++) {
-        if (numbers[i] < 0)
-            continue;
         Messages *group = into->groups[numbers[i]];
-        Py_ssize_t place = group->first + group->count++;
-        fetched->messages[place] = messages[i];
-        fetched->payloads[place] = (payload){messages[i]->payload, messages[i]->size};
+        Py_ssize_t place = taken[i]->err ? records++ : group->first + group->count++;
+        fetched->messages[place] = taken[i];
+        fetched->payloads[place] = (payload){taken[i]->payload, taken[i]->size};
     }
 }
 
@@ -156,24 +136,26 @@ static PyObject *list_of(grouping *from)
     return list;
 }
 
-static PyObject *grouped(Fetched *fetched, const rd_kafka_message_t **messages, PyObject *news)
+static PyObject *grouped(Fetched *fetched)
 {
     size_t count = (size_t)fetched->count;
     grouping *into = PyMem_Calloc(1, sizeof *into);
     int *numbers = PyMem_Calloc(count, sizeof *numbers);
-    fetched->messages = PyMem_Calloc(count, sizeof *fetched->messages);
+    rd_kafka_message_t **taken = PyMem_Calloc(count, sizeof *taken);
     fetched->payloads = PyMem_Calloc(count, sizeof *fetched->payloads);
     PyObject *list = NULL;
-    if (!into || !numbers || !fetched->messages || !fetched->payloads) {
+    if (!into || !numbers || !taken || !fetched->payloads) {
         PyErr_NoMemory();
-    } else if (into->news = news, sort_events(into, fetched, messages, numbers) == 0) {
-        arrange(into, fetched, messages, numbers);
+    } else if (sort_messages(into, fetched, numbers) == 0) {
+        memcpy(taken, fetched->messages, count * sizeof *taken);
+        arrange(into, fetched, taken, numbers);
         list = list_of(into);
     }
     for (int i = 0; into && i < into->count; i++)
         Py_DECREF((PyObject *)into->groups[i]);
     PyMem_Free(into);
     PyMem_Free(numbers);
+    PyMem_Free(taken);
     return list;
 }
 
@@ -188,7 +170,7 @@ static int64_t monotonic_ms(void)
  *
  * librdkafka's own waits end at a time of day: a wall clock that is set back lengthens them (its issue 2145).
  */
-static void wait_for_events(int wake, int64_t left_ms)
+static void wait_for_messages(int wake, int64_t left_ms)
 {
     struct pollfd readable = {.fd = wake, .events = POLLIN};
     char bytes[64];
@@ -197,59 +179,56 @@ static void wait_for_events(int wake, int64_t left_ms)
             ;
 }
 
-/* Take events until there are as many as wanted, they hold MAX_BYTES, or the time is up.
- *
- * messages[i] is the record of events[i], or NULL if it has none.
- */
-static Py_ssize_t take_events(Fetcher *fetcher, rd_kafka_event_t **events, const rd_kafka_message_t **messages,
-                              Py_ssize_t limit, int timeout_ms)
+/* How long to wait: for the first message, and for more once there is one. */
+typedef struct {
+    int first_ms;
+    int more_ms;
+} patience;
+
+/* Take messages until there are as many as wanted, they hold MAX_BYTES, or the time is up. */
+static Py_ssize_t take_messages(Fetcher *fetcher, rd_kafka_message_t **messages, Py_ssize_t limit, patience waits)
 {
-    int64_t end = monotonic_ms() + timeout_ms;
+    int64_t end = monotonic_ms() + waits.first_ms;
     size_t bytes = 0;
     Py_ssize_t count = 0;
+    hearing = &fetcher->news;
     while (count < limit && bytes < MAX_BYTES) {
-        rd_kafka_event_t *event = librdkafka.queue_poll(fetcher->queue, 0);
-        if (!event) {
+        size_t room = (size_t)(limit - count < MOST_AT_ONCE ? limit - count : MOST_AT_ONCE);
+        ssize_t came = librdkafka.consume_batch_queue(fetcher->queue, 0, messages + count, room);
+        if (came <= 0) {
             int64_t left_ms = end - monotonic_ms();
             if (left_ms <= 0)
                 break;
-            wait_for_events(fetcher->wake[0], left_ms);
+            wait_for_messages(fetcher->wake[0], left_ms);
             continue;
         }
-        events[count] = event;
-        if (librdkafka.event_type(event) == EVENT_FETCH)
-            messages[count] = librdkafka.event_message_next(event);
-        if (messages[count])
-            bytes += messages[count]->size;
-        count++;
+        if (count == 0)
+            end = monotonic_ms() + waits.more_ms;
+        for (; came > 0; came--)
+            bytes += messages[count++]->size;
     }
+    hearing = NULL;
     return count;
 }
 
 /* The records that come within the time-out, as a list of Messages; NULL with an exception. */
-static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, Py_ssize_t limit, int timeout_ms)
+static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, Py_ssize_t limit, patience waits)
 {
-    const rd_kafka_message_t **messages = PyMem_Calloc((size_t)limit, sizeof *messages);
-    fetched->events = PyMem_Calloc((size_t)limit, sizeof *fetched->events);
-    PyObject *groups = NULL;
-    if (messages && fetched->events) {
-        PyThreadState *state = PyEval_SaveThread();
-        fetched->count = take_events(fetcher, fetched->events, messages, limit, timeout_ms);
-        PyEval_RestoreThread(state);
-        groups = fetched->count ? grouped(fetched, messages, fetcher->news) : PyList_New(0);
-    } else {
-        PyErr_NoMemory();
-    }
-    PyMem_Free(messages);
-    return groups;
+    fetched->messages = PyMem_Calloc((size_t)limit, sizeof *fetched->messages);
+    if (!fetched->messages)
+        return PyErr_NoMemory();
+    PyThreadState *state = PyEval_SaveThread();
+    fetched->count = take_messages(fetcher, fetched->messages, limit, waits);
+    PyEval_RestoreThread(state);
+    return fetched->count ? grouped(fetched) : PyList_New(0);
 }
 
 static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
 {
     Fetcher *fetcher = (Fetcher *)self;
     Py_ssize_t limit;
-    int timeout_ms;
-    if (!PyArg_ParseTuple(args, "ni:fetch", &limit, &timeout_ms))
+    patience waits;
+    if (!PyArg_ParseTuple(args, "nii:fetch", &limit, &waits.first_ms, &waits.more_ms))
         return NULL;
     if (!fetcher->queue)
         return PyErr_SetString(PyExc_RuntimeError, "the fetcher is closed"), NULL;
@@ -259,7 +238,7 @@ static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
     fetched->list = &fetcher->living;
     fetched->next = fetcher->living;
     fetcher->living = fetched;
-    PyObject *groups = fetch(fetcher, fetched, limit, timeout_ms);
+    PyObject *groups = fetch(fetcher, fetched, limit, waits);
     Py_DECREF((PyObject *)fetched);
     return groups;
 }
@@ -267,13 +246,7 @@ static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
 static PyObject *Fetcher_take_news(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    Fetcher *fetcher = (Fetcher *)self;
-    PyObject *fresh = PyList_New(0);
-    if (!fresh)
-        return NULL;
-    PyObject *news = fetcher->news;
-    fetcher->news = fresh;
-    return news;
+    return take_news(&((Fetcher *)self)->news);
 }
 
 static PyObject *Fetcher_close(PyObject *self, PyObject *ignored)
@@ -321,11 +294,6 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         return NULL;
     fetcher->queue = librdkafka.queue_get_consumer(newest_client);
     newest_client = NULL;
-    fetcher->news = PyList_New(0);
-    if (!fetcher->news) {
-        Py_DECREF((PyObject *)fetcher);
-        return NULL;
-    }
     if (!fetcher->queue) {
         Py_DECREF((PyObject *)fetcher);
         return PyErr_SetString(PyExc_RuntimeError, "the client has no queue of a consumer"), NULL;
@@ -343,13 +311,14 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 static void Fetcher_dealloc(PyObject *self)
 {
     Py_DECREF(Fetcher_close(self, NULL));
-    Py_CLEAR(((Fetcher *)self)->news);
+    forget_news(&((Fetcher *)self)->news);
     release(self);
 }
 
 static PyMethodDef fetcher_methods[] = {
     {"fetch", Fetcher_fetch, METH_VARARGS,
-     "fetch(limit, timeout_ms)\n--\n\nUp to so many messages that come within the time-out, by partition."},
+     "fetch(limit, timeout_ms, more_ms)\n--\n\n"
+     "Up to so many messages, by partition: the first that come within the time-out, and what comes until more_ms later."},
     {"take_news", Fetcher_take_news, METH_NOARGS,
      "take_news()\n--\n\nWhat has come since the last call and is of no partition: codes of errors, statistics in JSON."},
     {"close", Fetcher_close, METH_NOARGS, "close()\n--\n\nGive the queue back; to be called before the consumer's."},

@@ -16,10 +16,11 @@
 typedef void rd_kafka_t;
 typedef void rd_kafka_conf_t;
 typedef void rd_kafka_queue_t;
+typedef void rd_kafka_topic_t;
 
 typedef struct {
     int err;
-    void *topic;
+    rd_kafka_topic_t *topic;
     int32_t partition;
     void *payload;
     size_t size;
@@ -29,35 +30,21 @@ typedef struct {
     void *own;
 } rd_kafka_message_t;
 
-typedef void rd_kafka_event_t;
-
-#define EVENT_FETCH 0x2
-#define EVENT_ERROR 0x8
-#define EVENT_STATS 0x40
-
-typedef struct {
-    char *topic;
-    int32_t partition;
-    int64_t offset;
-} rd_kafka_topic_partition_t;
-
 typedef void log_function(const rd_kafka_t *client, int level, const char *facility, const char *text);
+typedef void error_function(rd_kafka_t *client, int error, const char *reason, void *opaque);
+typedef int statistics_function(rd_kafka_t *client, char *json, size_t size, void *opaque);
 typedef int on_new_function(rd_kafka_t *client, const rd_kafka_conf_t *conf, void *opaque, char *error, size_t size);
 
 static struct {
     rd_kafka_queue_t *(*queue_get_consumer)(rd_kafka_t *);
     void (*queue_destroy)(rd_kafka_queue_t *);
-    rd_kafka_event_t *(*queue_poll)(rd_kafka_queue_t *, int timeout_ms);
+    ssize_t (*consume_batch_queue)(rd_kafka_queue_t *, int timeout_ms, rd_kafka_message_t **messages, size_t size);
     void (*queue_io_event_enable)(rd_kafka_queue_t *, int file, const void *payload, size_t size);
-    int (*event_type)(const rd_kafka_event_t *);
-    const rd_kafka_message_t *(*event_message_next)(rd_kafka_event_t *);
-    int (*event_error)(rd_kafka_event_t *);
-    const char *(*event_stats)(rd_kafka_event_t *);
-    rd_kafka_topic_partition_t *(*event_topic_partition)(rd_kafka_event_t *);
-    void (*topic_partition_destroy)(rd_kafka_topic_partition_t *);
-    void (*event_destroy)(rd_kafka_event_t *);
+    void (*message_destroy)(rd_kafka_message_t *);
     int64_t (*message_timestamp)(const rd_kafka_message_t *, int *type);
     void (*conf_set_log_cb)(rd_kafka_conf_t *, log_function *);
+    void (*conf_set_error_cb)(rd_kafka_conf_t *, error_function *);
+    void (*conf_set_stats_cb)(rd_kafka_conf_t *, statistics_function *);
     int (*conf_interceptor_add_on_new)(rd_kafka_conf_t *, const char *name, on_new_function *, void *opaque);
 } librdkafka;
 
@@ -70,17 +57,13 @@ static const char *find_functions(void *library, void *(*find)(void *, const cha
     } functions[] = {
         {"rd_kafka_queue_get_consumer", &librdkafka.queue_get_consumer},
         {"rd_kafka_queue_destroy", &librdkafka.queue_destroy},
-        {"rd_kafka_queue_poll", &librdkafka.queue_poll},
+        {"rd_kafka_consume_batch_queue", &librdkafka.consume_batch_queue},
         {"rd_kafka_queue_io_event_enable", &librdkafka.queue_io_event_enable},
-        {"rd_kafka_event_type", &librdkafka.event_type},
-        {"rd_kafka_event_message_next", &librdkafka.event_message_next},
-        {"rd_kafka_event_error", &librdkafka.event_error},
-        {"rd_kafka_event_stats", &librdkafka.event_stats},
-        {"rd_kafka_event_topic_partition", &librdkafka.event_topic_partition},
-        {"rd_kafka_topic_partition_destroy", &librdkafka.topic_partition_destroy},
-        {"rd_kafka_event_destroy", &librdkafka.event_destroy},
+        {"rd_kafka_message_destroy", &librdkafka.message_destroy},
         {"rd_kafka_message_timestamp", &librdkafka.message_timestamp},
         {"rd_kafka_conf_set_log_cb", &librdkafka.conf_set_log_cb},
+        {"rd_kafka_conf_set_error_cb", &librdkafka.conf_set_error_cb},
+        {"rd_kafka_conf_set_stats_cb", &librdkafka.conf_set_stats_cb},
         {"rd_kafka_conf_interceptor_add_on_new", &librdkafka.conf_interceptor_add_on_new},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {

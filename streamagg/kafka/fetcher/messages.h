@@ -12,13 +12,12 @@ typedef struct {
 
 /* All messages of one fetch, destroyed together; those of a partition stand together, in offset order.
  *
- * A message belongs to an event of librdkafka. A client waits with its end until all of these are destroyed.
- * So they are when their fetcher closes, and who still holds them then finds `messages` NULL.
+ * A client waits with its end until all of these are destroyed. So they are when their fetcher closes, and who
+ * still holds them then finds `messages` NULL.
  */
 typedef struct fetched {
     PyObject_HEAD
-    rd_kafka_event_t **events;
-    const rd_kafka_message_t **messages;
+    rd_kafka_message_t **messages;
     payload *payloads;
     Py_ssize_t count;
     struct fetched **list;
@@ -54,11 +53,9 @@ static void release(PyObject *self)
 static void destroy_messages(Fetched *fetched)
 {
     for (Py_ssize_t i = 0; i < fetched->count; i++)
-        librdkafka.event_destroy(fetched->events[i]);
-    PyMem_Free(fetched->events);
+        librdkafka.message_destroy(fetched->messages[i]);
     PyMem_Free(fetched->messages);
     PyMem_Free(fetched->payloads);
-    fetched->events = NULL;
     fetched->messages = NULL;
     fetched->payloads = NULL;
     fetched->count = 0;
