@@ -1,5 +1,6 @@
 """The figures of benchmarks that are of no topic: growth, latency, profile, metrics and single parts."""
 
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -138,6 +139,34 @@ def metering(found: Found) -> list[Block]:
         f" each second, in batches of {found['batch_records']:,} records."
     )
     return [Block("metering", f"{table}\n\n{beside}\n\n{source(found['command'], found['made'])}")]
+
+
+def delivery(found: Found) -> list[Block]:
+    """What exactly-once costs, topic by topic."""
+    topics = found["topics"].values()
+    rows = [
+        [
+            f"{topic['record_bytes']:,} bytes",
+            str(len(topic["seconds"]["exactly-once"])),
+            *(
+                f"{statistics.median(topic['seconds'][kind]):.2f}"
+                for kind in ("exactly-once", "at-least-once")
+            ),
+            f"{topic['cost']:.1f} %",
+            f"{topic['low']:.1f} to {topic['high']:.1f} %",
+        ]
+        for topic in topics
+    ]
+    headings = [
+        "records of",
+        "pairs",
+        "exactly-once, s",
+        "at-least-once, s",
+        "cost, median of the pairs",
+        "95 %",
+    ]
+    table = markdown(headings, rows, numbers=range(1, len(headings)))
+    return [Block("delivery", f"{table}\n\n{source(found['command'], found['made'])}")]
 
 
 def tools(found: Found) -> list[Block]:

@@ -28,8 +28,20 @@ class Sample:
 
 def sample(pid: int) -> Sample | None:
     """What a process is and has used; None when it is gone."""
+    return _read(PROC / str(pid) / "stat")
+
+
+def compiling_seconds(pid: int | None) -> float:
+    """CPU of the threads that compile in a process of Java; 0 without one."""
+    threads = [] if pid is None else (PROC / str(pid) / "task").iterdir()
+    seen = [_read(thread / "stat") for thread in threads]
+    return sum(each.cpu_seconds for each in seen if each and "CompilerThre" in each.name)
+
+
+def _read(stat: Path) -> Sample | None:
+    """A process or a thread."""
     try:
-        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        text = stat.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The name stands in parentheses and may hold any character, so fields are counted behind the last one.

@@ -38,6 +38,7 @@ PLOTS: Final = {
     "latency": plots.latency,
     "profile": plots.profile,
     "metering": plots.metering,
+    "delivery": plots.delivery,
     "tools": plots.tools,
     "soak": reliability.soak,
     "chaos": reliability.chaos,

@@ -49,7 +49,7 @@ class Bench:
         return [self._prepare(contender) for contender in contenders]
 
     def run_rounds(self, prepared: Sequence[Prepared], full: Loaded, tenth: Loaded, rounds: int) -> list[Row]:
-        """A row for each contender; in each round every one runs once."""
+        """A row for each contender; in each round every one runs once, every other round backwards."""
         topics = [tenth if each.contender.slow else full for each in prepared]
         rows = [_row(each, on) for each, on in zip(prepared, topics, strict=True)]
         turns = [
@@ -59,7 +59,7 @@ class Bench:
         ]
         self._warm(turns)
         for number in range(1, rounds + 1):
-            for contender, on, row in turns:
+            for contender, on, row in turns if number % 2 else reversed(turns):
                 run = self._undisturbed(contender, on)
                 row.runs.append(run)
                 self.told(f"round {number} of {rounds}: {row.title}: {outcome(run, on.topic.records)}")

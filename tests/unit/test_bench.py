@@ -20,6 +20,7 @@ from bench.charts import Axis, Bar, Line, bar_chart, line_chart, linear_ticks, l
 from bench.contender import Contender, Job, Topic
 from bench.contenders import all_contenders
 from bench.contenders.bare.decode_file import halves
+from bench.delivery import interval
 from bench.machine import Load, parse_machine_time
 from bench.measure import Cost, Run, Verdict, compare, run_command, run_contender
 from bench.processes import sample
@@ -388,6 +389,12 @@ def test_scaling_and_latency_are_drawn() -> None:
     (block,) = plots.scaling(found)
     assert block.name == "scaling-users"
     assert "| 10 | 1.00 | 2.00 | 5 | 3 | yes |" in block.markdown
+
+
+def test_an_interval_of_the_median() -> None:
+    assert interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+    assert interval([float(number) for number in range(1, 21)]) == (6.0, 15.0), "as tables have it for 20"
+    assert interval([float(number) for number in range(1, 7)]) == (1.0, 6.0)
 
 
 def test_every_figure_that_was_measured_is_in_the_report() -> None:
