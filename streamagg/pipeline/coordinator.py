@@ -150,7 +150,7 @@ class Coordinator:
             publisher.close(_CLOSE_S)
 
     def _await_workers(self) -> None:
-        """Begin when all workers have, unless that takes too long: who begins late would hold the others up."""
+        """Begin when all workers have, unless that takes long: who begins late would hold the others up."""
         latest = monotonic() + _WORKERS_START_S
         while self._workers.starting and monotonic() < latest and not self._gives_up():
             self._workers.poll(_TICK_MS)
