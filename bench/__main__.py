@@ -91,7 +91,7 @@ def _path(topic: str, given: argparse.Namespace) -> Path:
 def _command(topic: str, given: argparse.Namespace) -> str:
     """What gives these figures again."""
     rounds = f" --rounds {given.rounds}" if given.rounds != ROUNDS else ""
-    return f"python -m bench {'--quick' if given.quick else f'--topic {topic}'}{rounds}"
+    return f"python -m bench {'--quick ' if given.quick else ''}--topic {topic}{rounds}"
 
 
 def _chosen(given: argparse.Namespace) -> list[Contender]:

@@ -141,32 +141,26 @@ def metering(found: Found) -> list[Block]:
     return [Block("metering", f"{table}\n\n{beside}\n\n{source(found['command'], found['made'])}")]
 
 
-def delivery(found: Found) -> list[Block]:
-    """What exactly-once costs, topic by topic."""
-    topics = found["topics"].values()
+def pairs(found: Found) -> list[Block]:
+    """What was asked in pairs of runs."""
+    return [
+        _pairs(name, found[name], source(found["command"], found["made"]))
+        for name in ("delivery", "partitions")
+    ]
+
+
+def _pairs(name: str, found: Found, command: str) -> Block:
     rows = [
-        [
-            f"{topic['record_bytes']:,} bytes",
-            str(len(topic["seconds"]["exactly-once"])),
-            *(
-                f"{statistics.median(topic['seconds'][kind]):.2f}"
-                for kind in ("exactly-once", "at-least-once")
-            ),
-            f"{topic['cost']:.1f} %",
-            f"{topic['low']:.1f} to {topic['high']:.1f} %",
-        ]
-        for topic in topics
+        [kind, f"{statistics.median(each):.2f}", f"{min(each):.2f} to {max(each):.2f}"]
+        for kind, each in found["seconds"].items()
     ]
-    headings = [
-        "records of",
-        "pairs",
-        "exactly-once, s",
-        "at-least-once, s",
-        "cost, median of the pairs",
-        "95 %",
-    ]
-    table = markdown(headings, rows, numbers=range(1, len(headings)))
-    return [Block("delivery", f"{table}\n\n{source(found['command'], found['made'])}")]
+    table = markdown(["seconds of a run", "median", "least to most"], rows, numbers=(1, 2))
+    first, second = found["seconds"]
+    times = (
+        f"{len(found['seconds'][first])} pairs: {first} took {found['times']:.3f} times as long as {second}"
+        f" in the median pair; with a probability of 95 % that is {found['low']:.3f} to {found['high']:.3f}."
+    )
+    return Block(name, f"{table}\n\n{times}\n\n{command}")
 
 
 def tools(found: Found) -> list[Block]:

@@ -38,7 +38,7 @@ PLOTS: Final = {
     "latency": plots.latency,
     "profile": plots.profile,
     "metering": plots.metering,
-    "delivery": plots.delivery,
+    "pairs": plots.pairs,
     "tools": plots.tools,
     "soak": reliability.soak,
     "chaos": reliability.chaos,
@@ -53,13 +53,33 @@ def render(results: Path) -> list[Block]:
     found = {
         name: json.loads(path.read_bytes()) for name in PLOTS if (path := results / f"{name}.json").exists()
     }
+    since = {each.topic: each for each in _main_rows_since(results, measured)}
+    blocks += [main_rows(name, since.get(name)) for name in LOADS if name != FILE]
     if measured:
-        blocks += [goals(measured, found), overview(measured), machine(measured[0]), versions(measured)]
+        newest = {each.topic: each for each in measured} | since
+        blocks += [goals([*newest.values()], found), overview(measured), machine(measured[0])]
+        blocks.append(versions(measured))
         blocks.append(sizing(measured))
     for name, figures in PLOTS.items():
         if name in found:
             blocks += figures(found[name])
     return blocks
+
+
+def _main_rows_since(results: Path, measured: Sequence[Results]) -> list[Results]:
+    """Topics whose main rows were measured after all of their rows."""
+    made = {each.topic: each.made for each in measured}
+    paths = [path for name in LOADS if (path := results / f"quick-{name}.json").exists()]
+    return [each for each in map(read_results, paths) if each.made > made.get(each.topic, "")]
+
+
+def main_rows(topic: str, results: Results | None) -> Block:
+    """Table of the main rows of a topic; nothing where they were not measured again."""
+    if results is None:
+        return Block(f"quick-{topic}", "")
+    title = f"The main rows again, {describe(results)}:"
+    parts = [title, markdown_results(results), source(results.command, results.made)]
+    return Block(f"quick-{topic}", "\n\n".join(parts))
 
 
 def fill(page: str, blocks: Sequence[Block]) -> str:

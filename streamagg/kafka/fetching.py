@@ -53,7 +53,7 @@ class Fetching(Protocol):
         """What partitions are assigned to."""
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
-        """Up to so many records, by partition: the first within the time-out, and what comes soon behind them.
+        """Up to so many records, by partition: the first within the time-out, and what follows soon.
 
         Raises KafkaUnreachable, AccessDenied, TopicError, CheckpointError (what is to be read next is not
         there) or KafkaFailed.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,9 +21,9 @@ from bench.charts import Axis, Bar, Line, bar_chart, line_chart, linear_ticks, l
 from bench.contender import Contender, Job, Topic
 from bench.contenders import all_contenders
 from bench.contenders.bare.decode_file import halves
-from bench.delivery import interval
 from bench.machine import Load, parse_machine_time
 from bench.measure import Cost, Run, Verdict, compare, run_command, run_contender
+from bench.pairs import interval
 from bench.processes import sample
 from bench.render import CHARTS, NOT_MEASURED, PAGES, fill, render, topic
 from bench.results import FILE_ROWS, Results, Row, note, read_results, windows_cell
@@ -379,6 +380,15 @@ def test_blocks_are_replaced_and_nothing_else_is() -> None:
     assert "old" not in filled
     assert NOT_MEASURED in filled
     assert fill(filled, [topic(made_results())]) == filled
+
+
+@pytest.mark.parametrize(("made", "shown"), [("2026-01-02T03:04:04", False), ("2026-01-02T03:04:06", True)])
+def test_main_rows_stand_beside_all_rows_that_are_older(made: str, shown: bool, tmp_path: Path) -> None:
+    made_results().save(tmp_path / "large-4.json")
+    replace(made_results(), made=made).save(tmp_path / "quick-large-4.json")
+    blocks = {block.name: block.text for block in render(tmp_path)}
+    assert ("The main rows again" in blocks["quick-large-4"]) is shown
+    assert blocks["quick-large-1"] == ""
 
 
 def test_scaling_and_latency_are_drawn() -> None:
