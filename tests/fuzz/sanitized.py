@@ -52,7 +52,11 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 def _tests() -> list[Path]:
-    return [*(ROOT / "tests/fuzz").glob("*.py"), *(ROOT / "tests/conformance").iterdir()]
+    return [
+        *(ROOT / "tests/fuzz").glob("*.py"),
+        ROOT / "tests/support/corpus.py",
+        *(ROOT / "tests/conformance").iterdir(),
+    ]
 
 
 def main(arguments: list[str]) -> int:
