@@ -17,8 +17,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from bench.measure import run_command
-from bench.scratch import DIRECTORY, RunFailed, Site, is_quiet, run_of_streamagg, save, site
+from bench.scratch import DIRECTORY, Site, is_quiet, run_of_streamagg, save, site, succeed
 from bench.topics import LOADS
 from bench.topics import load as load_topic
 
@@ -103,9 +102,7 @@ def profile(place: Site, topic: str) -> tuple[Seconds, float]:
         data, log = place.directory / "perf.data", place.directory / "perf.log"
         run = run_of_streamagg(place.bootstrap, topic, output, "--group", output, "--until-end")
         record = ["perf", "record", "-q", "-F", str(HERTZ), "-e", "cpu-clock", "-o", str(data), "--", *run]
-        cost = run_command(record, log=log, broker_pid=place.broker_pid)
-    if cost.exit_code != 0:
-        raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")
+        cost = succeed(record, log, broker_pid=place.broker_pid)
     script = ["perf", "script", "-F", "comm,pid,tid,ip,sym,dso", "-i", str(data)]
     text = subprocess.run(script, check=True, capture_output=True, text=True, errors="replace").stdout
     data.unlink()

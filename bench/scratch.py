@@ -4,7 +4,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,10 +72,7 @@ class Site:
         log, stats = self.directory / f"{group}.log", self.directory / f"{group}.json"
         command = run_of_streamagg(self.bootstrap, topic, output, "--group", group, "--until-end")
         command += ["--stats-json", str(stats), *flags]
-        cost = run_command(command, log=log, broker_pid=self.broker_pid, timeout_s=timeout_s)
-        if cost.exit_code != 0:
-            raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")
-        return cost, stats
+        return succeed(command, log, broker_pid=self.broker_pid, timeout_s=timeout_s), stats
 
     def starting_cpu_seconds(self, partitions: int, *flags: str) -> float:
         """What a bounded run of a topic without records costs: what every run costs beside its records."""
@@ -108,8 +105,8 @@ def _warm(place: Site) -> None:
     """
     log, file = place.directory / "warming.log", place.directory / "warming.jsonl"
     with place.topics(4) as (topic,):
-        _streamagg(log, "generate", "--count", str(WARMING_RECORDS), "-o", str(file))
-        _streamagg(log, "replay", str(file), "--topic", topic, "--bootstrap-servers", place.bootstrap)
+        succeed(verb("generate", "--count", str(WARMING_RECORDS), "-o", str(file)), log)
+        succeed(verb("replay", str(file), "--topic", topic, "--bootstrap-servers", place.bootstrap), log)
         file.unlink()
         for _ in range(WARMING_MOST):
             before = compiling_seconds(place.broker_pid)
@@ -119,16 +116,24 @@ def _warm(place: Site) -> None:
                 return
 
 
-def _streamagg(log: Path, *words: str) -> None:
-    """A verb that must succeed; raises RunFailed."""
-    cost = run_command([sys.executable, "-m", "streamagg", *words], log=log)
+def succeed(
+    command: Sequence[str], log: Path, *, broker_pid: int | None = None, timeout_s: float = TIMEOUT_S
+) -> Cost:
+    """Run a command that must end with exit code 0; raises RunFailed."""
+    cost = run_command(command, log=log, broker_pid=broker_pid, timeout_s=timeout_s)
     if cost.exit_code != 0:
         raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")
+    return cost
+
+
+def verb(*words: str) -> list[str]:
+    """The command line of a verb of streamagg."""
+    return [sys.executable, "-m", "streamagg", *words]
 
 
 def run_of_streamagg(bootstrap: str, topic: str, output: str, *flags: str) -> list[str]:
     """The command line of a run with two unmarshallers; exactly-once, which is the default."""
-    command = [sys.executable, "-m", "streamagg", "run", "--bootstrap-servers", bootstrap]
+    command = verb("run", "--bootstrap-servers", bootstrap)
     return [*command, "--input", topic, "--output", output, "--unmarshallers", "2", *flags]
 
 

@@ -18,8 +18,7 @@ import orjson
 from rich.console import Console
 
 from bench import uniques
-from bench.measure import run_command
-from bench.scratch import DIRECTORY, RunFailed, Site, is_quiet, save, site
+from bench.scratch import DIRECTORY, Site, is_quiet, save, site, succeed, verb
 from streamagg.decode import Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
@@ -68,10 +67,7 @@ def timed(command: Sequence[str], log: Path) -> float:
     """Seconds a command takes from its start to its end; raises RunFailed."""
     # What was written before is not still on its way to the disk meanwhile.
     os.sync()
-    cost = run_command([sys.executable, "-m", "streamagg", *command], log=log)
-    if cost.exit_code != 0:
-        raise RunFailed(f"exit code {cost.exit_code}: {log.read_text()[-1000:]}")
-    return cost.wall_seconds
+    return succeed(verb(*command), log).wall_seconds
 
 
 def tools(place: Site, count: int, file: Path) -> list[dict[str, Any]]:

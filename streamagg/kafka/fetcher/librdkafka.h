@@ -16,11 +16,10 @@
 typedef void rd_kafka_t;
 typedef void rd_kafka_conf_t;
 typedef void rd_kafka_queue_t;
-typedef void rd_kafka_topic_t;
 
 typedef struct {
     int err;
-    rd_kafka_topic_t *topic;
+    void *topic;
     int32_t partition;
     void *payload;
     size_t size;
