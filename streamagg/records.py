@@ -117,7 +117,7 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
 
     def offsets(self) -> Int64Column:
         """Offsets in the partition, shape ``(n,)``."""
-        return np.frombuffer(self.delta, np.uint32).astype(np.int64) + self.first
+        return np.add(np.frombuffer(self.delta, np.uint32), self.first, dtype=np.int64)
 
     def live_flags(self) -> BoolColumn | None:
         """Which records are live, shape ``(n,)``, or None when it was not looked up."""

@@ -224,13 +224,13 @@ class _Pass:
         clock = max(state.clock_ms, int(times.max()))
         if windows.number(int(times.min())) <= windows.last_closed(clock):
             before = clocks_before(state.clock_ms, times)
-            timely = windows.number(times) > windows.last_closed(before)
-            late = len(times) - int(np.count_nonzero(timely))
-            self.outcome.late += late
-            if late and self._keep_late:
-                at = offsets[~timely]
-                self.outcome.late_rows.append(LateRows(at, times[~timely], before[~timely], at))
-            times, users, offsets = times[timely], users[timely], offsets[timely]
+            timely = windows.timely(times, before)
+            if late := len(times) - int(np.count_nonzero(timely)):
+                self.outcome.late += late
+                if self._keep_late:
+                    at = offsets[~timely]
+                    self.outcome.late_rows.append(LateRows(at, times[~timely], before[~timely], at))
+                times, users, offsets = times[timely], users[timely], offsets[timely]
         if len(times):
             self.outcome.runs.append(Run(times, users, state._replace(offset=int(offsets[0])), offsets))
         self.state = state._replace(clock_ms=clock)

@@ -14,8 +14,8 @@ import numpy as np
 from streamagg.core.clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
 from streamagg.core.late import LateBook
 from streamagg.core.partition import Partition
-from streamagg.core.windows import Windows
-from streamagg.records import ColumnBlock, Int64Column, UInt64Column
+from streamagg.core.windows import FEW, Windows
+from streamagg.records import ColumnBlock, UInt64Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,26 +205,36 @@ class Sequencer:
         delivered = False
         while part.outbox and (limit := self._first_without_slot()) is not None:
             run = part.outbox[0]
-            windows = self.windows.number(run.event_time_ms)
-            beyond = windows >= limit
-            fit = int(np.argmax(beyond)) if beyond.any() else len(windows)
+            beyond = run.event_time_ms >= self.windows.start_ms(limit)
+            fit = int(np.argmax(beyond)) if beyond.any() else len(beyond)
             if fit == 0:
                 break
-            if fit < len(windows):
+            if fit < len(beyond):
                 run, part.outbox[0] = run.cut(fit)
             else:
                 del part.outbox[0]
             part.counts.waiting -= fit
             delivered = True
-            yield from self._rows(part, run, windows[:fit])
+            yield from self._rows(part, run)
         return delivered
 
-    def _rows(self, part: Partition, run: Run, windows: Int64Column) -> Iterator[Rows]:
+    def _rows(self, part: Partition, run: Run) -> Iterator[Rows]:
         """Split a run by window."""
-        low, high = int(windows.min()), int(windows.max())
+        times = run.event_time_ms
+        low, high = self.windows.number(int(times.min())), self.windows.number(int(times.max()))
         if low == high:
             yield from self._take(part, run, low, 0, run.user)
-            return
+        elif high - low < FEW:
+            for window in range(low, high + 1):
+                here = self.windows.holds(window, times)
+                if (first_row := int(np.argmax(here))) or here[0]:
+                    yield from self._take(part, run, window, first_row, run.user[here])
+        else:
+            yield from self._rows_of_many(part, run)
+
+    def _rows_of_many(self, part: Partition, run: Run) -> Iterator[Rows]:
+        """Split a run by many windows."""
+        windows = self.windows.number(run.event_time_ms)
         order = np.argsort(windows, kind="stable")
         ordered, users = windows[order], run.user[order]
         starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
@@ -251,7 +261,7 @@ class Sequencer:
             # Also what an idle partition settles: its step stands at the position itself.
             part.counts.published_before += records
             return
-        here = self.windows.number(run.event_time_ms) == window
+        here = self.windows.holds(window, run.event_time_ms)
         steps = run.step_offsets()[here]
         again = int(np.count_nonzero(steps < part.read_before))
         part.counts.published_before += again

@@ -30,7 +30,9 @@ class Link:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._socket = sock
-        self._incoming = bytearray()
+        self._incoming = bytearray(_READ_BYTES)
+        self._filled = 0
+        """Bytes of it that have come and are not handed out."""
         self._outgoing = bytearray()
 
     def fileno(self) -> int:
@@ -87,33 +89,42 @@ class Link:
         self._socket.close()
 
     def _append(self, message: AnyMessage) -> None:
-        packed = _encoder.encode(message)
-        self._outgoing += len(packed).to_bytes(_LENGTH_BYTES, "little")
-        self._outgoing += packed
+        outgoing = self._outgoing
+        start = len(outgoing)
+        outgoing += bytes(_LENGTH_BYTES)
+        _encoder.encode_into(message, outgoing, -1)
+        body = start + _LENGTH_BYTES
+        outgoing[start:body] = (len(outgoing) - body).to_bytes(_LENGTH_BYTES, "little")
 
     def _read(self) -> bool:
+        """Take what has come; whether the other end is gone."""
         while True:
+            if len(self._incoming) - self._filled < _READ_BYTES:
+                self._incoming += bytes(len(self._incoming))
             try:
-                chunk = self._socket.recv(_READ_BYTES)
+                with memoryview(self._incoming) as whole, whole[self._filled :] as room:
+                    count, asked = self._socket.recv_into(room), len(room)
             except BlockingIOError:
                 return False
             except OSError:
                 return True
-            if not chunk:
+            if not count:
                 return True
-            self._incoming += chunk
-            if len(chunk) < _READ_BYTES:
+            self._filled += count
+            if count < asked:
                 return False
 
     def _frames(self) -> list[AnyMessage]:
         frames: list[AnyMessage] = []
-        position, data = 0, self._incoming
-        while position + _LENGTH_BYTES <= len(data):
-            start = position + _LENGTH_BYTES
-            stop = start + int.from_bytes(data[position:start], "little")
-            if stop > len(data):
-                break
-            frames.append(_decoder.decode(bytes(data[start:stop])))
-            position = stop
-        del data[:position]
+        position, filled = 0, self._filled
+        with memoryview(self._incoming) as data:
+            while position + _LENGTH_BYTES <= filled:
+                start = position + _LENGTH_BYTES
+                stop = start + int.from_bytes(data[position:start], "little")
+                if stop > filled:
+                    break
+                frames.append(_decoder.decode(data[start:stop]))
+                position = stop
+            data[: filled - position] = data[position:filled]
+        self._filled = filled - position
         return frames

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
 from streamagg.core.sharding import split
 from streamagg.records import UInt64Column, WindowRows
 
@@ -39,5 +37,5 @@ class Outgoing:
 
 def _message(columns: dict[int, list[UInt64Column]]) -> WindowRows:
     counts = [sum(map(len, parts)) for parts in columns.values()]
-    users = np.concatenate([part for parts in columns.values() for part in parts])
-    return WindowRows(list(columns), counts, users.tobytes())
+    users = b"".join(part.data for parts in columns.values() for part in parts)
+    return WindowRows(list(columns), counts, users)

@@ -117,16 +117,16 @@ class ProcessWorkers:
         budget is used up.
         """
         self._flush()
-        self._selector.select(timeout_ms / 1000)
+        ready = {key.fileobj for key, _ in self._selector.select(timeout_ms / 1000)}
         events: list[Event] = []
         for number, worker in enumerate(self._unmarshallers):
-            messages, alive = self._receive(worker)
+            messages, alive = self._receive(worker, worker.link in ready)
             events += [m for m in messages if isinstance(m, ColumnBlock | Trying)]
             if not alive:
                 self._unmarshallers[number] = self._replace(worker)
                 events.append(UnmarshallerReplaced(number))
         for number, worker in enumerate(self._aggregators):
-            messages, alive = self._receive(worker)
+            messages, alive = self._receive(worker, worker.link in ready)
             events += [ShardAnswer(number, m) for m in messages if isinstance(m, ShardCount)]
             if not alive:
                 self._aggregators[number] = self._replace(worker)
@@ -198,10 +198,10 @@ class ProcessWorkers:
             for worker in self._all():
                 worker.heard += away
 
-    def _receive(self, worker: _Worker) -> tuple[list[AnyMessage], bool]:
-        """What a worker sent, and whether it is alive."""
+    def _receive(self, worker: _Worker, ready: bool) -> tuple[list[AnyMessage], bool]:
+        """What a worker sent, if its link is ready, and whether it is alive."""
         try:
-            messages = worker.link.receive()
+            messages = worker.link.receive() if ready else []
         except LinkClosed:
             return [], False
         if messages:

@@ -10,7 +10,7 @@ import pytest
 from streamagg.core.clock import PartitionState, SetAside
 from streamagg.core.partition import Counts
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
-from streamagg.core.windows import Windows
+from streamagg.core.windows import FEW, Windows
 from streamagg.settings import WindowSettings
 from tests.support.blocks import Record, block, records_at, whole
 
@@ -86,6 +86,20 @@ class TestOrder:
             (1, [100, 102, 103]),
             (2, [101, 104]),
         ]
+
+    @pytest.mark.parametrize("last", [2, 4, FEW, FEW + 1, FEW + 2, 40])
+    def test_rows_of_few_and_of_many_windows(self, last: int) -> None:
+        wide = Windows(WindowSettings(60_000, 0, max_lag_ms=3_600_000, max_jump_ms=36_000_000))
+        seq = Sequencer(wide, 100, {0: PartitionState(0, 60_000)})
+        late_first = [60 * window + at for at in (59.999, 0) for window in range(last, 0, -1) if window != 3]
+        steps = give(seq, 0, records_at(*late_first))
+        windows = [int(second // 60) for second in late_first]
+        assert {s.window: s.user.tolist() for s in steps if isinstance(s, Rows)} == {
+            window: [100 + row for row, other in enumerate(windows) if other == window]
+            for window in sorted(set(windows))
+        }
+        touched = {window: state.offset for window, state in seq.partitions[0].first_touch.items()}
+        assert touched == {window: windows.index(window) for window in set(windows)}
 
 
 class TestClosing:

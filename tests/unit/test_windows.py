@@ -68,3 +68,28 @@ def test_the_fewest_slots_hold_all_windows_that_can_be_open_at_once(lag_ms: int)
     clock_ms = windows.closes_at_ms(10) - 1
     open_windows = range(windows.last_closed(clock_ms) + 1, windows.number(clock_ms) + 1)
     assert 0 < len(open_windows) < windows.fewest_slots() <= len(open_windows) + 2
+
+
+@given(
+    st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=40),
+    st.integers(1, 10**6),
+    st.integers(0, 10**6),
+    st.data(),
+)
+def test_a_record_is_timely_whose_window_its_clock_has_not_closed(
+    clocks: list[int], granularity_ms: int, lag_ms: int, data: st.DataObject
+) -> None:
+    windows = Windows(WindowSettings(granularity_ms, 7 % granularity_ms, lag_ms))
+    clocks.sort()
+    borders = [windows.start_ms(windows.last_closed(clock) + 1) for clock in clocks]
+    near = st.sampled_from([-granularity_ms, -1, 0, 1])
+    times = [border + data.draw(near | st.integers(-(10**6), 10**6)) for border in borders]
+    expected = [
+        windows.number(time) > windows.last_closed(clock) for time, clock in zip(times, clocks, strict=True)
+    ]
+    assert windows.timely(np.array(times, np.int64), np.array(clocks, np.int64)).tolist() == expected
+
+
+def test_a_window_holds_what_has_its_number() -> None:
+    times = np.array([-1, 0, 59_999, 60_000, 119_999, 120_000], np.int64)
+    assert MINUTES.holds(1, times).tolist() == (MINUTES.number(times) == 1).tolist()
