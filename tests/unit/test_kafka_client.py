@@ -61,6 +61,24 @@ def test_what_the_user_passes_replaces_what_is_tuned_and_gives_way_to_what_is_ow
 
 
 @pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        ({}, 4_000_000),
+        ({"fetch_message_max_bytes": "65536"}, 65_536),
+        ({"max_partition_fetch_bytes": "65536", "fetch_max_bytes": "10000"}, 10_000),
+        ({"fetch_message_max_bytes": "8000000"}, 4_000_000),
+    ],
+)
+def test_no_broker_waits_for_more_than_it_may_send(given: dict[str, str], least: int) -> None:
+    assert consumer_config(passing(**given))["fetch.min.bytes"] == least
+
+
+def test_what_a_broker_waits_for_is_what_the_user_passes() -> None:
+    kafka = passing(fetch_message_max_bytes="65536", fetch_min_bytes="99999")
+    assert consumer_config(kafka)["fetch.min.bytes"] == "99999"
+
+
+@pytest.mark.parametrize(
     ("code", "passing"),
     [
         (KafkaError.NOT_COORDINATOR, True),

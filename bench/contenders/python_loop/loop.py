@@ -17,7 +17,7 @@ WINDOW_S: Final = 60
 TUNED: Final[dict[str, object]] = {
     "fetch.queue.backoff.ms": 5,
     "queued.max.messages.kbytes": 32_768,
-    "fetch.message.max.bytes": 1 << 20,
+    "fetch.message.max.bytes": 4 << 20,
     "check.crcs": True,
 }
 BATCH_RECORDS: Final = 1_000

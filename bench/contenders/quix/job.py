@@ -13,7 +13,7 @@ WINDOW_S: Final = 60
 TUNED_CONSUMER: Final = {
     "fetch.queue.backoff.ms": 5,
     "queued.max.messages.kbytes": 32_768,
-    "fetch.message.max.bytes": 1 << 20,
+    "fetch.message.max.bytes": 4 << 20,
 }
 
 

@@ -23,7 +23,7 @@ LATEST: Final = timedelta(seconds=5)
 CLIENT: Final = {
     "fetch.queue.backoff.ms": "5",
     "queued.max.messages.kbytes": "16384",
-    "fetch.message.max.bytes": str(1 << 20),
+    "fetch.message.max.bytes": str(4 << 20),
 }
 
 

@@ -18,7 +18,7 @@ pub fn consumer(bootstrap: &str, group: &str) -> KafkaResult<BaseConsumer> {
         .set("group.id", group)
         .set("fetch.queue.backoff.ms", "5")
         .set("queued.max.messages.kbytes", "32768")
-        .set("fetch.message.max.bytes", "1048576")
+        .set("fetch.message.max.bytes", "4194304")
         .set("check.crcs", "true")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
