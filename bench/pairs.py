@@ -6,7 +6,6 @@ interval that holds the true one with a probability of 95 %. Writes ``bench/resu
 ``--quick`` it runs two pairs of each and writes nothing.
 """
 
-import argparse
 import json
 import math
 import statistics
@@ -14,10 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from rich.console import Console
-
-from bench.scratch import DIRECTORY, Site, is_quiet, save, site
-from bench.topics import LOADS
+from bench.scratch import DIRECTORY, Site, main_of
+from bench.topics import LOADS, Told
 from bench.topics import load as load_topic
 
 FOUR, ONE = "large-4", "large-1"
@@ -88,30 +85,16 @@ def ask(place: Site, question: Question, topics: Mapping[str, str], pairs: int) 
     return {"seconds": seconds, "times": statistics.median(times), "low": low, "high": high}
 
 
-def main() -> int:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    given = parser.parse_args()
-    console = Console(stderr=True, soft_wrap=True)
-    if not given.quick and not is_quiet(console.print):
-        return 1
-    with site(None, DIRECTORY) as place:
-        topics = {
-            name: load_topic(LOADS[name], place.bootstrap, DIRECTORY, console.print).topic.name
-            for name in (FOUR, ONE)
-        }
-        found = {
-            question.name: ask(place, question, topics, QUICK_PAIRS if given.quick else question.pairs)
-            for question in QUESTIONS
-        }
-    console.print_json(json.dumps(found))
-    if not given.quick:
-        save("pairs", found)
-    return 0
+def measure(place: Site, quick: bool, told: Told) -> dict[str, Any]:
+    """All questions, by name."""
+    topics = {
+        name: load_topic(LOADS[name], place.bootstrap, DIRECTORY, told).topic.name for name in (FOUR, ONE)
+    }
+    return {
+        question.name: ask(place, question, topics, QUICK_PAIRS if quick else question.pairs)
+        for question in QUESTIONS
+    }
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_of("pairs", __doc__, measure))

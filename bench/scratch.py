@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from rich.console import Console
+
 from bench.kafka import delete_topics
 from bench.machine import description, load
 from bench.measure import REPOSITORY, TIMEOUT_S, Cost, run_command
 from bench.processes import compiling_seconds
+from bench.topics import Told
 from streamagg.kafka.admin import ensure_topic
 from streamagg.settings import KafkaSettings
 from tests.support.broker import Broker
@@ -137,7 +140,31 @@ def run_of_streamagg(bootstrap: str, topic: str, output: str, *flags: str) -> li
     return [*command, "--input", topic, "--output", output, "--unmarshallers", "2", *flags]
 
 
-def is_quiet(told: Callable[[str], None]) -> bool:
+def main_of(name: str, about: str | None, measure: Callable[[Site, bool, Told], Mapping[str, Any]]) -> int:
+    """The main function of ``bench.NAME``: measures beside the benchmark's broker, prints, writes.
+
+    ``measure`` gets the broker, whether it shall be quick, and what tells the user. Quick ones are not kept.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m bench.{name}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    console = Console(stderr=True, soft_wrap=True)
+    if not quick and not is_quiet(console.print):
+        return 1
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with site(None, DIRECTORY) as place:
+        found = measure(place, quick, console.print)
+    console.print_json(json.dumps(found))
+    if not quick:
+        save(name, found)
+    return 0
+
+
+def is_quiet(told: Told) -> bool:
     """Nothing else uses the machine; says so otherwise."""
     before = load()
     if before.is_busy:

@@ -3,8 +3,6 @@
 Writes ``bench/results/tools.json``; with ``--quick`` it takes a tenth of the records and writes nothing.
 """
 
-import argparse
-import json
 import os
 import statistics
 import sys
@@ -15,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from rich.console import Console
 
 from bench import uniques
-from bench.scratch import DIRECTORY, Site, is_quiet, save, site, succeed, verb
+from bench.scratch import DIRECTORY, Site, main_of, succeed, verb
+from bench.topics import Told
 from streamagg.decode import Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
@@ -87,27 +85,14 @@ def tools(place: Site, count: int, file: Path) -> list[dict[str, Any]]:
     ]
 
 
-def main() -> int:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m bench.tools", description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    given = parser.parse_args()
-    console = Console(stderr=True, soft_wrap=True)
-    if not given.quick and not is_quiet(console.print):
-        return 1
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
-    with site(None, DIRECTORY) as place:
-        count = RECORDS // 10 if given.quick else RECORDS
-        found = {
-            "tools": tools(place, count, DIRECTORY / "tools.jsonl"),
-            "decoding": decoding(),
-            "uniques": uniques.measure_all(),
-        }
-    console.print_json(json.dumps(found))
-    if not given.quick:
-        save("tools", found)
-    return 0
+def measure(place: Site, quick: bool, _: Told) -> dict[str, Any]:
+    """Programs, decoders and sets."""
+    return {
+        "tools": tools(place, RECORDS // 10 if quick else RECORDS, DIRECTORY / "tools.jsonl"),
+        "decoding": decoding(),
+        "uniques": uniques.measure_all(),
+    }
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_of("tools", __doc__, measure))

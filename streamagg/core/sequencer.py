@@ -227,8 +227,8 @@ class Sequencer:
         elif high - low < FEW:
             for window in range(low, high + 1):
                 here = self.windows.holds(window, times)
-                if (first_row := int(np.argmax(here))) or here[0]:
-                    yield from self._take(part, run, window, first_row, run.user[here])
+                if here.any():
+                    yield from self._take(part, run, window, int(np.argmax(here)), run.user[here])
         else:
             yield from self._rows_of_many(part, run)
 

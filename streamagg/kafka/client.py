@@ -29,8 +29,8 @@ TUNED_CONSUMER: Final[Mapping[str, object]] = {
     "queued.max.messages.kbytes": 32_768,
     # Of a partition in one answer: a fifth more records than with 1 MiB, and a third less CPU in the broker.
     "fetch.message.max.bytes": 4 << 20,
-    # Live records come in answers of up to 80 ms, not one by one: a third less CPU here, half of it in the
-    # broker. Nor can a question about partitions that are read to their end keep others waiting for longer.
+    # Live records come in answers of up to 80 ms, not one by one: half of the CPU here, and in the broker.
+    # Nor can a question about partitions that are read to their end keep others waiting for longer.
     "fetch.min.bytes": _LEAST_BYTES,
     "fetch.wait.max.ms": 80,
     # Of a connection whose other end is gone, nothing is heard for so long: 60 s otherwise.
