@@ -55,9 +55,10 @@ def run(
     import msgspec
 
     from streamagg.cli.printing import tell_end
+    from streamagg.pipeline.pulse import Outside
     from streamagg.pipeline.run import run as run_pipeline
 
-    stats = run_pipeline(settings)
+    stats = run_pipeline(settings, Outside())
     tell_end(stats)
     if json:
         typer.echo(msgspec.json.encode(stats))

@@ -90,6 +90,11 @@ class Sequencer:
         return len(self._records)
 
     @property
+    def open_records(self) -> Mapping[int, int]:
+        """Records counted so far, by open window."""
+        return self._records
+
+    @property
     def untold(self) -> bool:
         """Late records, or some rejected as future, wait to be told with a publication."""
         return bool(self._future or self.late.waiting)

@@ -100,6 +100,7 @@ class Coordinator:
                 else:
                     self._tell_standby()
                     self._stand_by(_STANDBY_TICK_MS)
+            self._meter.take(self._tally)
         finally:
             self._pulse.end()
             self._asking.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
 """Fills the metrics of a run from what the coordinator holds, about once a second."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +19,7 @@ from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.process import memory_limit_bytes, rss_bytes
 from streamagg.telemetry.snapshot import (
     DELAY_BOUNDS_S,
+    OpenWindow,
     PartitionSample,
     ProcessSample,
     PublisherSample,
@@ -30,10 +31,12 @@ from streamagg.telemetry.snapshot import (
 )
 
 _EVERY_S: Final = 1.0
+_RECENT_WINDOWS: Final = 50
+"""More than a panel on a terminal shows."""
 
 
 class PublishedWindows:
-    """Counts what publishers have published: how many windows of each kind, how late, and the last one."""
+    """Counts what publishers have published: how many windows of each kind, how late, and the last ones."""
 
     def __init__(self, windows: Windows, clock: Callable[[], float] = time.time) -> None:
         """``clock`` returns Unix time in seconds."""
@@ -41,7 +44,7 @@ class PublishedWindows:
         self._clock = clock
         self._by_kind: Counter[WindowKind] = Counter()
         self._delay = Distribution.over(DELAY_BOUNDS_S)
-        self._last: WindowCount | None = None
+        self._recent: deque[WindowSample] = deque(maxlen=_RECENT_WINDOWS)
 
     def note(self, publication: Publication) -> None:
         """A publication is out."""
@@ -49,21 +52,22 @@ class PublishedWindows:
         for count in publication.windows:
             self._by_kind[_kind(count)] += 1
             self._delay.observe(now_s - self._windows.start_ms(count.window + 1) / 1_000, DELAY_BOUNDS_S)
-            self._last = count
+            self._recent.append(self._window(count))
 
     def sample(self, numbers: PublisherNumbers) -> PublisherSample:
         """All of it, with what the publishers have counted themselves."""
         return PublisherSample(
             windows=dict(self._by_kind),
             delay=Distribution(list(self._delay.counts), self._delay.sum),
-            last=None if self._last is None else self._window(self._last),
+            recent=tuple(self._recent),
             last_commit_s=numbers.last_commit_s,
             committed=numbers.committed,
             aborted=numbers.aborted,
         )
 
     def _window(self, count: WindowCount) -> WindowSample:
-        return WindowSample(self._windows.start_ms(count.window), count.unique, count.records)
+        start_ms = self._windows.start_ms(count.window)
+        return WindowSample(start_ms, count.unique, count.records, count.partial, count.error)
 
 
 def _kind(count: WindowCount) -> WindowKind:
@@ -145,13 +149,14 @@ class Meter:
         for part in (tally.times, workers.times, self.publisher.times, *([session.times] if session else [])):
             times.add(part)
         return Snapshot(
+            at_s=time.monotonic(),
             leader=membership.leader,
             member=membership.joined,
             rebalances=membership.rebalances,
             partitions=_partitions(tally, session),
             workers=workers,
             coordinator=ProcessSample(time.process_time(), rss_bytes()),
-            windows_open=session.sequencer.open_windows if session else 0,
+            open=_open(session) if session else (),
             watermark_ms=session.sequencer.watermark_ms if session else None,
             session_restarts=dict(self._broken),
             publisher=self._published.sample(self.publisher),
@@ -185,6 +190,11 @@ def _facts(settings: RunSettings) -> RunFacts:
             "delivery": settings.delivery,
         },
     )
+
+
+def _open(session: Session) -> tuple[OpenWindow, ...]:
+    windows, records = session.plan.windows, session.sequencer.open_records
+    return tuple(OpenWindow(windows.start_ms(window), records[window]) for window in sorted(records))
 
 
 def _partitions(tally: Tally, session: Session | None) -> dict[int, PartitionSample]:

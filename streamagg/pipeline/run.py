@@ -39,7 +39,7 @@ class _Stop:
         logs.tell("stopping", "stopping ...")
 
 
-def run(settings: RunSettings) -> RunStats:
+def run(settings: RunSettings, outside: Outside) -> RunStats:
     """Count until stopped or, bounded, to the end; raises StreamaggError."""
     stop = _Stop()
     stop.install()
@@ -50,7 +50,6 @@ def run(settings: RunSettings) -> RunStats:
             "decoding takes twice as long as it could: when streamagg was installed there was no C compiler,"
             " or the headers of Python were missing",
         )
-    outside = Outside()
     with open_endpoint(settings.http, Shown(outside.metrics.registry, outside.health)):
         workers = _open_workers(settings)
         try:

@@ -67,10 +67,21 @@ class WorkersSample:
 
 @dataclass(frozen=True, slots=True)
 class WindowSample:
-    """The last window that was published."""
+    """A window that was published."""
 
     start_ms: int
     unique: int
+    records: int
+    partial: bool = False
+    error: float | None = None
+    """Of an approximate count, relative."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWindow:
+    """A window that still fills; how many users it has is known when it closes."""
+
+    start_ms: int
     records: int
 
 
@@ -81,12 +92,18 @@ class PublisherSample:
     windows: Mapping[WindowKind, int] = field(default_factory=dict)
     delay: Distribution = field(default_factory=lambda: Distribution.over(DELAY_BOUNDS_S))
     """Seconds from the end of each window to its publication."""
-    last: WindowSample | None = None
+    recent: tuple[WindowSample, ...] = ()
+    """The last ones, in the order of their publication."""
     last_commit_s: float | None = None
     """Unix time."""
     committed: int = 0
     """Transactions, as ``aborted``."""
     aborted: int = 0
+
+    @property
+    def last(self) -> WindowSample | None:
+        """The last window that was published."""
+        return self.recent[-1] if self.recent else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +124,8 @@ class RunFacts:
 class Snapshot:
     """What the coordinator knows."""
 
+    at_s: float = 0.0
+    """When, on a clock that is never set."""
     leader: bool = False
     member: bool = False
     """The group knows this instance."""
@@ -114,7 +133,8 @@ class Snapshot:
     partitions: Mapping[int, PartitionSample] = field(default_factory=dict)
     workers: WorkersSample = field(default_factory=WorkersSample)
     coordinator: ProcessSample | None = None
-    windows_open: int = 0
+    open: tuple[OpenWindow, ...] = ()
+    """In order; windows that hold records and are not closed."""
     watermark_ms: int | None = None
     session_restarts: Mapping[SessionCause, int] = field(default_factory=dict)
     publisher: PublisherSample = field(default_factory=PublisherSample)

@@ -253,7 +253,7 @@ _WINDOWS: Final = (
         "gauge",
         "Windows that hold records and are not closed.",
         (),
-        _one(lambda s: s.windows_open),
+        _one(lambda s: len(s.open)),
     ),
     Row(
         "streamagg_windows_published_total",

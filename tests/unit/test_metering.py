@@ -20,7 +20,7 @@ from streamagg.pipeline.workers import AggregatorLost
 from streamagg.records import AnyMessage, WindowCount
 from streamagg.settings import CeilingSettings, RunSettings, WindowSettings
 from streamagg.telemetry.metrics import Metrics
-from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, WindowSample, WorkersSample
+from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, OpenWindow, WindowSample, WorkersSample
 from tests.support.blocks import Record, whole
 
 MINUTE_MS = 60_000
@@ -103,7 +103,7 @@ def test_the_sessions_add_up() -> None:
     assert (sample.consumed, sample.counted, dict(sample.rejected)) == (6, 4, {"bad_json": 2})
     assert (sample.lag, sample.clock_ms, sample.pending) == (100 - 3, 61_000, 0)
     assert (snapshot.leader, snapshot.member, snapshot.rebalances) == (True, True, 3)
-    assert snapshot.windows_open == 1
+    assert snapshot.open == (OpenWindow(60_000, 2),)
     assert snapshot.coordinator is not None
     assert snapshot.coordinator.cpu_s > 0
     assert sum(snapshot.times.by_stage["sequence"].counts) == 2, "one for each session's block"
@@ -216,7 +216,12 @@ def test_windows_are_counted_by_kind_once_they_are_out() -> None:
     assert publisher.finished() is None
     sample = published.sample(PublisherNumbers(committed=2, aborted=1, last_commit_s=9.0))
     assert sample.windows == {"final": 1, "empty": 1, "approximate": 1}
-    assert sample.last == WindowSample(MINUTE_MS, 1_000, 2_000)
+    assert sample.recent == (
+        WindowSample(-MINUTE_MS, 0, 0),
+        WindowSample(0, 40, 50),
+        WindowSample(MINUTE_MS, 1_000, 2_000, partial=True, error=0.01),
+    )
+    assert sample.last == sample.recent[-1]
     expected = Distribution.over(DELAY_BOUNDS_S)
     for delay_s in (63.0, 3.0, -57.0):
         expected.observe(delay_s, DELAY_BOUNDS_S)

@@ -20,6 +20,7 @@ from streamagg.telemetry.health import Health
 from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.snapshot import (
     DELAY_BOUNDS_S,
+    OpenWindow,
     PartitionSample,
     ProcessSample,
     PublisherSample,
@@ -83,13 +84,13 @@ SNAPSHOT = Snapshot(
         users_bytes=320,
     ),
     coordinator=ProcessSample(0.5, 8192),
-    windows_open=2,
+    open=(OpenWindow(180_000, 5), OpenWindow(240_000, 1)),
     watermark_ms=1_000,
     session_restarts={"broker": 1},
     publisher=PublisherSample(
         windows={"final": 4, "empty": 1},
         delay=delays(0.5, 1.0, 7.0, 100_000.0),
-        last=WindowSample(120_000, 42, 50),
+        recent=(WindowSample(120_000, 42, 50),),
         last_commit_s=1_700_000_000.5,
         committed=3,
         aborted=1,

@@ -34,7 +34,7 @@ AFTER = Snapshot(
         0: replace(PART, consumed=2_000, late=65, rejected={"bad_json": 4, "future": 1}),
         1: replace(PART, lag=None),
     },
-    publisher=PublisherSample({"final": 3, "empty": 1}, last=LAST),
+    publisher=PublisherSample({"final": 3, "empty": 1}, recent=(LAST,)),
 )
 
 
