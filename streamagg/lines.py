@@ -129,6 +129,8 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
 
 def _open(source: str) -> BinaryIO:
     if source == STDIN:
+        if sys.stdin is None:
+            raise SettingsError("Standard input is closed: give a file of JSON lines, or open it.")
         return sys.stdin.buffer
     try:
         return open(source, "rb")

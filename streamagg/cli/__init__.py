@@ -1,7 +1,6 @@
 """The command line: verbs, exit codes, and how an error reaches the user."""
 
 import importlib
-import os
 import signal
 import sys
 import traceback
@@ -15,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from streamagg import __version__
 from streamagg.errors import ExitCode, StreamaggError
 from streamagg.events import Log
+from streamagg.streams import ReaderGone, divert_stdout, settle
 from streamagg.telemetry import logs
 
 VERBS: Final = ("run", "count", "advise", "verify", "replay", "generate", "demo", "health")
@@ -87,7 +87,7 @@ def _settle(
 
 def main() -> None:
     """Runs the verb on the command line and exits with a code of ``ExitCode``."""
-    logs.keep_going_without_stderr()
+    settle()
     for number in (signal.SIGINT, signal.SIGTERM):
         # What the parent told to be ignored stays so: SIGINT, for a job in the background of a script.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -107,6 +107,8 @@ def _run(arguments: Sequence[str]) -> int:
         return ended.code if isinstance(ended.code, int) else ExitCode.FAILURE
     except StreamaggError as exc:
         return _failed(str(exc), exc.exit_code)
+    except ReaderGone:
+        return ExitCode.OK
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except OSError as exc:
@@ -153,9 +155,9 @@ def _flushed(code: int) -> int:
     """Flushes stdout; a reader that went away (``| head``) is no error worth words."""
     try:
         sys.stdout.flush()
+    except ReaderGone:
+        return code
     except OSError as error:
-        # The interpreter flushes once more at exit, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if code == ExitCode.OK and not isinstance(error, BrokenPipeError):
-            return _refused(error)
+        divert_stdout()
+        return _refused(error) if code == ExitCode.OK else code
     return code

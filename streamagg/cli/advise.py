@@ -29,7 +29,7 @@ def advise(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILES…", help="JSON lines instead of a topic, plain, .gz or .zst; - is standard input."
+            metavar="FILES...", help="JSON lines instead of a topic, plain, .gz or .zst; - is standard input."
         ),
     ] = None,
     input_: opt.Input = None,

@@ -10,7 +10,7 @@ from streamagg.cli import options as opt
 def count(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILES…", help="JSON lines, plain, .gz or .zst; - is standard input."),
+        typer.Argument(metavar="FILES...", help="JSON lines, plain, .gz or .zst; - is standard input."),
     ],
     format_: opt.Format = None,
     granularity: opt.Granularity = None,

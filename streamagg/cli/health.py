@@ -1,11 +1,13 @@
 """``streamagg health``: asks a run whether it is alive or ready, for container checks."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from streamagg.cli import options as opt
 from streamagg.errors import ExitCode
+from streamagg.streams import ReaderGone
 
 
 def health(
@@ -25,6 +27,8 @@ def health(
     from streamagg.telemetry.asking import ask
 
     verdict = ask(settings, "ready" if ready else "live")
-    typer.echo(verdict.text)
+    # It is the exit code that is asked for.
+    with suppress(OSError, ReaderGone):
+        typer.echo(verdict.text)
     if not verdict.good:
         raise typer.Exit(ExitCode.FAILURE)

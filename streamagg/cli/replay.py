@@ -83,7 +83,15 @@ def replay(
     total = None if loop else file_size(file)
     with stop.installed(), progress_bar(f"to {topic}", total) as advance:
         stats = send(settings, stop, lambda sent, source: advance(source.position, sent.records))
-    typer.echo(as_json(stats) if json else as_text(stats, topic))
+    try:
+        typer.echo(as_json(stats) if json else as_text(stats, topic))
+    finally:
+        # Whether anybody reads it or not.
+        _judge(stats)
+
+
+def _judge(stats: "ReplayStats") -> None:
+    """Raises KafkaFailed."""
     if stats.sent.failed:
         reason, _ = max(stats.sent.reasons.items(), key=lambda item: item[1])
         raise KafkaFailed(

@@ -10,6 +10,7 @@ from streamagg.cli import options as opt
 from streamagg.errors import DataDiffers
 
 if TYPE_CHECKING:
+    from streamagg.settings import RunSettings
     from streamagg.verify import Count, Difference, Verification
 
 SHOWN: Final = 50
@@ -68,10 +69,18 @@ def verify(
     )
     with progress_bar(f"recounting {settings.input}", 1.0) as advance:
         outcome = compare_topics(wanted, advance)
-    if json:
-        typer.echo(as_json(outcome))
-    else:
-        print_outcome(outcome)
+    try:
+        if json:
+            typer.echo(as_json(outcome))
+        else:
+            print_outcome(outcome)
+    finally:
+        # Whether anybody reads it or not.
+        _judge(outcome, settings)
+
+
+def _judge(outcome: "Verification", settings: "RunSettings") -> None:
+    """Raises DataDiffers."""
     if outcome.differences:
         raise DataDiffers(
             f"{len(outcome.differences):,} of the windows of {settings.output} differ from a recount of"
@@ -113,7 +122,7 @@ def _print_table(differences: "tuple[Difference, ...]") -> None:
         table.box = None
     console.print(table)
     if len(differences) > SHOWN:
-        typer.echo(f"… and {len(differences) - SHOWN:,} more; --json has all")
+        typer.echo(f"... and {len(differences) - SHOWN:,} more; --json has all")
 
 
 def _when(window_ms: int | None) -> tuple[str, str]:

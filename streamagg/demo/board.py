@@ -124,7 +124,7 @@ def table(rows: Sequence[Published], console: Console) -> Table:
     grid.add_column("minute", no_wrap=True)
     grid.add_column("unique users", justify="right", style="bold green", no_wrap=True)
     grid.add_column("records", justify="right", no_wrap=True)
-    full, rest = ("█", "░") if console.encoding.lower().startswith("utf") else ("#", ".")
+    full, rest = "█", "░"
     grid.add_column(f"{full} unique users {rest} records", no_wrap=True)
     width = max(10, min(80, console.width - FIXED_COLUMNS))
     most = max((row.value.records for row in rows), default=1)

@@ -36,6 +36,7 @@ from streamagg.records import (
     WorkerFailed,
 )
 from streamagg.settings import DecodeSettings
+from streamagg.streams import settle_stderr
 from streamagg.telemetry import logs
 from streamagg.telemetry.process import rss_bytes
 
@@ -145,7 +146,7 @@ def main() -> None:
     """Work until the link closes; a StreamaggError is told to the coordinator."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logs.keep_going_without_stderr()
+    settle_stderr()
     level, form = sys.argv[2:]
     logs.setup(level, "json" if form == "json" else "human")
     link = Link(socket.socket(fileno=int(sys.argv[1])))

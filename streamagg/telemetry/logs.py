@@ -1,14 +1,13 @@
 """Logging: one line each on stderr; librdkafka logs through the same tree of loggers."""
 
-import io
 import logging
-import os
 import sys
 import threading
 from contextlib import suppress
 from typing import Any, Final, Literal
 
 from streamagg.settings import LogFormat
+from streamagg.streams import write_stderr
 from streamagg.telemetry.log_lines import JsonLines, event_of, human_lines
 from streamagg.telemetry.rate_limit import LeftOut, Limiter
 
@@ -44,20 +43,13 @@ def close() -> None:
         handler.close()
 
 
-def keep_going_without_stderr() -> None:
-    """A log that cannot be written, for a full disk or a closed pipe, changes neither work nor exit code."""
-    if sys.stderr is not None:
-        raw = _Stderr(2, "w", closefd=False)
-        sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", write_through=True)
-
-
 def tell(event: str, text: str, level: int = logging.INFO) -> None:
     """A line on stderr past all loggers, from a handler of signals or without memory to spare too."""
     with suppress(MemoryError):
         line = text
         if form() == "json":
             line = JsonLines().format(_record(event, text, level))
-        _write(line.encode() + b"\n")
+        write_stderr(line.encode() + b"\n")
 
 
 class _Handler(logging.StreamHandler[Any]):
@@ -129,19 +121,6 @@ def _record(event: str, text: str, level: int, fields: dict[str, object] | None 
             "fields": fields or {},
         }
     )
-
-
-class _Stderr(io.FileIO):
-    """Standard error, unbuffered: what is left in a buffer would fail once more at the exit."""
-
-    def write(self, data: Any) -> int:
-        _write(data)
-        return len(data)
-
-
-def _write(data: bytes) -> None:
-    with suppress(OSError):
-        os.write(2, data)
 
 
 def debugging() -> bool:
