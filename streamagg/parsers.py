@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from streamagg.field_path import keys_of
 from streamagg.quantities import duration_ms, duration_text, moment_ms, size_bytes
 from streamagg.settings import StartAt
 
@@ -94,11 +95,14 @@ def topic_name(value: object) -> str:
 
 def field_path(value: object) -> str:
     """A dotted path from the root of a record, such as ``event.user.id``."""
-    if not isinstance(value, str) or not all(value.split(".")):
+    try:
+        keys_of(value if isinstance(value, str) else "")
+    except ValueError:
         raise ValueError(
-            "the name of a field, or names joined by dots such as event.user.id, none of them empty"
-        )
-    return value
+            "the name of a field, or names joined by dots such as event.user.id, none of them empty;"
+            " a dot in a name is written \\."
+        ) from None
+    return str(value)
 
 
 def start_at(value: object) -> StartAt:

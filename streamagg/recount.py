@@ -47,6 +47,7 @@ ESCAPE: Final = re.compile(
 """An escape in a JSON string, or the two of a surrogate pair; ``half`` is one without the other."""
 TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 """What makes up the nesting of a document: strings, which do not, and brackets."""
+NAME: Final = re.compile(r"(?:\\.|[^.])+", re.DOTALL)
 ABSENT: Final = object()
 
 
@@ -70,8 +71,8 @@ class Recounter:
 
     def __init__(self, settings: DecodeSettings) -> None:
         self._settings = settings
-        self._time_path = settings.time_field.split(".")
-        self._user_path = settings.user_field.split(".")
+        self._time_path = _keys(settings.time_field)
+        self._user_path = _keys(settings.user_field)
 
     def event(self, payload: bytes | None) -> Event:
         """The event time and user of a record; raises Rejected."""
@@ -104,6 +105,11 @@ class Recounter:
         if not _is_text(time) or not _is_text(user):
             raise Rejected("bad_json")
         return Event(_time_ms(time, self._settings.time_unit), _user(user))
+
+
+def _keys(path: str) -> list[str]:
+    """The names in a path, which dots part that have no backslash before them."""
+    return [re.sub(r"\\(.)", r"\1", name) for name in NAME.findall(path)]
 
 
 def _parse(payload: bytes) -> dict[str, object]:

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Final
 
 from streamagg.errors import SettingsError, TopicError
+from streamagg.field_path import keys_of
 from streamagg.kafka.admin import ensure_topic, partitions_of
 from streamagg.kafka.sender import Sender, SendStats
 from streamagg.lines import LineFile
@@ -53,8 +54,8 @@ class ReplaySettings:
             raise SettingsError("--rate and --speed must be greater than 0.")
         if self.partitions is not None and self.partitions < 1:
             raise SettingsError("--partitions must be at least 1.")
-        if self.key_field is not None and not all(self.key_field.split(".")):
-            raise SettingsError("--key-field must be the name of a field, or names joined by single dots.")
+        if self.key_field is not None:
+            _key_path(self.key_field)
         if self.compression not in COMPRESSIONS:
             raise SettingsError(f"--compression must be one of {', '.join(COMPRESSIONS)}.")
 
@@ -123,7 +124,7 @@ def replay(settings: ReplaySettings, stop: StopSwitch, watch: Watch) -> ReplaySt
             settings.topic,
             _prepare_topic(settings),
             compression=settings.compression,
-            key_path=settings.key_field.split(".") if settings.key_field else None,
+            key_path=_key_path(settings.key_field) if settings.key_field else None,
         )
         started_s = monotonic()
         with suppress(Stopped):
@@ -133,6 +134,16 @@ def replay(settings: ReplaySettings, stop: StopSwitch, watch: Watch) -> ReplaySt
                 _send_file(file, sender, _pace(settings), stop, watch)
     sender.finish(_patience(stop))
     return ReplayStats(sender.stats, monotonic() - started_s, stop.requested)
+
+
+def _key_path(key_field: str) -> list[str]:
+    try:
+        return list(keys_of(key_field))
+    except ValueError:
+        raise SettingsError(
+            "--key-field must be the name of a field, or names joined by single dots;"
+            " a dot in a name is written \\."
+        ) from None
 
 
 def _prepare_topic(settings: ReplaySettings) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamagg.errors import SettingsError
+from streamagg.field_path import keys_of
 from streamagg.records import Int64Column, UInt64Column
 from streamagg.settings import DecodeSettings
 
@@ -48,13 +49,15 @@ def find_paths(settings: DecodeSettings) -> Paths:
 
 def _split(setting: str, path: str) -> tuple[str, ...]:
     """Cut a dotted path into keys; raises SettingsError if no document could hold them as they are."""
-    keys = tuple(path.split("."))
-    if not all(keys):
+    try:
+        keys = keys_of(path)
+    except ValueError:
         raise SettingsError(
-            f"{setting} {path!r} is empty or has an empty part."
-            " Give the name of a field, or names joined by single dots such as event.user.id."
-        )
-    if re.search(r'["\\\x00-\x1f\ud800-\udfff]', path):
+            f"{setting} {path!r} is empty or has an empty part, or a backslash before no dot."
+            " Give the name of a field, or names joined by single dots such as event.user.id;"
+            " a dot in a name is written \\."
+        ) from None
+    if any(re.search(r'["\\\x00-\x1f\ud800-\udfff]', key) for key in keys):
         raise SettingsError(
             f"{setting} {path!r} contains a quote, a backslash, a control character or half a surrogate pair."
             " Name a field that does without them."

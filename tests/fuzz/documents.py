@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, NamedTuple
 
+from streamagg.field_path import keys_of
 from streamagg.settings import DecodeSettings
 from tests.support.corpus import CASES, payload_of, settings_of
 
@@ -100,7 +101,7 @@ class Maker:
         if self._chance.random() < 0.7:
             ts = self._chance.randrange(10 ** self._chance.choice([9, 11, 11, 13, 16, 18]))
             time = json.dumps("2016-07-11T13:39:44.123Z") if settings.time_unit == "iso8601" else str(ts)
-        members = [(settings.time_field.split("."), time), (settings.user_field.split("."), user)]
+        members = [(list(keys_of(settings.time_field)), time), (list(keys_of(settings.user_field)), user)]
         return self._nested(members, 2)
 
     def _nested(self, fields: list[tuple[list[str], str]], depth: int) -> str:

@@ -18,6 +18,7 @@ from xxhash import xxh3_64_intdigest
 from streamagg.decode import Decoded, Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
+from streamagg.field_path import keys_of
 from streamagg.recount import Recounter, Rejected
 from streamagg.settings import DecodeSettings
 
@@ -130,7 +131,7 @@ def by_json(payload: bytes, settings: DecodeSettings) -> Outcome:
 
 
 def _at(document: Any, path: str) -> Any:
-    for key in path.split("."):
+    for key in keys_of(path):
         document = document[key]
     if isinstance(document, _Number):
         return "0" if document == "-0" else str(document)

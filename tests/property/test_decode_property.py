@@ -18,6 +18,7 @@ from streamagg.decode.fields import find_paths
 from streamagg.decode.native import NativeReader
 from streamagg.decode.patient import PatientReader
 from streamagg.decode.strict import StrictReader
+from streamagg.field_path import keys_of
 from streamagg.records import REASONS
 from streamagg.settings import DecodeSettings
 
@@ -29,6 +30,7 @@ SETTINGS = [
     DecodeSettings(time_unit="iso8601"),
     DecodeSettings(time_field="event.ts", user_field="event.user.uid"),
     DecodeSettings(time_field="event.ts", user_field="uid"),
+    DecodeSettings(time_field=r"event\.ts", user_field=r"event.user\.uid"),
 ]
 MS_PER_UNIT = {"s": Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000), "ns": Fraction(1, 10**6)}
 
@@ -121,7 +123,7 @@ def oracle(document: bytes, settings: DecodeSettings) -> tuple[int, int] | str:
         return "bad_json"
     for path in (settings.time_field, settings.user_field):
         value = root
-        for key in path.split("."):
+        for key in keys_of(path):
             if not isinstance(value, dict) or key not in value:
                 return "missing_field"
             value = value[key]

@@ -169,6 +169,13 @@ def test_an_error_names_the_setting_its_origin_and_what_is_valid(
         assert any(words in text for words in valid.split("|")), text
 
 
+def test_a_key_with_a_dot_can_be_named(tmp_path: Path) -> None:
+    path = toml(tmp_path, r"user_field = 'event.user\.id'")
+    assert Resolver({}, {}, path).decode().user_field == r"event.user\.id"
+    assert "two fields" in refused({"time_field": r"a\.b", "user_field": r"a\.b.c"})
+    assert r"a dot in a name is written \." in refused({"user_field": r"a\b"})
+
+
 def _error(
     flags: Mapping[str, object], environ: Mapping[str, str], path: Path | None = None
 ) -> SettingsError:
