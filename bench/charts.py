@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from string import Template
 from typing import Final, Literal
 
 Kind = Literal["ours", "floor", "other", "wrong"]
@@ -11,28 +12,51 @@ Kind = Literal["ours", "floor", "other", "wrong"]
 WIDTH: Final = 860
 MARGIN: Final = 20
 TITLE_HEIGHT: Final = 54
-STYLE: Final = """\
-svg { --page: #ffffff; --edge: #d8dee4; --text: #1f2328; --faint: #656d76; --grid: #eaeef2;
-  --ours: #0969da; --floor: #8c959f; --other: #7f9bbd; --wrong: #cf222e;
-  --line-0: #0969da; --line-1: #bc4c00; --line-2: #1a7f37; --line-3: #8250df; }
-@media (prefers-color-scheme: dark) {
-  svg { --page: #0d1117; --edge: #3d444d; --text: #e6edf3; --faint: #9198a1; --grid: #21262d;
-    --ours: #58a6ff; --floor: #6e7681; --other: #4f6a8f; --wrong: #ff7b72;
-    --line-0: #58a6ff; --line-1: #f0883e; --line-2: #3fb950; --line-3: #bc8cff; }
+COLORS: Final = {
+    "page": ("#ffffff", "#0d1117"),
+    "edge": ("#d8dee4", "#3d444d"),
+    "text": ("#1f2328", "#e6edf3"),
+    "faint": ("#656d76", "#9198a1"),
+    "grid": ("#eaeef2", "#21262d"),
+    "ours": ("#0969da", "#58a6ff"),
+    "floor": ("#8c959f", "#6e7681"),
+    "other": ("#7f9bbd", "#4f6a8f"),
+    "wrong": ("#cf222e", "#ff7b72"),
+    "line0": ("#0969da", "#58a6ff"),
+    "line1": ("#bc4c00", "#f0883e"),
+    "line2": ("#1a7f37", "#3fb950"),
+    "line3": ("#8250df", "#bc8cff"),
 }
-text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--text); }
+"""On a light page and on a dark one; written out, since many renderers know no CSS variables."""
+PAINT: Final = Template("""\
+text { fill: $text; }
+.faint { fill: $faint; }
+.page { fill: $page; stroke: $edge; }
+.grid { stroke: $grid; } .axis { stroke: $edge; } .whisker { stroke: $text; }
+.ours { fill: $ours; } .floor { fill: $floor; } .other { fill: $other; }
+.wrong { fill: url(#hatch); stroke: $wrong; } text.wrong { fill: $wrong; stroke: none; }
+.hatch { stroke: $wrong; }
+.line-0 { stroke: $line0; } .line-1 { stroke: $line1; }
+.line-2 { stroke: $line2; } .line-3 { stroke: $line3; }
+.dot-0 { fill: $line0; } .dot-1 { fill: $line1; } .dot-2 { fill: $line2; } .dot-3 { fill: $line3; }
+""")
+SHAPE: Final = """\
+text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
 .title { font-size: 16px; font-weight: 600; }
-.faint { fill: var(--faint); font-size: 12px; }
+.faint { font-size: 12px; }
 .strong { font-weight: 600; }
 .end { text-anchor: end; } .middle { text-anchor: middle; }
-.page { fill: var(--page); stroke: var(--edge); }
-.grid { stroke: var(--grid); } .axis { stroke: var(--edge); }
-.whisker { stroke: var(--text); stroke-width: 1.5; opacity: 0.75; fill: none; }
-.ours { fill: var(--ours); } .floor { fill: var(--floor); } .other { fill: var(--other); }
-.wrong { fill: url(#hatch); stroke: var(--wrong); } text.wrong { fill: var(--wrong); stroke: none; }
-.hatch { stroke: var(--wrong); stroke-width: 2; }
+.whisker { stroke-width: 1.5; opacity: 0.75; fill: none; }
+.hatch { stroke-width: 2; }
 .line { fill: none; stroke-width: 2; }
 """
+
+
+def _painted(page: int) -> str:
+    return PAINT.substitute({name: colors[page] for name, colors in COLORS.items()})
+
+
+STYLE: Final = f"{SHAPE}{_painted(0)}@media (prefers-color-scheme: dark) {{\n{_painted(1)}}}\n"
 HATCH: Final = """\
 <defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
 <line class="hatch" x1="0" y1="0" x2="0" y2="6"/></pattern></defs>
@@ -206,7 +230,7 @@ def short_number(value: float) -> str:
 def _line(line: Line, number: int, x: _Scale, y: _Scale) -> list[str]:
     places = [(x.at(a), y.at(b)) for a, b in line.points]
     path = "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
-    parts = [f'<path class="line" style="stroke: var(--line-{number})" d="M{path}"/>']
+    parts = [f'<path class="line line-{number}" d="M{path}"/>']
     for (a, _), (least, most) in zip(places, line.spread, strict=False):
         parts.append(f'<path class="whisker" d="M{a:.1f} {y.at(least):.1f}V{y.at(most):.1f}"/>')
     if len(places) <= MOST_DOTS:
@@ -215,7 +239,7 @@ def _line(line: Line, number: int, x: _Scale, y: _Scale) -> list[str]:
 
 
 def _dot(number: int, x: float, y: float) -> str:
-    return f'<circle style="fill: var(--line-{number})" cx="{x:.1f}" cy="{y:.1f}" r="{DOT_RADIUS}"/>'
+    return f'<circle class="dot-{number}" cx="{x:.1f}" cy="{y:.1f}" r="{DOT_RADIUS}"/>'
 
 
 def _document(height: float, title: str, subtitle: str, parts: Sequence[str]) -> str:

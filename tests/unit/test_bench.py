@@ -363,6 +363,18 @@ def test_charts_are_well_formed_and_always_the_same() -> None:
     assert draw() == draw()
 
 
+def test_pictures_have_colors_where_css_variables_and_media_queries_are_unknown() -> None:
+    pictures = [*CHARTS.glob("*.svg"), *CHARTS.parent.glob("*.svg")]
+    assert len(pictures) > 5
+    for picture in pictures:
+        text = picture.read_text()
+        assert "var(" not in text, picture.name
+        plain = text.partition("@media")[0]
+        for classes in re.findall(r'<(?:rect|circle|line|path) class="([^"]+)"', text):
+            painted = [re.search(rf"\.{name} {{[^}}]*(fill|stroke): [#u]", plain) for name in classes.split()]
+            assert any(painted), (picture.name, classes)
+
+
 def test_longer_bars_are_faster() -> None:
     svg = topic(made_results()).svg
     assert svg is not None
