@@ -8,6 +8,9 @@ HEAD_BYTES: Final = 512
 REGISTRY_BYTES: Final = 5
 """What the clients of a schema registry put before a message: a zero, and the number of its schema."""
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""What some programs begin text in UTF-8 with."""
+
 
 class Format(NamedTuple):
     """Something that streamagg does not read."""
@@ -76,7 +79,7 @@ def payload_format(payload: bytes) -> str | None:
         return form.name
     if payload[:1] != b"\0" or len(payload) <= REGISTRY_BYTES:
         return None
-    if payload[REGISTRY_BYTES:].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+    if payload[REGISTRY_BYTES:].removeprefix(BYTE_ORDER_MARK).lstrip(b" \t\r\n")[:1] == b"{":
         return None
     schema = int.from_bytes(payload[1:REGISTRY_BYTES])
     return f"Avro or Protobuf behind the five bytes of a schema registry (schema {schema})"

@@ -48,6 +48,7 @@ ESCAPE: Final = re.compile(
 TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 """What makes up the nesting of a document: strings, which do not, and brackets."""
 NAME: Final = re.compile(r"(?:\\.|[^.])+", re.DOTALL)
+UTF8_MARK: Final = b"\xef\xbb\xbf"
 ABSENT: Final = object()
 
 
@@ -80,9 +81,18 @@ class Recounter:
             raise Rejected("tombstone")
         if len(payload) > self._settings.max_record_bytes:
             raise Rejected("too_large")
+        payload = self._document(payload)
         if _is_too_deep(payload):
             raise Rejected("bad_json")
         return self._quick(payload) or self._careful(payload)
+
+    def _document(self, payload: bytes) -> bytes:
+        """The payload from its JSON on; raises Rejected if a number must be there and is not."""
+        numbered = len(payload) >= 5 and payload[0] == 0
+        if self._settings.framing == "registry" and not numbered:
+            raise Rejected("bad_json")
+        start = 5 if numbered and self._settings.framing != "none" else 0
+        return payload[start + 3 if payload.startswith(UTF8_MARK, start) else start :]
 
     def _quick(self, payload: bytes) -> Event | None:
         """The event of a record as it should be, None for whatever needs a closer look."""

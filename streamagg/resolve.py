@@ -70,7 +70,11 @@ class Resolver:
                 f" {self._layers.given('user_field')} must be two fields, neither inside the other."
             )
         return DecodeSettings(
-            time_field, user_field, self._layers.value("time_unit"), self._layers.value("max_record_bytes")
+            time_field,
+            user_field,
+            self._layers.value("time_unit"),
+            self._layers.value("max_record_bytes"),
+            self._layers.value("framing"),
         )
 
     def window(self) -> WindowSettings:

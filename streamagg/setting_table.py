@@ -189,6 +189,14 @@ _ROWS: Final = (
     ),
     Setting("max_record_bytes", record_size, "Larger records are rejected unread.", "SIZE", RECORDS, "1MiB"),
     Setting(
+        "framing",
+        choice("auto", "none", "registry"),
+        "A schema registry's five bytes before the JSON: auto skips them where they are; none, registry.",
+        "FORM",
+        RECORDS,
+        "auto",
+    ),
+    Setting(
         "from",
         start_at,
         "committed: continue. Start anew: earliest, latest or a time (ISO 8601 or epoch seconds).",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+Framing = Literal["auto", "none", "registry"]
 Delivery = Literal["exactly-once", "at-least-once"]
 CountFormat = Literal["table", "jsonl", "csv"]
 LogFormat = Literal["auto", "human", "json"]
@@ -53,6 +54,8 @@ class DecodeSettings:
     user_field: str = "uid"
     time_unit: TimeUnit = "s"
     max_record_bytes: int = 1 << 20
+    framing: Framing = "auto"
+    """The five bytes of a schema registry before the document: auto skips them where they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class TrustedFile:
 def read_trusted(path: Path, what: str, *, trusting: bool) -> TrustedFile:
     """Reads a file as UTF-8; ``what`` begins the sentences of errors ("The settings file").
 
+    A byte order mark before the text is left out.
+
     Raises ``SettingsError`` when it cannot be read, is larger than 1 MiB, is not text, or may be written by
     others than its reader and root, unless ``trusting``. What is judged is what was opened, so that
     nobody can exchange it in between.
@@ -48,7 +50,7 @@ def read_trusted(path: Path, what: str, *, trusting: bool) -> TrustedFile:
 def _decoded(content: bytes) -> str | None:
     """None instead of an error, which would hold the content."""
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
 

@@ -43,6 +43,7 @@ def advise(
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,
     max_record_bytes: opt.MaxRecordBytes = None,
+    framing: opt.Framing = None,
     from_: Annotated[
         str | None,
         typer.Option(

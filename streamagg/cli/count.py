@@ -24,6 +24,7 @@ def count(
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,
     max_record_bytes: opt.MaxRecordBytes = None,
+    framing: opt.Framing = None,
     unmarshallers: opt.Unmarshallers = None,
     aggregators: opt.Aggregators = None,
     inline: opt.Inline = None,

@@ -65,6 +65,7 @@ TimeField = Annotated[str | None, _flag("time_field")]
 UserField = Annotated[str | None, _flag("user_field")]
 TimeUnit = Annotated[str | None, _flag("time_unit")]
 MaxRecordBytes = Annotated[str | None, _flag("max_record_bytes")]
+Framing = Annotated[str | None, _flag("framing")]
 
 From = Annotated[str | None, _flag("from")]
 UntilEnd = Annotated[bool | None, _flag("until_end")]

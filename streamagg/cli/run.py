@@ -29,6 +29,7 @@ def run(
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,
     max_record_bytes: opt.MaxRecordBytes = None,
+    framing: opt.Framing = None,
     from_: opt.From = None,
     until_end: opt.UntilEnd = None,
     keep_open: opt.KeepOpen = None,

@@ -35,6 +35,7 @@ def verify(
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,
     max_record_bytes: opt.MaxRecordBytes = None,
+    framing: opt.Framing = None,
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Windows after the last published one may be missing yet.")
     ] = False,

@@ -4,7 +4,7 @@ from streamagg.records import Int64Column, UInt64Column
 
 class Scanner:
     def __new__(
-        cls, time: tuple[bytes, ...], user: tuple[bytes, ...], unit: str, max_bytes: int
+        cls, time: tuple[bytes, ...], user: tuple[bytes, ...], unit: str, max_bytes: int, framing: str
     ) -> Scanner: ...
     def scan(
         self, payloads: Sequence[bytes | None], event_time_ms: Int64Column, user: UInt64Column, /

@@ -48,11 +48,11 @@ class Decoder:
         limit = settings.max_record_bytes
         self._max_record_bytes = limit
         self._fast: FastReader = (
-            NativeReader(paths, settings.time_unit, limit)
+            NativeReader(paths, settings.time_unit, limit, settings.framing)
             if native
-            else StrictReader(paths, UNITS[settings.time_unit], limit)
+            else StrictReader(paths, UNITS[settings.time_unit], limit, settings.framing)
         )
-        self._patient = PatientReader(paths, settings.time_unit)
+        self._patient = PatientReader(paths, settings.time_unit, settings.framing)
 
     def decode(self, payloads: Sequence[bytes | None]) -> Decoded:
         """Decode the values of consecutive records; None is a record without a value."""

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from streamagg.decode.fields import Columns, Paths
-from streamagg.settings import TimeUnit
+from streamagg.settings import Framing, TimeUnit
 
 try:
     from streamagg.decode._scanner import Scanner
@@ -19,9 +19,11 @@ else:
 class NativeReader:
     """Reads certainly right records straight into columns; only where ``AVAILABLE``."""
 
-    def __init__(self, paths: Paths, unit: TimeUnit, max_record_bytes: int) -> None:
+    def __init__(
+        self, paths: Paths, unit: TimeUnit, max_record_bytes: int, framing: Framing = "auto"
+    ) -> None:
         time, user = paths.shared + paths.time, paths.shared + paths.user
-        self._scanner: Final = Scanner(_encoded(time), _encoded(user), unit, max_record_bytes)
+        self._scanner: Final = Scanner(_encoded(time), _encoded(user), unit, max_record_bytes, framing)
 
     def read(self, payloads: Sequence[bytes | None]) -> Columns:
         """Records by column, and which were refused.

@@ -10,7 +10,8 @@ from xxhash import xxh3_64_intdigest
 from streamagg.decode.depth import is_too_deep
 from streamagg.decode.event_time import parse_time
 from streamagg.decode.fields import MAX_USER_BYTES, Paths, struct_type
-from streamagg.settings import TimeUnit
+from streamagg.decode.wrapping import unwrapped
+from streamagg.settings import Framing, TimeUnit
 
 _INTEGER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)")
 _TEXT: Final = msgspec.json.Decoder(str)
@@ -22,7 +23,8 @@ Verdict = tuple[int, int] | str
 class PatientReader:
     """Reads any payload: cuts the two values out of the document as text, then judges them."""
 
-    def __init__(self, paths: Paths, unit: TimeUnit) -> None:
+    def __init__(self, paths: Paths, unit: TimeUnit, framing: Framing = "auto") -> None:
+        self._framing = framing
         self._unit = unit
         self._shared = [_knife(value=key) for key in paths.shared]
         self._fork = _knife(time=paths.time[0], user=paths.user[0])
@@ -31,10 +33,13 @@ class PatientReader:
 
     def read(self, payload: bytes) -> Verdict:
         """The first that applies of: bad_json, missing_field, bad_time, bad_user, accepted."""
+        document = unwrapped(payload, self._framing)
+        if document is None:
+            return "bad_json"
         try:
-            time, user = self._cut(payload)
+            time, user = self._cut(document)
             # Only now: what is no document at all is found out at less cost.
-            if is_too_deep(payload):
+            if is_too_deep(document):
                 return "bad_json"
             if time is UNSET or user is UNSET:
                 return "missing_field"
@@ -50,9 +55,9 @@ class PatientReader:
         except ValueError:
             return "bad_user"
 
-    def _cut(self, payload: bytes) -> tuple[Any, Any]:
+    def _cut(self, document: bytes) -> tuple[Any, Any]:
         """The two values as raw JSON (the last ones, of duplicates), UNSET where there is none."""
-        document = payload.lstrip(b" \t\r\n")
+        document = document.lstrip(b" \t\r\n")
         if not _is_object(document):
             raise msgspec.DecodeError("not an object")
         fork = _descend(document, self._shared)

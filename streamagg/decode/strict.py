@@ -11,6 +11,8 @@ from xxhash import xxh3_64_intdigest
 from streamagg.decode.depth import DEEPEST, may_be_too_deep
 from streamagg.decode.event_time import Iso8601, Unit, parse_iso8601
 from streamagg.decode.fields import MAX_USER_BYTES, Columns, Paths, struct_type
+from streamagg.decode.wrapping import unwrapped
+from streamagg.settings import Framing
 
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 """What msgspec raises: wrong JSON or type, not UTF-8, nested too deeply, None."""
@@ -25,10 +27,11 @@ _USER_TYPE: Final[Any] = (
 class StrictReader:
     """Reads certainly right records into rows: nested structs that follow the paths to the two fields."""
 
-    def __init__(self, paths: Paths, unit: Unit, max_record_bytes: int) -> None:
+    def __init__(self, paths: Paths, unit: Unit, max_record_bytes: int, framing: Framing = "auto") -> None:
         self._paths = paths
         self._unit = unit
         self._max_record_bytes = max_record_bytes
+        self._framing = framing
         row_type = struct_type(
             time=(paths.time[0], _nest(unit.json_type, "time", paths.time[1:])),
             user=(paths.user[0], _nest(_USER_TYPE, "user", paths.user[1:])),
@@ -41,7 +44,7 @@ class StrictReader:
         """Records by column, and which were refused."""
         rows: list[Any] = []
         refused: list[int] = []
-        rest = map(self._read, self._plausible(payloads))
+        rest = map(self._read, self._documents(self._plausible(payloads)))
         while True:
             # When a payload is refused, extend has kept the rows before it, and the map goes on after it.
             try:
@@ -61,6 +64,12 @@ class StrictReader:
             None if payload is None or len(payload) > limit or may_be_too_deep(payload) else payload
             for payload in payloads
         ]
+
+    def _documents(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
+        """What is wrapped only here and there is refused, and left to the patient reader."""
+        if self._framing != "registry":
+            return payloads
+        return [None if payload is None else unwrapped(payload, "registry") for payload in payloads]
 
     def _columns(self, rows: list[Any], refused: list[int]) -> Columns:
         for _ in self._paths.shared:

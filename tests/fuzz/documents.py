@@ -80,6 +80,8 @@ class Maker:
             chance.choice(self._mutations)(payload)
         if luck > 0.995:
             return self._encoded(bytes(payload[:LONGEST]))
+        if settings.framing == "registry" and luck > 0.05:
+            return b"\0\0\0\0\7" + bytes(payload[:LONGEST])
         return bytes(payload[:LONGEST])
 
     def _encoded(self, payload: bytes) -> bytes:
@@ -90,6 +92,8 @@ class Maker:
             lambda: b"\xef\xbb\xbf" + payload,
             lambda: gzip.compress(payload, 1, mtime=0),
             lambda: payload + b"\0",
+            lambda: b"\0\0\0\0\7" + payload,
+            lambda: b"\0\0\0\0\7\xef\xbb\xbf" + payload,
         ]
         return self._chance.choice(encoders)()
 

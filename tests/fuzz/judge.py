@@ -57,7 +57,9 @@ class Judge:
     def __post_init__(self) -> None:
         self.native = Decoder(self.settings, native=True)
         self.strict = Decoder(self.settings, native=False)
-        self._patient = PatientReader(find_paths(self.settings), self.settings.time_unit)
+        self._patient = PatientReader(
+            find_paths(self.settings), self.settings.time_unit, self.settings.framing
+        )
         self._recounter = Recounter(self.settings)
 
     def outcomes(self, payloads: Sequence[bytes]) -> list[Outcome]:
@@ -122,12 +124,20 @@ class _Number(str):
 def by_json(payload: bytes, settings: DecodeSettings) -> Outcome:
     """Time and user as the standard library finds them, or why it finds none."""
     try:
-        text = payload.decode("utf-8", "surrogateescape")
+        text = _document(payload, settings).decode("utf-8", "surrogateescape")
         document = json.loads(text, parse_int=_Number, parse_float=_Number)
         time, user = (_at(document, path) for path in (settings.time_field, settings.user_field))
         return _time_ms(time, settings.time_unit), xxh3_64_intdigest(str(user).encode())
     except (ValueError, LookupError, TypeError) as error:
         return f"json: {type(error).__name__}: {error}"
+
+
+def _document(payload: bytes, settings: DecodeSettings) -> bytes:
+    if settings.framing == "registry" or (settings.framing == "auto" and payload.startswith(b"\0")):
+        if len(payload) < 5 or payload[0]:
+            raise ValueError("no registry")
+        payload = payload[5:]
+    return payload.removeprefix(b"\xef\xbb\xbf")
 
 
 def _at(document: Any, path: str) -> Any:

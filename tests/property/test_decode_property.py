@@ -31,6 +31,8 @@ SETTINGS = [
     DecodeSettings(time_field="event.ts", user_field="event.user.uid"),
     DecodeSettings(time_field="event.ts", user_field="uid"),
     DecodeSettings(time_field=r"event\.ts", user_field=r"event.user\.uid"),
+    DecodeSettings(framing="none"),
+    DecodeSettings(framing="registry"),
 ]
 MS_PER_UNIT = {"s": Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000), "ns": Fraction(1, 10**6)}
 
@@ -53,6 +55,8 @@ json_texts = st.builds(
 )
 scalars = st.one_of(numbers, json_texts, st.sampled_from(["true", "false", "null"]))
 keys = st.sampled_from(['"ts"', '"uid"', '"event"', '"user"', '"x"', '"\\u0074s"', '"u\\u0069d"'])
+REGISTRY = b"\0\0\0\0\7"
+wrappings = st.sampled_from([b"", b"", REGISTRY, b"\xef\xbb\xbf", REGISTRY + b"\xef\xbb\xbf"])
 blanks = st.sampled_from(["", "", "", " ", "\n\t"])
 
 
@@ -139,13 +143,15 @@ def oracle(document: bytes, settings: DecodeSettings) -> tuple[int, int] | str:
 @given(payloads=st.lists(documents, max_size=5))
 def test_agrees_with_the_oracle(settings: DecodeSettings, native: bool, payloads: list[bytes]) -> None:
     expected = [oracle(payload, settings) for payload in payloads]
+    if settings.framing == "registry":
+        payloads = [REGISTRY + payload for payload in payloads]
     assert outcomes(Decoder(settings, native=native).decode(payloads)) == expected
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A document with a few bytes replaced, removed or inserted."""
-    payload = bytearray(draw(documents))
+    """A document, wrapped or not, with a few bytes replaced, removed or inserted."""
+    payload = bytearray(draw(wrappings) + draw(documents))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(payload)))
         payload[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
@@ -158,11 +164,13 @@ def test_what_a_fast_reader_accepts_the_patient_one_reads_alike(
     settings: DecodeSettings, payload: bytes
 ) -> None:
     paths, unit, limit = find_paths(settings), settings.time_unit, settings.max_record_bytes
-    for fast in (StrictReader(paths, UNITS[unit], limit), NativeReader(paths, unit, limit)):
+    framing = settings.framing
+    fasts = StrictReader(paths, UNITS[unit], limit, framing), NativeReader(paths, unit, limit, framing)
+    for fast in fasts:
         columns = fast.read([payload])
         if not columns.refused:
             found = columns.event_time_ms.item(), columns.user.item()
-            assert PatientReader(paths, unit).read(payload) == found, type(fast)
+            assert PatientReader(paths, unit, framing).read(payload) == found, type(fast)
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])

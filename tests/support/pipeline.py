@@ -104,6 +104,7 @@ class Run:
             *("--max-jump", f"{window.max_jump_ms}ms"),
             *("--time-field", decode.time_field, "--user-field", decode.user_field),
             *("--time-unit", decode.time_unit, "--max-record-bytes", str(decode.max_record_bytes)),
+            *("--framing", decode.framing),
             *self._ceiling_arguments(),
             *more,
         ]

@@ -98,7 +98,7 @@ def test_damage_is_noticed(text: str) -> None:
 
 
 OTHER_WINDOWS = WindowSettings(30_000, 1, 6_000, 66_000, True)
-OTHER_DECODING = DecodeSettings("time", "id", "ms", 1_000)
+OTHER_DECODING = DecodeSettings("time", "id", "ms", 1_000, "registry")
 
 
 def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
@@ -112,5 +112,12 @@ def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
         decoding = DecodeSettings()
         object.__setattr__(decoding, field.name, getattr(OTHER_DECODING, field.name))
         seen.append(fingerprint(WindowSettings(), decoding))
-    assert len(set(seen)) == len(seen) == 10
+    assert len(set(seen)) == len(seen) == 11
     assert fingerprint(WindowSettings(), DecodeSettings()) == SETTINGS
+
+
+def test_a_younger_setting_leaves_the_fingerprints_of_older_checkpoints_alone() -> None:
+    """These are what the version before ``framing`` has committed."""
+    window = WindowSettings(60_000, 0, 5_000, 65_000, False)
+    assert fingerprint(window, DecodeSettings("ts", "uid", "s", 1 << 20)) == "34810a61af00"
+    assert fingerprint(OTHER_WINDOWS, DecodeSettings("time", "id", "ms", 1_000)) == "8f328b9dd0d0"

@@ -66,7 +66,7 @@ def test_corpus_by_the_patient_reader_alone() -> None:
         payload, settings = payload_of(case), settings_of(case)
         if payload is None or expected(case) == "too_large":
             continue
-        reader = PatientReader(find_paths(settings), settings.time_unit)
+        reader = PatientReader(find_paths(settings), settings.time_unit, settings.framing)
         if reader.read(payload) != expected(case):
             wrong.append(case["name"])
     assert wrong == []

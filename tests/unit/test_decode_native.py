@@ -21,7 +21,7 @@ LONGEST_USER = 128
 
 
 def reader(settings: DecodeSettings = SETTINGS) -> NativeReader:
-    return NativeReader(find_paths(settings), settings.time_unit, settings.max_record_bytes)
+    return NativeReader(find_paths(settings), settings.time_unit, settings.max_record_bytes, settings.framing)
 
 
 def takes(document: str | bytes, settings: DecodeSettings = SETTINGS) -> bool:
@@ -31,7 +31,7 @@ def takes(document: str | bytes, settings: DecodeSettings = SETTINGS) -> bool:
     if columns.refused:
         return False
     found = columns.event_time_ms.item(), columns.user.item()
-    assert PatientReader(find_paths(settings), settings.time_unit).read(payload) == found
+    assert PatientReader(find_paths(settings), settings.time_unit, settings.framing).read(payload) == found
     return True
 
 
@@ -126,7 +126,7 @@ def test_nothing_behind_a_document_is_read() -> None:
         b'"event":{"ts":"1.5","user":{"id":"a user whose name is longer than sixteen bytes"}}} \r\n'
     )
     brace_behind = [part + b"}" for part in all_truncations(whole)]
-    scanner = Scanner((b"event", b"ts"), (b"event", b"user", b"id"), "s", 1_000)
+    scanner = Scanner((b"event", b"ts"), (b"event", b"user", b"id"), "s", 1_000, "auto")
     with last_page() as (memory, end):
         for document in [*all_truncations(whole), *brace_behind, whole]:
             memory[mmap.PAGESIZE - len(document) : mmap.PAGESIZE] = document
@@ -144,13 +144,13 @@ def test_any_byte_anywhere_is_read_as_the_patient_reader_reads_it(byte: int) -> 
 
 
 def test_columns_of_a_wrong_size_are_an_error() -> None:
-    scanner = Scanner((b"ts",), (b"uid",), "s", 100)
+    scanner = Scanner((b"ts",), (b"uid",), "s", 100, "auto")
     with pytest.raises(ValueError, match="eight bytes for each payload"):
         scanner.scan([b"{}"], np.empty(2, np.int64), np.empty(1, np.uint64))
     with pytest.raises(ValueError, match="eight bytes for each payload"):
         scanner.scan([b"{}"], np.empty(1, np.int64), np.empty(2, np.uint32))
     with pytest.raises(ValueError, match="no such unit: h"):
-        Scanner((b"ts",), (b"uid",), "h", 100)
+        Scanner((b"ts",), (b"uid",), "h", 100, "auto")
 
 
 def test_what_is_no_payload_is_refused() -> None:

@@ -88,7 +88,7 @@ def test_a_refusal_says_what_to_do() -> None:
             "Avro or Protobuf behind the five bytes of a schema registry (schema 42)",
         ),
         (b"\0\0\0\0\x2a" + TEXT, None),
-        (b"\0\0\0\0\x2a\n \xef\xbb\xbf" + TEXT, None),
+        (b"\0\0\0\0\x2a\xef\xbb\xbf\n " + TEXT, None),
         (b"\0\0\0\0\x2a", None),
         (TEXT.decode().encode("utf-16"), "UTF-16 text"),
     ],

@@ -54,6 +54,11 @@ def test_a_settings_file_that_only_its_owner_may_write_is_read(tmp_path: Path, m
     assert client({}, written(tmp_path, 'kafka.client.id = "x"', mode)) == {"client.id": "x"}
 
 
+def test_one_byte_order_mark_before_the_settings_is_skipped(tmp_path: Path) -> None:
+    assert client({}, written(tmp_path, '\ufeffkafka.client.id = "x"')) == {"client.id": "x"}
+    assert "is not TOML" in refused({}, written(tmp_path, '\ufeff\ufeffkafka.client.id = "x"'))
+
+
 def test_a_settings_file_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, 'kafka.client.id = "x"')
     if os.geteuid() == 0:

@@ -26,17 +26,22 @@ typedef struct {
     unsigned count;
 } path;
 
+/* Whether the five bytes of a schema registry stand before a document. */
+enum framing { FRAMING_AUTO, FRAMING_NONE, FRAMING_REGISTRY };
+
 typedef struct {
     PyObject_HEAD
     path time;
     path user;
     enum unit unit;
+    enum framing framing;
     Py_ssize_t max_bytes;
 } Scanner;
 
 #define TO_TIME 1u
 #define TO_USER 2u
 #define LONGEST_KEY 256
+#define REGISTRY_BYTES 5
 
 /* What has been found of one document; the ways to the fields that led to one. */
 typedef struct {
@@ -176,6 +181,26 @@ typedef struct {
     size_t size;
 } payload;
 
+/* The document without what it came in: the five bytes of a schema registry, a byte order mark. */
+static payload unwrapped(enum framing framing, payload document)
+{
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+    const uint8_t *text = document.text;
+    size_t size = document.size;
+    bool framed = size >= REGISTRY_BYTES && *text == 0;
+    if (framing == FRAMING_REGISTRY && !framed)
+        return (payload){0};
+    if (framing != FRAMING_NONE && framed) {
+        text += REGISTRY_BYTES;
+        size -= REGISTRY_BYTES;
+    }
+    if (size >= sizeof mark && !memcmp(text, mark, sizeof mark)) {
+        text += sizeof mark;
+        size -= sizeof mark;
+    }
+    return (payload){text, size};
+}
+
 /* True if the document was certainly right, with both fields. */
 static bool read_document(const Scanner *scanner, payload document, int64_t *time_ms, uint64_t *user)
 {
@@ -254,7 +279,7 @@ static PyObject *scan_into(const Scanner *scanner, const source *from, int64_t *
     for (Py_ssize_t i = 0; refused && i < from->count; i++) {
         payload document = payload_at(from, i);
         if (document.text && document.size <= (size_t)scanner->max_bytes &&
-            read_document(scanner, document, times_ms + i, users + i))
+            read_document(scanner, unwrapped(scanner->framing, document), times_ms + i, users + i))
             continue;
         times_ms[i] = 0;
         users[i] = 0;
@@ -321,26 +346,37 @@ static bool copy_path(PyObject *tuple, path *way)
     return true;
 }
 
+/* Where a word is among words that a NULL ends, or -1. */
+static int index_of(const char *word, const char *const *words)
+{
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(word, words[i]))
+            return i;
+    return -1;
+}
+
 static PyObject *Scanner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"time", "user", "unit", "max_bytes", NULL};
+    static char *names[] = {"time", "user", "unit", "max_bytes", "framing", NULL};
     PyObject *time, *user;
-    const char *unit;
+    const char *unit, *framing;
     Py_ssize_t max_bytes;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!sn:Scanner", names, &PyTuple_Type, &time, &PyTuple_Type,
-                                     &user, &unit, &max_bytes))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!sns:Scanner", names, &PyTuple_Type, &time, &PyTuple_Type,
+                                     &user, &unit, &max_bytes, &framing))
         return NULL;
-    static const char *const units[] = {"s", "ms", "us", "ns", "iso8601"};
-    int number = 0;
-    while (number < 5 && strcmp(unit, units[number]))
-        number++;
-    if (number == 5)
+    static const char *const units[] = {"s", "ms", "us", "ns", "iso8601", NULL};
+    static const char *const framings[] = {"auto", "none", "registry", NULL};
+    int unit_number = index_of(unit, units), framing_number = index_of(framing, framings);
+    if (unit_number < 0)
         return PyErr_Format(PyExc_ValueError, "no such unit: %s", unit);
+    if (framing_number < 0)
+        return PyErr_Format(PyExc_ValueError, "no such framing: %s", framing);
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     Scanner *self = (Scanner *)allocate(type, 0);
     if (!self)
         return NULL;
-    self->unit = (enum unit)number;
+    self->unit = (enum unit)unit_number;
+    self->framing = (enum framing)framing_number;
     self->max_bytes = max_bytes;
     if (!copy_path(time, &self->time) || !copy_path(user, &self->user))
         Py_CLEAR(self);
@@ -364,7 +400,7 @@ static PyMethodDef scanner_methods[] = {
 };
 
 static PyType_Slot scanner_slots[] = {
-    {Py_tp_doc, "Scanner(time, user, unit, max_bytes)\n--\n\nReads two fields, each a tuple of keys from the root."},
+    {Py_tp_doc, "Scanner(time, user, unit, max_bytes, framing)\n--\n\nReads two fields, each a tuple of keys from the root."},
     {Py_tp_new, Scanner_new},
     {Py_tp_dealloc, Scanner_dealloc},
     {Py_tp_methods, scanner_methods},
