@@ -43,6 +43,12 @@ THROUGHPUT: Final = Row(
             unit="cps",
         ),
         graph(
+            "Share in no count, by partition",
+            "Late and rejected records among those of the last minute; more than 2 % are told.",
+            Query("max by (partition) (streamagg_partition_uncounted_share) > 0", "{{partition}}"),
+            unit="percentunit",
+        ),
+        graph(
             "Closed early, by partition",
             "Late because the partition had been idle when the window was closed.",
             Query(

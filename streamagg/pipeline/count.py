@@ -8,12 +8,15 @@ from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
 from streamagg.core.publication import Publication
 from streamagg.core.windows import Windows
+from streamagg.pipeline.complaints import Complaints
 from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, LeaseBook
+from streamagg.pipeline.metering import partition_samples
 from streamagg.pipeline.session import Opening, Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
 from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.pipeline.turn import monotonic_ms, turn
+from streamagg.pipeline.uncounted import UncountedShares
 from streamagg.pipeline.workers import AggregatorLost, InlineWorkers, Workers
 from streamagg.records import AggregatorSetup, UnmarshallerSetup, WindowCount
 from streamagg.settings import CountSettings, KafkaSettings
@@ -22,6 +25,7 @@ from streamagg.telemetry.process import rss_bytes
 _WORTH_PROCESSES_BYTES: Final = 64 << 20
 """Starting processes takes as long as counting a file of about this size."""
 _TICK_MS: Final = 50
+_LOOK_EVERY_MS: Final = 1_000
 
 Emit = Callable[[Windows, Sequence[WindowCount]], None]
 
@@ -59,6 +63,7 @@ def count(settings: CountSettings, emit: Emit) -> RunStats:
     publisher = _Publisher(windows, emit, start)
     workers = _open_workers(settings, ends)
     tally, ids, epochs = Tally(), numbers(), numbers(1)
+    shares = UncountedShares()
     poison: dict[int, set[int]] = {}
     try:
         finished = False
@@ -73,18 +78,23 @@ def count(settings: CountSettings, emit: Emit) -> RunStats:
                 next(epochs),
                 monotonic_ms(),
             )
-            finished = _drive(session, workers, tally)
+            finished = _drive(session, workers, tally, shares)
             tally.add(session)
     finally:
         workers.close()
+    Complaints(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
     return tally.stats(restarts=next(epochs) - 2)
 
 
-def _drive(session: Session, workers: Workers, tally: Tally) -> bool:
+def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedShares) -> bool:
     """Count to the end; False if the users counted so far are lost."""
+    next_look_ms = 0
     try:
         while not session.finished:
             turn(session, workers, _TICK_MS)
+            if (now_ms := monotonic_ms()) >= next_look_ms:
+                next_look_ms = now_ms + _LOOK_EVERY_MS
+                shares.look(partition_samples(tally, session), now_ms)
             tally.peak_rss_bytes = max(tally.peak_rss_bytes, rss_bytes() + workers.rss_bytes())
     except AggregatorLost:
         return False

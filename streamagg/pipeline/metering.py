@@ -3,6 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from streamagg.core.publication import OutputAway, Publication, Publisher, PublishFailed
@@ -10,8 +11,11 @@ from streamagg.core.windows import Windows
 from streamagg.errors import KafkaUnreachable
 from streamagg.kafka.membership import Membership
 from streamagg.measured import Distribution, PublisherNumbers, StageTimes
+from streamagg.pipeline.complaints import Complaints
 from streamagg.pipeline.session import Session
 from streamagg.pipeline.stats import PartitionStats, Tally
+from streamagg.pipeline.turn import monotonic_ms
+from streamagg.pipeline.uncounted import UncountedShares
 from streamagg.pipeline.workers import AggregatorLost, Workers
 from streamagg.records import WindowCount
 from streamagg.settings import RunSettings
@@ -114,6 +118,8 @@ class Meter:
         self._membership = membership
         self._published = PublishedWindows(Windows(settings.window))
         self._broken: Counter[SessionCause] = Counter()
+        self._uncounted = UncountedShares()
+        self._complaints = Complaints(settings.window)
         self._next_s = 0.0
 
     def metered(self, publisher: Publisher) -> Publisher:
@@ -139,10 +145,22 @@ class Meter:
         self.take(tally)
 
     def take(self, tally: Tally) -> None:
-        """Take a snapshot, and let scrapes see it."""
-        self._metrics.show(self._snapshot(tally))
+        """Take a snapshot, let scrapes see it, and warn of partitions that lose much."""
+        now_ms = monotonic_ms()
+        snapshot = self._snapshot(tally, now_ms)
+        self._metrics.show(snapshot)
+        self._complaints.look(snapshot.partitions, now_ms)
 
-    def _snapshot(self, tally: Tally) -> Snapshot:
+    def end(self, tally: Tally) -> None:
+        """The run is over, its last session in ``tally``: say what it lost, if that is much."""
+        self.take(tally)
+        self._complaints.sum_up(self._metrics.snapshot.partitions, self._uncounted.worst(), monotonic_ms())
+
+    def _with_uncounted(self, samples: dict[int, PartitionSample], now_ms: int) -> dict[int, PartitionSample]:
+        found = self._uncounted.look(samples, now_ms)
+        return {number: replace(sample, uncounted=found[number]) for number, sample in samples.items()}
+
+    def _snapshot(self, tally: Tally, now_ms: int) -> Snapshot:
         session, membership = self.session, self._membership
         workers = self._workers.sample()
         times = StageTimes()
@@ -153,7 +171,7 @@ class Meter:
             leader=membership.leader,
             member=membership.joined,
             rebalances=membership.rebalances,
-            partitions=_partitions(tally, session),
+            partitions=self._with_uncounted(partition_samples(tally, session), now_ms),
             workers=workers,
             coordinator=ProcessSample(time.process_time(), rss_bytes()),
             open=_open(session) if session else (),
@@ -176,6 +194,15 @@ class Meter:
         )
 
 
+def partition_samples(tally: Tally, session: Session | None) -> dict[int, PartitionSample]:
+    """What is known of each partition: ``tally`` holds the sessions before this one."""
+    total = tally.partitions()
+    if session is not None:
+        for number, part in session.sequencer.partitions.items():
+            total.setdefault(number, PartitionStats()).add(part.counts, ended=False)
+    return {number: _sample(number, stats, session) for number, stats in sorted(total.items())}
+
+
 def _facts(settings: RunSettings) -> RunFacts:
     return RunFacts(
         start_s=time.time(),
@@ -195,14 +222,6 @@ def _facts(settings: RunSettings) -> RunFacts:
 def _open(session: Session) -> tuple[OpenWindow, ...]:
     windows, records = session.plan.windows, session.sequencer.open_records
     return tuple(OpenWindow(windows.start_ms(window), records[window]) for window in sorted(records))
-
-
-def _partitions(tally: Tally, session: Session | None) -> dict[int, PartitionSample]:
-    total = tally.partitions()
-    if session is not None:
-        for number, part in session.sequencer.partitions.items():
-            total.setdefault(number, PartitionStats()).add(part.counts, ended=False)
-    return {number: _sample(number, stats, session) for number, stats in sorted(total.items())}
 
 
 def _sample(number: int, stats: PartitionStats, session: Session | None) -> PartitionSample:

@@ -15,6 +15,24 @@ WindowKind = Literal["final", "empty", "approximate"]
 
 
 @dataclass(frozen=True, slots=True)
+class UncountedSample:
+    """Records of a partition in about a minute, and those of them that are in no count."""
+
+    records: int
+    late: int
+    """Including ``closed_early``."""
+    closed_early: int
+    rejected: Mapping[str, int]
+    since_ms: int
+    """When the first of the uncounted ones had not come yet, by a clock that is never set."""
+
+    @property
+    def share(self) -> float:
+        """The uncounted ones among all."""
+        return (self.late + sum(self.rejected.values())) / self.records
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionSample:
     """One partition."""
 
@@ -35,6 +53,8 @@ class PartitionSample:
     idle: bool = False
     pending: int = 0
     """Blocks that are not applied yet."""
+    uncounted: UncountedSample | None = None
+    """Of the last minute; None where too few records came."""
 
 
 @dataclass(frozen=True, slots=True)

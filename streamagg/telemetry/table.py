@@ -240,6 +240,13 @@ _TIME: Final = (
         _by_partition(lambda p: p.idle),
     ),
     Row(
+        "streamagg_partition_uncounted_share",
+        "gauge",
+        "Late and rejected records among those of the last minute, 0 to 1; absent where too few came.",
+        _PARTITION,
+        _by_partition(lambda p: None if p.uncounted is None else p.uncounted.share),
+    ),
+    Row(
         "streamagg_watermark_timestamp_seconds",
         "gauge",
         "Watermark, as Unix time.",

@@ -234,3 +234,18 @@ def test_a_flood_is_estimated_the_same_whatever_does_the_work(
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="gone"):
         counted(tmp_path / "gone")
+
+
+def test_the_end_tells_what_is_in_no_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two files, of one of which three lines in ten are broken."""
+    good = [json.dumps({"ts": 1_000 + second, "uid": "u"}) for second in range(10)]
+    paths = [tmp_path / "good", tmp_path / "bad"]
+    paths[0].write_text("\n".join(good) + "\n")
+    paths[1].write_text("\n".join([*good[:7], "{", "{", "{"]) + "\n")
+    counted(paths[0])
+    assert caplog.records == []
+    counted(*paths)
+    (told,) = caplog.records
+    fields = vars(told)["fields"]
+    assert vars(told)["event"] == "uncounted_total"
+    assert (fields["records"], fields["rejected"], fields["partition"], fields["share"]) == (20, 3, 1, 0.3)

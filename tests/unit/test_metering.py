@@ -227,3 +227,35 @@ def test_windows_are_counted_by_kind_once_they_are_out() -> None:
         expected.observe(delay_s, DELAY_BOUNDS_S)
     assert sample.delay == expected
     assert (sample.committed, sample.aborted, sample.last_commit_s) == (2, 1, 9.0)
+
+
+def test_the_end_of_a_run_tells_what_it_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """Of six records three are broken: too few for a share of the last minute, but half of all."""
+    caplog.set_level("INFO")
+    log = [Record(offset, 60_000 + offset, 1, live=True) for offset in range(3)]
+    log += [Record(offset, reason="bad_json") for offset in range(3, 6)]
+    metrics, tally = Metrics(), Tally()
+    meter = meter_of(metrics)
+    meter.session = session_that_read(log)
+    meter.take(tally)
+    assert metrics.snapshot.partitions[0].uncounted is None
+    tally.add(meter.session)
+    meter.session = None
+    assert caplog.records == []
+    meter.end(tally)
+    (told,) = caplog.records
+    assert vars(told)["event"] == "uncounted_total"
+    assert vars(told)["fields"]["share"] == 0.5
+
+
+def test_a_snapshot_holds_the_share_of_the_last_minute(caplog: pytest.LogCaptureFixture) -> None:
+    log = [Record(offset, 60_000 + offset, 1, live=True) for offset in range(90)]
+    log += [Record(offset, reason="bad_json") for offset in range(90, 100)]
+    metrics = Metrics()
+    meter = meter_of(metrics)
+    meter.session = session_that_read(log)
+    meter.take(Tally())
+    found = metrics.snapshot.partitions[0].uncounted
+    assert found is not None
+    assert found.share == 0.1
+    assert [vars(record)["event"] for record in caplog.records] == ["partition_uncounted"]

@@ -26,6 +26,7 @@ from streamagg.telemetry.snapshot import (
     PublisherSample,
     RunFacts,
     Snapshot,
+    UncountedSample,
     WindowSample,
     WorkersSample,
 )
@@ -72,6 +73,7 @@ SNAPSHOT = Snapshot(
             clock_ms=1_500,
             idle=False,
             pending=4,
+            uncounted=UncountedSample(200, 4, 1, {"bad_json": 2}, 0),
         )
     },
     workers=WorkersSample(
@@ -154,6 +156,7 @@ def test_a_scrape_says_what_the_snapshot_says(full: Metrics) -> None:
         ("partition_lag_records", three): 7,
         ("partition_clock_timestamp_seconds", three): 1.5,
         ("partition_idle", three): 0,
+        ("partition_uncounted_share", three): 0.03,
         ("watermark_timestamp_seconds", labels()): 1,
         ("windows_open", labels()): 2,
         ("windows_published_total", labels(kind="final")): 4,

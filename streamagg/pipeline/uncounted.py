@@ -1,0 +1,133 @@
+"""What share of a partition's records is in no count, because they are late or rejected.
+
+Looked at is the last minute, to within five seconds. A minute with few records says nothing, so where it
+holds fewer than a hundred it reaches further back, for a quarter of an hour at most::
+
+    100 records a second   ····················[============]     a minute
+    a record in 8 s        ·  ·  [  =  =  =  =  =  =  =  =  ]     13 minutes, 100 records
+    a record in 10 s       ·    ·    ·    ·    ·    ·    ·        not known
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
+
+MUCH: Final = 0.02
+"""More than this share is told."""
+FEWEST: Final = 100
+"""A share of fewer records is not known."""
+_STRETCH_MS: Final = 60_000
+_LONGEST_MS: Final = 900_000
+_SLICE_MS: Final = 5_000
+_SLICE_RECORDS: Final = 5
+"""Of fewer records there is no mark, so that a partition has 12 marks, or 20 where little comes."""
+
+
+_NOTHING: Final = PartitionSample(
+    consumed=0,
+    counted=0,
+    late=0,
+    closed_early=0,
+    published_before=0,
+    read_again=0,
+    rejected={},
+    payload_bytes=0,
+    set_aside=0,
+    waiting=0,
+)
+
+
+class Worst(NamedTuple):
+    """The greatest share that was seen, and when."""
+
+    share: float = 0.0
+    at_ms: int = 0
+
+
+NONE: Final = Worst()
+
+
+class _Mark(NamedTuple):
+    at_ms: int
+    sample: PartitionSample
+
+
+@dataclass(slots=True)
+class _Partition:
+    """One partition: marks, the oldest first, of which the share is counted from the first one on."""
+
+    marks: deque[_Mark]
+    worst: Worst = NONE
+
+    def look(self, sample: PartitionSample, now_ms: int) -> UncountedSample | None:
+        marks = self.marks
+        while marks and self._may_go(sample, now_ms):
+            marks.popleft()
+        if not marks or (
+            now_ms - marks[-1].at_ms >= _SLICE_MS and _records(marks[-1].sample, sample) >= _SLICE_RECORDS
+        ):
+            marks.append(_Mark(now_ms, sample))
+        found = self._since_first(sample)
+        if found is not None and found.share > self.worst.share:
+            self.worst = Worst(found.share, now_ms)
+        return found
+
+    def _may_go(self, sample: PartitionSample, now_ms: int) -> bool:
+        """The first mark is too old, or the second one reaches back far enough."""
+        if now_ms - self.marks[0].at_ms > _LONGEST_MS:
+            return True
+        second = self.marks[1] if len(self.marks) > 1 else None
+        return (
+            second is not None
+            and now_ms - second.at_ms >= _STRETCH_MS
+            and _records(second.sample, sample) >= FEWEST
+        )
+
+    def _since_first(self, sample: PartitionSample) -> UncountedSample | None:
+        first = self.marks[0].sample
+        records = _records(first, sample)
+        if records < FEWEST:
+            return None
+        since = (mark.at_ms for mark in reversed(self.marks) if uncounted(mark.sample) == uncounted(first))
+        return UncountedSample(
+            records=records,
+            late=sample.late - first.late,
+            closed_early=sample.closed_early - first.closed_early,
+            rejected={
+                reason: fresh
+                for reason, count in sample.rejected.items()
+                if (fresh := count - first.rejected.get(reason, 0))
+            },
+            since_ms=next(since),
+        )
+
+
+class UncountedShares:
+    """Of all partitions; to be asked about once a second."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[int, _Partition] = {}
+
+    def look(self, samples: Mapping[int, PartitionSample], now_ms: int) -> dict[int, UncountedSample | None]:
+        """The present share of each partition, None where it is not known; ``now_ms`` never goes back."""
+        for number in samples.keys() - self._partitions.keys():
+            self._partitions[number] = _Partition(deque([_Mark(now_ms, _NOTHING)]))
+        return {number: self._partitions[number].look(sample, now_ms) for number, sample in samples.items()}
+
+    def worst(self) -> dict[int, Worst]:
+        """The greatest share that each partition has had."""
+        return {number: partition.worst for number, partition in self._partitions.items()}
+
+
+def uncounted(sample: PartitionSample) -> int:
+    """Records of a partition that are in no count, and will be in none."""
+    return sample.late + sum(sample.rejected.values())
+
+
+def _records(before: PartitionSample, after: PartitionSample) -> int:
+    """Records that were read, or decided about: some wait in between for a slot of the ring."""
+    decided = after.counted + uncounted(after) - before.counted - uncounted(before)
+    return max(after.consumed - before.consumed, decided)
