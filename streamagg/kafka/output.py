@@ -269,7 +269,7 @@ class Output:
                 self._producer.produce(topic, value, key, on_delivery=self._reports.hear)
                 return
             except BufferError:
-                # A gap of a year with --empty-windows is half a million records.
+                # The client's queue may be set to hold less than a publication.
                 self._producer.poll(_FULL_QUEUE_WAIT_S)
 
     def _commit(self) -> None:

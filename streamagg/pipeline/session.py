@@ -4,7 +4,7 @@ The session knows neither processes nor Kafka: it posts messages to ports and ta
 Whatever goes wrong underneath ends the session, and the next one begins at the committed checkpoint.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol
@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
 from streamagg.core.closing import Closing
+from streamagg.core.counted import Counted
 from streamagg.core.partition import Partition
 from streamagg.core.publication import Publication, Publisher
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
@@ -40,6 +41,8 @@ _GATHERED_PART_OF_RING: Final = 4
 """Nor until they fill more than a quarter of the ring."""
 _CHECKPOINT_EVERY_MS: Final = 10_000
 """A checkpoint without windows is committed so often, if anything moved."""
+_MOST_WINDOWS: Final = 10_000
+"""In one publication: about a megabyte of records in one transaction."""
 
 
 class Port(Protocol):
@@ -81,6 +84,8 @@ class Plan:
     """Late records that may wait to be told with a publication; 0: they are only counted."""
     most_future: int = 0
     """Records rejected as future that may wait for it; 0: any number."""
+    most_windows: int = _MOST_WINDOWS
+    """More are published one part after the other, each with the checkpoint that belongs to it."""
 
 
 class Session:
@@ -107,6 +112,7 @@ class Session:
         self._publisher = publisher
         self._epoch = epoch
         self._closing: dict[int, Closing] = {}
+        self._counted = Counted(empty=plan.empty_windows, most=plan.most_windows)
         published = [opening.checkpoint.closed_through for opening in openings.values()]
         self._published_through = max((w for w in published if w is not None), default=None)
         self._committed: dict[int, PartitionState] = {}
@@ -229,7 +235,9 @@ class Session:
     @property
     def finished(self) -> bool:
         """A bounded run: everything is read and published, and the checkpoint committed."""
-        if not self.plan.bounded or self._publisher.busy or self._closing or not self._at_rest:
+        if not self.plan.bounded or self._publisher.busy or not self._at_rest:
+            return False
+        if self._closing or self._counted:
             return False
         if self._paused or not (self._all_closed or self.plan.keep_open):
             return False
@@ -254,6 +262,9 @@ class Session:
             self.windows_published += len(publication.windows)
             self.last_published_ms = now_ms
         for count in publication.windows:
+            if not count.records:
+                # Nobody hit it: no slot is taken.
+                continue
             self.sequencer.free(count.window)
             for port in self._aggregators:
                 port.post(FreeWindow(count.window))
@@ -298,11 +309,15 @@ class Session:
 
     def _publish(self, now_ms: int) -> None:
         """Windows that are counted, in order; one publication at a time, so they gather meanwhile."""
-        if self._publisher.busy or self._gathers(now_ms):
+        if self._publisher.busy:
             return
-        ready = self._counted()
+        if not self._counted:
+            if self._gathers(now_ms):
+                return
+            self._counted.add(self._complete())
+        ready = self._counted.take(self._published_through)
         if ready or (self._checkpoint_due(now_ms) and self._moved()):
-            self._submit(tuple(ready), now_ms)
+            self._submit(ready, now_ms)
 
     def _gathers(self, now_ms: int) -> bool:
         """While catching up windows close so fast that a transaction for each would burden the broker.
@@ -334,11 +349,10 @@ class Session:
             number: Checkpoint(state, through, read[number])
             for number, state in self.sequencer.checkpoint(through).items()
         }
-        windows = tuple(self._with_empty(counts))
         future, late = self.sequencer.take_future(), self.sequencer.late.take()
-        self._publisher.submit(Publication(windows, checkpoints, future, late))
+        self._publisher.submit(Publication(counts, checkpoints, future, late))
 
-    def _counted(self) -> list[WindowCount]:
+    def _complete(self) -> list[WindowCount]:
         """The windows to publish next; raises TooManyUsers once all before that one are published."""
         counted: list[WindowCount] = []
         for window in sorted(self._closing):
@@ -352,15 +366,6 @@ class Session:
             del self._closing[window]
             counted.append(closing.count(self.plan.ceiling))
         return counted
-
-    def _with_empty(self, counts: Iterable[WindowCount]) -> Iterator[WindowCount]:
-        """With the windows between published ones that nobody hit, if they are wanted."""
-        before = self._published_through
-        for count in counts:
-            if self.plan.empty_windows and before is not None:
-                yield from (WindowCount(w, 0, 0, count.partial) for w in range(before + 1, count.window))
-            before = count.window
-            yield count
 
     def _moved(self) -> bool:
         """The checkpoint differs from the committed one, or records are to be told."""

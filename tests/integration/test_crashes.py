@@ -1,16 +1,18 @@
 """Acceptance 2 and 3: processes die at random moments; every window comes out once, with the right value."""
 
+import itertools
 import os
 import random
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.integration.conftest import RunFactory
 from tests.support.instances import alive, wait_until
-from tests.support.pipeline import QUICK_GROUP, Feed, Run, made_records
+from tests.support.pipeline import QUICK_GROUP, WINDOW, Feed, Run, made_records, record
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 PIECES = 40
@@ -73,6 +75,29 @@ def test_single_workers_are_killed(new_run: RunFactory) -> None:
         assert instance.wait(10) == 0
     run.until_end(*QUICK_GROUP)
     run.check()
+
+
+def striking(point: str, time_: int) -> dict[str, str]:
+    """A fault that strikes when its point is reached for that time."""
+    for seed in itertools.count():
+        draw = random.Random(str(seed)).random
+        if all(draw() >= 0.5 for _ in range(time_ - 1)) and draw() < 0.5:
+            return {"STREAMAGG_FAULT": f"{point}:0.5,seed:{seed}"}
+    raise AssertionError
+
+
+def test_a_gap_in_many_transactions_survives_a_death_between_any_two(new_run: RunFactory) -> None:
+    """100,000 windows that nobody hit are ten transactions and more; each start dies at one of them."""
+    run = new_run(2, window=replace(WINDOW, empty_windows=True))
+    gap_s = 100_000 * WINDOW.granularity_ms // 1_000
+    seconds = [*range(1_000, 1_100), *range(1_000 + gap_s, 1_100 + gap_s)]
+    Feed(run.bootstrap, run.input, 2).send(map(record, seconds))
+    flags = ("--empty-windows", "--idle-timeout", "2s", *QUICK_GROUP)
+    for point, time_ in (("before-commit", 4), ("after-commit", 2), ("before-free", 2)):
+        with run.start(*flags, env=striking(point, time_)) as instance:
+            assert instance.wait(60) == -signal.SIGKILL, instance.log
+    run.until_end(*flags)
+    assert run.check() > 100_000
 
 
 def test_a_worker_that_is_killed_in_a_bounded_run(new_run: RunFactory) -> None:

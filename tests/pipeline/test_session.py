@@ -91,6 +91,8 @@ class Bench:
     failures: float = 0
     lease_size: LeaseSize = LEASES
     ceiling: CeilingSettings = NO_CEILING
+    most_windows: int | None = None
+    """Of a publication, empty ones included; None: many, and no empty ones."""
     output: MemoryOutput = field(default_factory=MemoryOutput)
     epochs: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -116,6 +118,8 @@ class Bench:
                 bounded=stops is not None,
                 keep_open=keep_open,
                 ceiling=self.ceiling,
+                empty_windows=self.most_windows is not None,
+                most_windows=self.most_windows or 10_000,
             ),
             {p: Opening(at, self.topic.ends[p], stops and stops[p]) for p, at in known.items()},
             LeaseBook(self.unmarshallers, itertools.count(), self.lease_size),
@@ -169,6 +173,33 @@ def test_every_window_once_with_its_value(
     bench = Bench(topic, chance, unmarshallers, aggregators, failures)
     bench.until_end(crashes=crashes)
     assert bench.published() == recounted(topic)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 1 << 32),
+    partitions=st.integers(1, 3),
+    crashes=st.integers(0, 9),
+    failures=st.sampled_from([0, 0.3]),
+    most=st.integers(1, 7),
+)
+def test_a_gap_that_is_published_in_parts_comes_out_once_wherever_it_is_cut(
+    seed: int, partitions: int, crashes: int, failures: float, most: int
+) -> None:
+    """::
+
+    window     3  4  5  6  7  8  9     nothing between 3 and 9
+    parts     (3  4  5)(6  7  8)(9)    a session may end between any two: the next one goes on there
+    """
+    chance = random.Random(seed)
+    topic = made_topic(chance, partitions, 300)
+    bench = Bench(topic, chance, failures=failures, most_windows=most)
+    bench.until_end(crashes=crashes)
+    hit = recounted(topic)
+    wanted = (
+        {s: hit.get(s, (0, 0)) for s in range(min(hit), max(hit) + 1, WINDOW.granularity_ms)} if hit else {}
+    )
+    assert list(bench.published().items()) == list(wanted.items())
 
 
 @settings(max_examples=40)

@@ -136,6 +136,19 @@ def _freed_early(right: Any) -> Any:
     return mutant
 
 
+def _ahead_of_its_part(right: Any) -> Any:
+    """A part of a gap is published with the checkpoint of the window at its end."""
+
+    def mutant(self: Session, counts: tuple[WindowCount, ...], now_ms: int) -> None:
+        rest = self._counted._waiting
+        whole = rest[0].window if rest else None
+        kept = self.sequencer.checkpoint
+        with patch.object(self.sequencer, "checkpoint", lambda through: kept(whole or through)):
+            right(self, counts, now_ms)
+
+    return mutant
+
+
 def _any_epoch(right: Any) -> Any:
     def mutant(self: Session, count: ShardCount, shard: int) -> None:
         right(self, ShardCount(self._epoch, count.window, count.unique), shard)
@@ -194,6 +207,7 @@ MUTANTS: Final = (
     Mutant("the clock is that of the current position", Partition, "checkpoint", _clock_at_position, 100),
     Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 250),
     Mutant("slots are freed before the commit", Session, "_submit", _freed_early, 100),
+    Mutant("a part has the checkpoint of the whole", Session, "_submit", _ahead_of_its_part, 100),
     Mutant(
         "records set aside are not restored",
         checkpoint,

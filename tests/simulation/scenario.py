@@ -103,6 +103,7 @@ def scenario(chance: random.Random) -> Scenario:
             # Few, so that a publication is waited for again and again.
             most_late=4,
             most_future=2,
+            most_windows=3,
         ),
         lease_size=LeaseSize(chance.choice((8, 30, 80)), 4, chance.choice((10, 40, 1_000))),
         unmarshallers=chance.choice((1, 2, 3)),
