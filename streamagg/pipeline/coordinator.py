@@ -104,9 +104,10 @@ class Coordinator:
         finally:
             self._pulse.end()
             self._asking.shutdown(wait=False, cancel_futures=True)
+            # It asks the membership, too.
+            self._meter.end(self._tally)
             # Whatever ends this run, a standby or the next start shall not wait for the session time-out.
             self._membership.close()
-            self._meter.end(self._tally)
         return self._tally.stats(len(self._broken))
 
     def _tell_standby(self) -> None:
