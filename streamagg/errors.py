@@ -26,6 +26,10 @@ class StreamaggError(Exception):
     exit_code = ExitCode.FAILURE
 
 
+class FileUnreadable(StreamaggError):
+    """A file cannot be read to its end."""
+
+
 class SettingsError(StreamaggError):
     """A setting is unknown, malformed, or impossible together with another one."""
 

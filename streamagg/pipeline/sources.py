@@ -14,7 +14,9 @@ from streamagg.records import UnmarshallerSetup
 def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshaller:
     """An unmarshaller that reads files, or else a Kafka topic."""
     if setup.files:
-        return Unmarshaller(FileReader(setup.files), decoder, setup.max_jump_ms)
+        return Unmarshaller(
+            FileReader(setup.files, setup.decode.max_record_bytes), decoder, setup.max_jump_ms
+        )
     letters = KafkaDeadLetters(setup.kafka, setup.dead_letter, setup.topic) if setup.dead_letter else None
     numbers = ClientNumbers()
     reader = LeaseReader(partial(open_fetching, setup.kafka, setup.topic, numbers), setup.topic)
