@@ -8,11 +8,11 @@ from time import monotonic
 from types import FrameType
 from typing import Final
 
-from streamagg.errors import SettingsError, TopicError
+from streamagg.errors import FileUnreadable, SettingsError, TopicError
 from streamagg.field_path import keys_of
 from streamagg.kafka.admin import ensure_topic, partitions_of
 from streamagg.kafka.sender import Sender, SendStats
-from streamagg.lines import LineFile
+from streamagg.lines import MAX_LINE_BYTES, LineFile
 from streamagg.pace import EventTimePace, Pace, SteadyPace
 from streamagg.settings import DecodeSettings, KafkaSettings
 from streamagg.telemetry import logs
@@ -20,6 +20,8 @@ from streamagg.telemetry import logs
 PACE_WAIT_S: Final = 0.05
 STOP_FLUSH_S: Final = 8.0
 """After an interruption, so long is waited for what is under way."""
+NOT_TEXT: Final = "not text, but NUL bytes or other bytes than UTF-8"
+TOO_LONG: Final = f"lines of more than {MAX_LINE_BYTES >> 20} MiB"
 COMPRESSIONS: Final = ("none", "lz4", "zstd", "snappy", "gzip")
 
 Watch = Callable[[SendStats, LineFile], None]
@@ -45,6 +47,8 @@ class ReplaySettings:
     partitions: int | None = None
     """Create the topic with so many if it is absent, refuse it if it has another number."""
     compression: str = "none"
+    raw: bool = False
+    """Send what is not text as well, and of whatever format."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError."""
@@ -68,6 +72,8 @@ class ReplayStats:
     seconds: float
     """From the first record to the last acknowledgement."""
     interrupted: bool
+    unreadable: FileUnreadable | None = None
+    """Why the file was not sent to its end."""
 
     @property
     def delivered(self) -> int:
@@ -112,13 +118,16 @@ class StopSwitch:
 
 
 def replay(settings: ReplaySettings, stop: StopSwitch, watch: Watch) -> ReplayStats:
-    """Send the file, until its end or ``stop``; records that did not arrive are counted in the outcome.
+    """Send the file, until its end, damage or ``stop``; what did not arrive is counted in the outcome.
 
-    Raises SettingsError, TopicError, KafkaUnreachable, KafkaFailed, or StreamaggError for a damaged file.
+    Raises SettingsError, TopicError, KafkaUnreachable or KafkaFailed.
     """
-    with LineFile(settings.source) as file:
+    unreadable = None
+    with LineFile(settings.source, raw=settings.raw) as file:
         if settings.loop and file.size is None:
             raise SettingsError(f"--loop needs a file that can be read again: {settings.source} is none.")
+        if file.size is not None:
+            _look_into(file)
         sender = Sender(
             settings.kafka,
             settings.topic,
@@ -127,13 +136,23 @@ def replay(settings: ReplaySettings, stop: StopSwitch, watch: Watch) -> ReplaySt
             key_path=_key_path(settings.key_field) if settings.key_field else None,
         )
         started_s = monotonic()
-        with suppress(Stopped):
-            _send_file(file, sender, _pace(settings), stop, watch)
-            while settings.loop and sender.stats.records and not _ended(sender, stop):
-                file.rewind()
-                _send_file(file, sender, _pace(settings), stop, watch)
+        try:
+            with suppress(Stopped):
+                _send_file(file, sender, settings, stop, watch)
+                while settings.loop and sender.stats.records and not _ended(sender, stop):
+                    file.rewind()
+                    _send_file(file, sender, settings, stop, watch)
+        except FileUnreadable as error:
+            unreadable = error
     sender.finish(_patience(stop))
-    return ReplayStats(sender.stats, monotonic() - started_s, stop.requested)
+    return ReplayStats(sender.stats, monotonic() - started_s, stop.requested, unreadable)
+
+
+def _look_into(file: LineFile) -> None:
+    """Before anything is done: raises SettingsError for a format that is not read."""
+    with suppress(FileUnreadable):
+        next(iter(file), None)
+    file.rewind()
 
 
 def _key_path(key_field: str) -> list[str]:
@@ -166,10 +185,15 @@ def _pace(settings: ReplaySettings) -> Pace | None:
     return None if settings.speed is None else EventTimePace(settings.speed, settings.decode)
 
 
-def _send_file(file: LineFile, sender: Sender, pace: Pace | None, stop: StopSwitch, watch: Watch) -> None:
-    started_s = monotonic()
+def _send_file(
+    file: LineFile, sender: Sender, settings: ReplaySettings, stop: StopSwitch, watch: Watch
+) -> None:
+    pace, started_s = _pace(settings), monotonic()
     for records in _blocks(file, stop):
         for record in records:
+            if (objection := _objection(record, settings)) is not None:
+                _leave_out(sender, objection, settings)
+                continue
             if pace is not None:
                 due_s = started_s + pace.due_ms(record) / 1_000
                 while (left_s := due_s - monotonic()) > 0 and not _ended(sender, stop):
@@ -182,6 +206,36 @@ def _send_file(file: LineFile, sender: Sender, pace: Pace | None, stop: StopSwit
         watch(sender.stats, file)
         if _ended(sender, stop):
             return
+
+
+def _objection(record: bytes, settings: ReplaySettings) -> str | None:
+    """Why a line is not sent."""
+    if len(record) > MAX_LINE_BYTES:
+        return TOO_LONG
+    return None if settings.raw or is_text(record) else NOT_TEXT
+
+
+def _leave_out(sender: Sender, objection: str, settings: ReplaySettings) -> None:
+    """Count the line as one that did not arrive; raises SettingsError if it is the first one of all."""
+    if objection == NOT_TEXT and not sender.stats.records:
+        raise SettingsError(
+            f"The first line of {settings.source} is {objection}, so that nothing was sent."
+            " Give --raw to send what is there as it stands."
+        )
+    sender.leave_out(objection)
+
+
+def is_text(record: bytes) -> bool:
+    """UTF-8 without a NUL."""
+    if b"\0" in record:
+        return False
+    if record.isascii():
+        return True
+    try:
+        record.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _blocks(file: LineFile, stop: StopSwitch) -> Iterator[list[bytes]]:

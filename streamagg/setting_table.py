@@ -9,7 +9,6 @@ from typing import Final
 
 from streamagg.parsers import (
     Parse,
-    brokers,
     choice,
     duration,
     field_path,
@@ -62,7 +61,7 @@ REPORTS: Final = "Results, metrics and logs"
 _ROWS: Final = (
     Setting(
         "bootstrap_servers",
-        brokers,
+        text,
         "Brokers to ask first: HOST:PORT, several joined by commas.",
         "HOSTS",
         TOPICS,

@@ -40,6 +40,9 @@ def replay(
     compression: Annotated[
         str, typer.Option(help="Of the batches sent.", metavar="none|lz4|zstd|snappy|gzip")
     ] = "none",
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Send every line as it stands, also what is not text.")
+    ] = False,
     bootstrap_servers: opt.BootstrapServers = None,
     kafka: opt.ClientSettings = None,
     time_field: opt.TimeField = None,
@@ -78,6 +81,7 @@ def replay(
         key_field=key_field,
         partitions=partitions,
         compression=compression,
+        raw=raw,
     )
     stop = StopSwitch()
     total = None if loop else file_size(file)
@@ -91,12 +95,20 @@ def replay(
 
 
 def _judge(stats: "ReplayStats") -> None:
-    """Raises KafkaFailed."""
+    """Raises KafkaFailed, or what kept the file from being read to its end."""
+    if stats.unreadable is not None:
+        raise stats.unreadable
     if stats.sent.failed:
+        from streamagg.replay import NOT_TEXT, TOO_LONG
+
         reason, _ = max(stats.sent.reasons.items(), key=lambda item: item[1])
+        advice = {
+            NOT_TEXT: "Give --raw to send such lines as they stand",
+            TOO_LONG: "Give a file of JSON lines",
+        }.get(reason, "Check the broker and its limits")
         raise KafkaFailed(
             f"{stats.sent.failed:,} of {stats.sent.records:,} records were not delivered: {reason}."
-            " Check the broker and its limits, then replay again into an empty topic."
+            f" {advice}, then replay again into an empty topic."
         )
 
 

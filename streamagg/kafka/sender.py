@@ -83,6 +83,11 @@ class Sender:
         self.stats.records += 1
         self.stats.bytes += len(record)
 
+    def leave_out(self, reason: str) -> None:
+        """Count a record that is not sent."""
+        self.stats.records += 1
+        self.stats.fail(reason)
+
     def wait(self, seconds: float) -> None:
         """Let time pass while deliveries go on. Raises KafkaFailed and its relatives."""
         self._serve(self._producer.poll, seconds)
