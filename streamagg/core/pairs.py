@@ -1,0 +1,182 @@
+"""Users by window where any number of windows is open: columns of pairs, sorted, merged and counted.
+
+A ring of sets needs to know which windows may still come. Where records come in any order all of them
+may, and a set each would take a kilobyte for the window that two users hit. Here a window is the rows of
+its users, and a row looks the same everywhere: in memory, on disk, in a merge.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+
+from streamagg.core.closing import Closing
+from streamagg.records import Int64Column, UInt64Column
+
+_DIGIT_BITS: Final = 16
+"""numpy sorts integers of so many bits by counting."""
+_LEAST_SHARE: Final = 1_024
+"""Pairs of a run that are worth a read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Windows, users in them, and how many records each of these pairs had; columns of shape ``(n,)``."""
+
+    window: Int64Column
+    user: UInt64Column
+    records: Int64Column
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """Window and user of the first row."""
+        return self._at(0)
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """Window and user of the last row."""
+        return self._at(-1)
+
+    def read(self, start: int, stop: int) -> "Pairs":
+        """The rows from ``start`` up to ``stop``."""
+        here = slice(start, stop)
+        return Pairs(self.window[here], self.user[here], self.records[here])
+
+    def through(self, pair: tuple[int, int]) -> int:
+        """How many rows, which are ascending, do not lie behind a pair."""
+        window, user = np.int64(pair[0]), np.uint64(pair[1])
+        start, stop = (int(np.searchsorted(self.window, window, side)) for side in ("left", "right"))
+        return start + int(np.searchsorted(self.user[start:stop], user, "right"))
+
+    def _at(self, row: int) -> tuple[int, int]:
+        return int(self.window[row]), int(self.user[row])
+
+
+class Run(Protocol):
+    """Pairs in ascending order, each once, wherever they are kept; never none."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """The first pair."""
+
+    def read(self, start: int, stop: int) -> Pairs:
+        """The rows from ``start`` up to ``stop``, or to the end if that comes first."""
+
+
+def unique(parts: Sequence[Pairs]) -> Pairs:
+    """All pairs in ascending order, each once; not for nothing at all."""
+    window = np.concatenate([part.window for part in parts])
+    user = np.concatenate([part.user for part in parts])
+    records = np.concatenate([part.records for part in parts])
+    order = _ascending(window, user)
+    window, user = window[order], user[order]
+    fresh = np.empty(len(order), np.bool_)
+    fresh[0] = True
+    np.not_equal(user[1:], user[:-1], out=fresh[1:])
+    fresh[1:] |= window[1:] != window[:-1]
+    starts = np.flatnonzero(fresh)
+    return Pairs(window[starts], user[starts], np.add.reduceat(records[order], starts))
+
+
+def _ascending(window: Int64Column, user: UInt64Column) -> Int64Column:
+    """The order by window and then user, found from the last digit to the first.
+
+    40 to 120 ns a row here, a third of what ``numpy.lexsort`` takes.
+    """
+    order = np.argsort(user)
+    number = window - window.min()
+    for shift in range(0, int(number.max()).bit_length(), _DIGIT_BITS):
+        digit = (number >> shift).astype(np.uint16)
+        order = order[np.argsort(digit[order], kind="stable")]
+    return order
+
+
+class _Cursor:
+    """How far a run is merged, and what of it is in memory."""
+
+    def __init__(self, run: Run, share: int) -> None:
+        self._run = run
+        self._share = share
+        self._next = 0
+        self.rows = self._read()
+
+    def take(self, reach: tuple[int, int]) -> Pairs:
+        """The rows that are not behind a pair; no further than what was in memory."""
+        stop = self.rows.through(reach)
+        taken, self.rows = self.rows.read(0, stop), self.rows.read(stop, len(self.rows))
+        if not len(self.rows):
+            self.rows = self._read()
+        return taken
+
+    def _read(self) -> Pairs:
+        start, self._next = self._next, self._next + self._share
+        return self._run.read(start, self._next)
+
+
+def merged(runs: Sequence[Run], most: int) -> Iterator[Pairs]:
+    """The pairs of all runs in ascending order, each once, in pieces; about ``most`` are in memory at once.
+
+    A piece reaches as far as every run that has begun is known: to the least of the last rows in memory.
+    Runs of a log in order lie one behind the other, so that few of them have begun.
+    """
+    share = max(_LEAST_SHARE, most // max(1, len(runs)))
+    waiting = sorted(runs, key=lambda run: run.first, reverse=True)
+    begun: list[_Cursor] = []
+    while waiting or begun:
+        while waiting and (not begun or waiting[-1].first <= _reach(begun)):
+            begun.append(_Cursor(waiting.pop(), share))
+        reach = _reach(begun)
+        parts = [part for cursor in begun if len(part := cursor.take(reach))]
+        begun = [cursor for cursor in begun if len(cursor.rows)]
+        yield parts[0] if len(parts) == 1 else unique(parts)
+
+
+def _reach(cursors: Iterable[_Cursor]) -> tuple[int, int]:
+    return min(cursor.rows.last for cursor in cursors)
+
+
+def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[Closing]:
+    """Every window of merged pairs, in order, with the ``keep`` smallest of its users."""
+    last: Closing | None = None
+    for piece in pieces:
+        for window in _windows(piece, keep):
+            if last is not None and last.window == window.window:
+                window = _joined(last, window, keep)
+            elif last is not None:
+                yield last
+            last = window
+    if last is not None:
+        yield last
+
+
+def _windows(piece: Pairs, keep: int) -> Iterator[Closing]:
+    """The windows of one piece."""
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(piece.window)) + 1))
+    sizes = np.diff(starts, append=len(piece)).tolist()
+    records = np.add.reduceat(piece.records, starts).tolist()
+    windows = piece.window[starts].tolist()
+    for window, start, size, those in zip(windows, starts.tolist(), sizes, records, strict=True):
+        users = piece.user[start : start + min(keep, size)]
+        yield Closing(window, those, False, set(), size, users)
+
+
+def _joined(first: Closing, second: Closing, keep: int) -> Closing:
+    """Two parts of one window, all users of the first before those of the second."""
+    assert first.unique is not None
+    assert second.unique is not None
+    users = np.concatenate([first.smallest, second.smallest])[:keep]
+    return Closing(
+        first.window,
+        first.records + second.records,
+        False,
+        set(),
+        first.unique + second.unique,
+        users,
+    )
