@@ -101,7 +101,7 @@ class Acceptance:
         """``count`` on the file, compared with what was published from one partition."""
         began = time.monotonic()
         counted = subprocess.run(
-            command("count", str(self.file), "--format", "jsonl"), capture_output=True, check=True
+            command("count", str(self.file), "--format", "jsonl", "--as-run"), capture_output=True, check=True
         ).stdout
         verdict = (
             "same bytes as one partition" if counted == lines(expected) else "DIFFERS from one partition"

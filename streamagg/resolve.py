@@ -106,7 +106,6 @@ class Resolver:
     def pipeline(self) -> PipelineSettings:
         """How many processes work; the number of cores this process may use is the default."""
         cores = usable_cores()
-        self._check_slots()
         return PipelineSettings(
             unmarshallers=self._layers.value("unmarshallers") or min(cores, MOST_UNMARSHALLERS),
             aggregators=self._layers.value("aggregators") or max(1, cores // CORES_PER_AGGREGATOR),
@@ -126,6 +125,7 @@ class Resolver:
                 f"keep_open = {self._layers.given('keep_open')} has a meaning only for a run that ends:"
                 " add --until-end or leave it out."
             )
+        self._check_slots()
         return RunSettings(
             input=input_topic,
             output=output_topic,
@@ -151,9 +151,13 @@ class Resolver:
     def count(self, files: Sequence[str]) -> CountSettings:
         """Everything that ``streamagg count`` needs."""
         _check_stdin(files)
+        as_run = self._as_run()
+        if as_run:
+            self._check_slots()
         return CountSettings(
             files=tuple(files),
             window=self.window(),
+            as_run=as_run,
             ceiling=self.ceiling(),
             decode=self.decode(),
             pipeline=self.pipeline(),
@@ -193,6 +197,11 @@ class Resolver:
         """auto, human or json."""
         form: LogFormat = self._layers.value("log_format")
         return form
+
+    def _as_run(self) -> bool:
+        """As it is given, else whether anything is given that only has a meaning then."""
+        given: bool | None = self._layers.value("as_run")
+        return self._layers.has("max_lag") or self._layers.has("max_jump") if given is None else given
 
     def _check_slots(self) -> None:
         window = self.window()

@@ -140,6 +140,14 @@ _ROWS: Final = (
         "empty_windows", switch, "Publish windows that nobody hit, with a count of 0.", "", WINDOWS, "false"
     ),
     Setting(
+        "as_run",
+        switch,
+        "Count as run does: late and future records are left out, windows are printed as they close.",
+        "",
+        WINDOWS,
+        default_note="true if max lag or max jump is given",
+    ),
+    Setting(
         "idle_timeout",
         duration(0),
         "How long a partition that is read to its end may be silent before time goes on without it.",

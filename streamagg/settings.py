@@ -145,6 +145,8 @@ class CountSettings:
     files: tuple[str, ...]
     """Paths; ``-`` is standard input."""
     window: WindowSettings = WindowSettings()
+    as_run: bool = False
+    """By the rules of a run, which look at the order of records; else every record counts."""
     decode: DecodeSettings = DecodeSettings()
     pipeline: PipelineSettings = PipelineSettings()
     format: CountFormat = "table"

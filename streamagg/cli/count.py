@@ -1,4 +1,4 @@
-"""``streamagg count``: the same engine on files and standard input, without Kafka."""
+"""``streamagg count``: files and standard input, without Kafka."""
 
 from typing import Annotated
 
@@ -16,6 +16,7 @@ def count(
     granularity: opt.Granularity = None,
     max_lag: opt.MaxLag = None,
     max_jump: opt.MaxJump = None,
+    as_run: opt.AsRun = None,
     window_offset: opt.WindowOffset = None,
     empty_windows: opt.EmptyWindows = None,
     max_users: opt.MaxUsers = None,
@@ -35,12 +36,16 @@ def count(
 ) -> None:
     """Count the unique users of every window in files of JSON lines.
 
-    With --format jsonl these are exactly the records that run would publish.
+    Files are finished: every record counts, in whatever order they are, and the windows are printed at
+    the end.
+
+    With --as-run, --max-lag or --max-jump the rules of run apply, and each window is printed as it closes:
+    with --format jsonl exactly the records that run would publish.
     """
     settings = opt.resolver(locals()).count(files)
 
     # numpy takes its time to load.
-    from streamagg.cli.printing import WindowPrinter, summary
+    from streamagg.cli.printing import WindowPrinter, rules, summary
     from streamagg.pipeline.count import count as count_files
 
     printer = WindowPrinter(settings.format)
@@ -48,4 +53,4 @@ def count(
     printer.print_heading()
     if settings.stats_json is not None:
         stats.write(settings.stats_json)
-    typer.echo(summary(stats), err=True)
+    typer.echo(f"{summary(stats)}\n{rules(settings)}", err=True)

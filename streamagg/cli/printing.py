@@ -11,8 +11,9 @@ from streamagg.core.publication import render
 from streamagg.core.windows import Windows
 from streamagg.events import Log
 from streamagg.pipeline.stats import RunStats
+from streamagg.quantities import duration_parts
 from streamagg.records import WindowCount
-from streamagg.settings import CountFormat
+from streamagg.settings import CountFormat, CountSettings
 from streamagg.telemetry import logs
 
 log = Log(__name__)
@@ -53,6 +54,15 @@ def summary(stats: RunStats) -> str:
         f"counted {stats.counted:,}, late {stats.late:,}, rejected {rejected:,}"
         + (f" ({reasons})" if reasons else "")
     )
+
+
+def rules(settings: CountSettings) -> str:
+    """By which rules files were counted, for a person, one line."""
+    if not settings.as_run:
+        return "in any order: no record is late"
+    window = settings.window
+    lag, jump = duration_parts(window.max_lag_ms), duration_parts(window.max_jump_ms)
+    return f"by the rules of run: max lag {lag}, max jump {jump}"
 
 
 def tell_end(stats: RunStats) -> None:

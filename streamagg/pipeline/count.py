@@ -1,6 +1,7 @@
-"""``streamagg count``: the same engine on files, publishing to a callback instead of a topic."""
+"""``streamagg count``: files, by the rules of a run or in any order, published to a callback."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import count as numbers
 from typing import Final
 
@@ -8,10 +9,13 @@ from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.clock import PartitionState
 from streamagg.core.publication import Publication
 from streamagg.core.windows import Windows
+from streamagg.errors import TooManyUsers
+from streamagg.pipeline.any_order import AnyOrder
 from streamagg.pipeline.complaints import Complaints
 from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, LeaseBook
 from streamagg.pipeline.metering import partition_samples
+from streamagg.pipeline.pair_store import PairStore
 from streamagg.pipeline.session import Opening, Plan, Session
 from streamagg.pipeline.stats import RunStats, Tally
 from streamagg.pipeline.supervisor import ProcessWorkers
@@ -20,11 +24,12 @@ from streamagg.pipeline.uncounted import UncountedShares
 from streamagg.pipeline.workers import AggregatorLost, InlineWorkers, Workers
 from streamagg.records import AggregatorSetup, UnmarshallerSetup, WindowCount
 from streamagg.settings import CountSettings, KafkaSettings
-from streamagg.telemetry.process import rss_bytes
 
 _WORTH_PROCESSES_BYTES: Final = 64 << 20
 """Starting processes takes as long as counting a file of about this size."""
 _TICK_MS: Final = 50
+_WINDOWS_AT_ONCE: Final = 1_000
+"""Windows that are handed out together where all of them are known."""
 _LOOK_EVERY_MS: Final = 1_000
 
 Emit = Callable[[Windows, Sequence[WindowCount]], None]
@@ -53,37 +58,85 @@ class _Publisher:
 
 
 def count(settings: CountSettings, emit: Emit) -> RunStats:
-    """Count the windows of files, each a partition; ``emit`` gets them in order, as they close.
+    """Count the windows of files, each a partition; ``emit`` gets them in order.
 
-    Raises StreamaggError, SettingsError for a file that cannot be read.
+    By the rules of a run they come as they close, else when everything is read. Raises StreamaggError,
+    SettingsError for a file that cannot be read.
     """
     ends = [STREAM_END if (size := plain_size(path)) is None else size for path in settings.files]
+    tally, shares, restarts = Tally(), UncountedShares(), 0
+    with closing(_open_workers(settings, ends)) as workers:
+        if settings.as_run:
+            restarts = _count_as_run(settings, ends, workers, emit, tally, shares)
+        else:
+            _count_in_any_order(settings, ends, workers, emit, tally)
+    Complaints(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
+    return tally.stats(restarts)
+
+
+def _count_in_any_order(
+    settings: CountSettings, ends: Sequence[int], workers: Workers, emit: Emit, tally: Tally
+) -> None:
+    windows, began_ms, published = Windows(settings.window), monotonic_ms(), 0
+    with closing(PairStore()) as store:
+        reading = AnyOrder(windows, ends, workers, store)
+        while not reading.finished:
+            reading.turn(_TICK_MS)
+            tally.note_memory(workers.rss_bytes())
+        counts = reading.counted(settings.ceiling, empty_windows=settings.window.empty_windows)
+        for batch in _batches(counts):
+            emit(windows, batch)
+            published += len(batch)
+            tally.note_memory(workers.rss_bytes())
+    tally.add_counts(reading.counts, published, monotonic_ms() - began_ms, ended=False)
+
+
+def _batches(counts: Iterable[WindowCount]) -> Iterator[list[WindowCount]]:
+    """Some windows at once, also those before one that has too many users."""
+    batch: list[WindowCount] = []
+    try:
+        for one in counts:
+            batch.append(one)
+            if len(batch) == _WINDOWS_AT_ONCE:
+                yield batch
+                batch = []
+    except TooManyUsers:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _count_as_run(
+    settings: CountSettings,
+    ends: Sequence[int],
+    workers: Workers,
+    emit: Emit,
+    tally: Tally,
+    shares: UncountedShares,
+) -> int:
+    """Returns how often it had to begin again."""
     windows = Windows(settings.window)
     start = {number: Checkpoint(PartitionState(0), None, 0) for number in range(len(ends))}
     publisher = _Publisher(windows, emit, start)
-    workers = _open_workers(settings, ends)
-    tally, ids, epochs = Tally(), numbers(), numbers(1)
-    shares = UncountedShares()
+    ids, epochs = numbers(), numbers(1)
     poison: dict[int, set[int]] = {}
-    try:
-        finished = False
-        while not finished:
-            session = Session(
-                _plan(settings, windows),
-                {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()},
-                LeaseBook(len(workers.unmarshallers), ids, BYTES, poison),
-                workers.unmarshallers,
-                workers.aggregators,
-                publisher,
-                next(epochs),
-                monotonic_ms(),
-            )
-            finished = _drive(session, workers, tally, shares)
-            tally.add(session)
-    finally:
-        workers.close()
-    Complaints(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
-    return tally.stats(restarts=next(epochs) - 2)
+    finished = False
+    while not finished:
+        session = Session(
+            _plan(settings, windows),
+            {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()},
+            LeaseBook(len(workers.unmarshallers), ids, BYTES, poison),
+            workers.unmarshallers,
+            workers.aggregators,
+            publisher,
+            next(epochs),
+            monotonic_ms(),
+        )
+        finished = _drive(session, workers, tally, shares)
+        tally.add(session)
+    return next(epochs) - 2
 
 
 def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedShares) -> bool:
@@ -95,7 +148,7 @@ def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedSh
             if (now_ms := monotonic_ms()) >= next_look_ms:
                 next_look_ms = now_ms + _LOOK_EVERY_MS
                 shares.look(partition_samples(tally, session), now_ms)
-            tally.peak_rss_bytes = max(tally.peak_rss_bytes, rss_bytes() + workers.rss_bytes())
+            tally.note_memory(workers.rss_bytes())
     except AggregatorLost:
         return False
     return True
@@ -123,6 +176,6 @@ def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
         setup,
         aggregator,
         unmarshallers=settings.pipeline.unmarshallers,
-        aggregators=settings.pipeline.aggregators,
+        aggregators=settings.pipeline.aggregators if settings.as_run else 0,
         max_restarts=settings.pipeline.max_restarts,
     )

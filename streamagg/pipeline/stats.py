@@ -1,5 +1,6 @@
 """The counters of a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from streamagg.core.partition import Counts
 from streamagg.errors import StreamaggError
 from streamagg.measured import StageTimes
 from streamagg.pipeline.session import Session
+from streamagg.telemetry.process import rss_bytes
 
 
 @dataclass(slots=True)
@@ -93,10 +95,21 @@ class Tally:
 
     def add(self, session: Session) -> None:
         """Take over the counters of a session that has ended."""
-        self._windows += session.windows_published
-        self._ms += _busy_ms(session)
         self.times.add(session.times)
-        self._add_partitions(self._partitions, session, ended=not session.finished)
+        counts = {number: part.counts for number, part in session.sequencer.partitions.items()}
+        ended = not session.finished
+        self.add_counts(counts, session.windows_published, _busy_ms(session), ended=ended)
+
+    def add_counts(self, counts: Mapping[int, Counts], windows: int, busy_ms: int, *, ended: bool) -> None:
+        """Take over counters by partition; see ``PartitionStats.add``."""
+        self._windows += windows
+        self._ms += busy_ms
+        for number, those in counts.items():
+            self._partitions.setdefault(number, PartitionStats()).add(those, ended=ended)
+
+    def note_memory(self, workers_bytes: int) -> None:
+        """Look at what all processes hold together, now."""
+        self.peak_rss_bytes = max(self.peak_rss_bytes, rss_bytes() + workers_bytes)
 
     def partitions(self) -> dict[int, PartitionStats]:
         """A copy of the counters by partition."""
@@ -128,11 +141,6 @@ class Tally:
             peak_rss_bytes=self.peak_rss_bytes,
             partitions={str(number): part for number, part in sorted(parts.items())},
         )
-
-    @staticmethod
-    def _add_partitions(into: dict[int, PartitionStats], session: Session, *, ended: bool) -> None:
-        for number, part in session.sequencer.partitions.items():
-            into.setdefault(number, PartitionStats()).add(part.counts, ended=ended)
 
 
 def _busy_ms(session: Session) -> int:

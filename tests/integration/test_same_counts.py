@@ -20,7 +20,7 @@ SHAPES = [
 
 
 def counted_file(path: Path) -> bytes:
-    command = [sys.executable, "-m", "streamagg", "count", str(path), "--format", "jsonl"]
+    command = [sys.executable, "-m", "streamagg", "count", str(path), "--format", "jsonl", "--as-run"]
     command += ["--granularity", f"{GRANULARITY_MS}ms", "--max-lag", "5s", "--max-jump", "15s"]
     return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
 

@@ -68,7 +68,12 @@ def test_each_max_lag_loses_what_a_count_with_it_loses(paths: list[Path]) -> Non
     assert lost[0] > lost[4_000] > lost[60_000] > 0
     for max_lag_ms in (0, 1_000, 4_000, 30_000, 60_000, 120_000):
         counted = count(
-            CountSettings(tuple(map(str, paths)), replace(WINDOW, max_lag_ms=max_lag_ms), pipeline=INLINE),
+            CountSettings(
+                tuple(map(str, paths)),
+                replace(WINDOW, max_lag_ms=max_lag_ms),
+                as_run=True,
+                pipeline=INLINE,
+            ),
             lambda windows, counts: None,
         )
         assert counted.late == lost[max_lag_ms]

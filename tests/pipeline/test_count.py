@@ -1,4 +1,4 @@
-"""``count``: the same windows whatever does the work, and when workers die on the way."""
+"""``count`` as a run: the same windows whatever does the work, and when workers die on the way."""
 
 import gzip
 import json
@@ -58,7 +58,10 @@ def counted(
         values.extend(render(windows, count)[1] for count in counts)
 
     settings = CountSettings(
-        tuple(map(str, paths)), replace(WINDOW, **window), pipeline=pipeline or PipelineSettings(inline=True)
+        tuple(map(str, paths)),
+        replace(WINDOW, **window),
+        as_run=True,
+        pipeline=pipeline or PipelineSettings(inline=True),
     )
     return values, count(settings, emit)
 
@@ -132,7 +135,7 @@ def test_a_worker_dies_on_the_way(
             os.kill(getattr(opened[0], kind)[0].process.pid, signal.SIGKILL)
         values.extend(render(windows, count)[1] for count in counts)
 
-    stats = count(CountSettings((str(path),), WINDOW, pipeline=PipelineSettings(2, 2)), emit)
+    stats = count(CountSettings((str(path),), WINDOW, as_run=True, pipeline=PipelineSettings(2, 2)), emit)
     assert values == inline[0]
     assert sum(opened[0].sample().restarts.values()) == 1
     assert stats.windows == inline[1].windows
@@ -196,7 +199,7 @@ def counted_above(path: Path, pipeline: PipelineSettings, ceiling: CeilingSettin
     def emit(windows: Windows, counts: Sequence[WindowCount]) -> None:
         values.extend(render(windows, count)[1] for count in counts)
 
-    settings = CountSettings((str(path),), WINDOW, pipeline=pipeline, ceiling=ceiling)
+    settings = CountSettings((str(path),), WINDOW, as_run=True, pipeline=pipeline, ceiling=ceiling)
     if ceiling.above == "stop":
         with pytest.raises(TooManyUsers, match="1970-01-01T00:00:10Z has more than 70,000 unique users"):
             count(settings, emit)

@@ -71,7 +71,7 @@ def test_the_help_of_run_has_its_flags_under_headings(
     assert execute(["run", "--help"]) == ExitCode.OK
     text = capsys.readouterr().out
     for setting in SETTINGS.values():
-        if setting.name != "format":
+        if setting.name not in ("format", "as_run"):
             assert setting.flag in text
             assert f"{setting.panel}:" in text
     assert max(map(len, text.splitlines())) <= 80
@@ -241,6 +241,31 @@ def test_count_prints_a_table_for_people() -> None:
     assert heading.split() == ["window", "start", "(UTC)", "unique", "users", "records"]
     assert first.split() == ["1970-01-01", "00:00:00", "2", "3"]
     assert len(heading) == len(first)
+
+
+@pytest.mark.parametrize(
+    ("flags", "windows", "told"),
+    [
+        ([], ["0,1,1,false,", "60,2,2,false,", "120,1,1,false,"], "in any order: no record is late"),
+        (["--as-run"], ["60,1,1,false,", "120,1,1,false,"], "by the rules of run: max lag 5s, max jump 1m5s"),
+        (["--max-lag", "2m"], ["0,1,1,false,", "60,2,2,false,", "120,1,1,false,"], "max lag 2m, max jump 3m"),
+        (["--max-jump", "1h"], ["60,1,1,false,", "120,1,1,false,"], "max lag 5s, max jump 1h"),
+    ],
+)
+def test_count_says_by_which_rules(flags: list[str], windows: list[str], told: str) -> None:
+    """::
+
+    0                60               120
+    ├────────────────┼────────────────┼─────────▶
+                       a ────────────▶  b
+     d ◀───────────── c ◀───────────────           c and d come when b was there
+    """
+    rows = b"".join(
+        b'{"ts":%d,"uid":"%s"}\n' % row for row in [(61, b"a"), (125, b"b"), (62, b"c"), (1, b"d")]
+    )
+    ended = started("count", "-", "--format", "csv", "--inline", *flags, stdin=rows)
+    assert ended.stdout.decode().splitlines()[1:] == windows
+    assert ended.stderr.decode().splitlines()[-1].endswith(told)
 
 
 def test_above_max_users_a_count_ends_with_a_code_of_its_own() -> None:

@@ -193,6 +193,32 @@ def test_the_slots_must_hold_what_max_lag_keeps_open() -> None:
     assert resolved({"slots": "62", "max_lag": "1h"}).pipeline().slots == 62
 
 
+@pytest.mark.parametrize(
+    ("flags", "environ", "as_run"),
+    [
+        ({}, {}, False),
+        ({"granularity": "1h", "slots": "9", "max_users": "9"}, {"STREAMAGG_IDLE_TIMEOUT": "1s"}, False),
+        ({"as_run": True}, {}, True),
+        ({"max_lag": "5s"}, {}, True),
+        ({"max_jump": "5s"}, {}, True),
+        ({}, {"STREAMAGG_MAX_LAG": "5s"}, True),
+        ({}, {"STREAMAGG_AS_RUN": "true"}, True),
+        ({"as_run": False}, {"STREAMAGG_MAX_LAG": "5s"}, False),
+    ],
+)
+def test_what_only_has_a_meaning_in_a_run_makes_count_one(
+    flags: Mapping[str, object], environ: Mapping[str, str], as_run: bool
+) -> None:
+    assert resolved(flags, environ).count(["a"]).as_run == as_run
+
+
+def test_the_slots_matter_only_to_a_count_as_run() -> None:
+    short = {"granularity": "10ms"}
+    assert resolved(short).count(["a"]).window.granularity_ms == 10
+    with pytest.raises(SettingsError, match="slots = 64"):
+        resolved({**short, "as_run": True}).count(["a"])
+
+
 def test_a_ceiling() -> None:
     assert resolved({"max_users": "1000"}).ceiling() == CeilingSettings(1_000, "stop")
     many = {"max_users": "65536", "above_max_users": "approximate"}
