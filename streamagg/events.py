@@ -1,6 +1,7 @@
 """Log lines with a name that programs can rely on: docs/logs.md lists them all."""
 
 import logging
+from typing import Final
 
 
 class Log:
@@ -33,4 +34,15 @@ class Log:
         """With a level of ``logging``."""
         if self._logger.isEnabledFor(level):
             extra = {"event": event, "fields": fields}
-            self._logger.log(level, "%s", text.format(**fields), extra=extra)
+            shown = {name: _NONE if value is None else value for name, value in fields.items()}
+            self._logger.log(level, "%s", text.format(**shown), extra=extra)
+
+
+class _None:
+    """How a field without a value reads, whatever form the text gives it; programs find a null."""
+
+    def __format__(self, form: str) -> str:
+        return "none"
+
+
+_NONE: Final = _None()

@@ -15,6 +15,9 @@ from streamagg.settings import StartAt
 
 Parse = Callable[[object], object]
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_BROKER: Final = re.compile(r"(?:[A-Za-z_]+://)?(?:\[[^\[\]]+\]|[^\[\]:/\s]+)(?::([0-9]{1,5}))?")
+_BARE_IPV6: Final = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}")
+_MOST_PORT: Final = 65_535
 _YES: Final = ("true", "yes", "on", "1")
 _NO: Final = ("false", "no", "off", "0")
 
@@ -24,6 +27,22 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text that is not empty")
     return value
+
+
+def brokers(value: object) -> str:
+    """Addresses joined by commas, each with a port or without; a client would cut a port to 16 bits."""
+    written = text(value)
+    found = [address.strip() for address in written.split(",") if address.strip()]
+    if not found or not all(_BARE_IPV6.fullmatch(address) or _is_broker(address) for address in found):
+        raise ValueError(
+            f"addresses such as kafka-1:9092, joined by commas, with ports from 1 to {_MOST_PORT}"
+        )
+    return written
+
+
+def _is_broker(address: str) -> bool:
+    match = _BROKER.fullmatch(address)
+    return match is not None and (match[1] is None or 1 <= int(match[1]) <= _MOST_PORT)
 
 
 def file_to_write(value: object) -> str:
@@ -122,6 +141,8 @@ def listen_address(value: object) -> str | None:
     if written == "off":
         return None
     host, _, port = written.rpartition(":")
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65_535:
-        raise ValueError("an address such as 0.0.0.0:9464, a port such as 9464, or off")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MOST_PORT:
+        raise ValueError(
+            f"an address such as 0.0.0.0:9464, a port such as 9464 (at most {_MOST_PORT}), or off"
+        )
     return f"{host or '127.0.0.1'}:{port}"

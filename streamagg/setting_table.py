@@ -9,6 +9,7 @@ from typing import Final
 
 from streamagg.parsers import (
     Parse,
+    brokers,
     choice,
     duration,
     field_path,
@@ -61,7 +62,7 @@ REPORTS: Final = "Results, metrics and logs"
 _ROWS: Final = (
     Setting(
         "bootstrap_servers",
-        text,
+        brokers,
         "Brokers to ask first: HOST:PORT, several joined by commas.",
         "HOSTS",
         TOPICS,

@@ -17,8 +17,18 @@ from streamagg.events import Log
 from streamagg.streams import ReaderGone, divert_stdout, settle
 from streamagg.telemetry import logs
 
-VERBS: Final = ("run", "count", "advise", "verify", "replay", "generate", "demo", "health")
-"""Each is the function of that name in the module of that name in this package."""
+VERBS: Final = {
+    "run": "Count the unique users of a topic's windows, and publish them.",
+    "count": "Count the unique users of every window in files of JSON lines.",
+    "advise": "Tell how late records come, and what each --max-lag would lose.",
+    "verify": "Recount a topic independently, and compare what was published.",
+    "replay": "Send JSON lines to a topic, and check that all of them arrive.",
+    "generate": "Write made-up records as JSON lines, to try out and to measure.",
+    "demo": "Show the whole pipeline at work, with a broker of its own.",
+    "health": "Ask the run on this machine whether it is alive.",
+}
+"""Each is the function of that name in the module of that name in this package. What it does stands here too,
+so that the list of verbs imports none of them."""
 DEBUG_FLAG: Final = "--debug"
 log = Log(__name__)
 EXIT_CODES: Final = (
@@ -46,6 +56,10 @@ class Verbs(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:

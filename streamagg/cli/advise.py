@@ -1,4 +1,4 @@
-"""``streamagg advise``: how late records come, and what each max lag would lose."""
+"""``streamagg advise``: how late records come, which clocks are fast, what other settings would lose."""
 
 import sys
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from streamagg.setting_table import READING
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from streamagg.core.max_jumps import Loss
     from streamagg.pipeline.advise import Advice
     from streamagg.settings import AdviseSettings, WindowSettings
 
@@ -23,6 +24,8 @@ ONE_IN: Final = (100, 1_000, 10_000, None)
 PIPE_WIDTH: Final = 100
 """Columns of the tables where no terminal gives a width."""
 BAR_WIDTH: Final = 30
+MOST_FAST: Final = 10
+"""Partitions of which it is told that clocks are fast."""
 
 
 def advise(
@@ -60,7 +63,7 @@ def advise(
     log_level: opt.LogLevel = None,
     config: opt.ConfigFile = None,
 ) -> None:
-    """Tell how late the records of a topic come, and what each --max-lag would lose of them.
+    """Tell how late the records of a topic come, which clocks are fast, and what other settings would lose.
 
     Reads the topic as it is when the command begins, or files. Nothing is written or committed.
     """
@@ -85,7 +88,7 @@ def advise(
 
 
 def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:
-    """Three tables below two lines that say what they are about."""
+    """Tables below two lines that say what they are about, and what is said of fast clocks."""
     from rich.console import Console
 
     window = settings.window
@@ -99,10 +102,15 @@ def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:
     typer.echo(
         f"windows of {duration_parts(window.granularity_ms)}, max jump {duration_parts(window.max_jump_ms)}"
     )
+    _print_fast(settings, advice)
     if not advice.lateness.accepted:
         return
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    for table in (_behind(advice), _lost(window, advice), _smallest(advice)):
+    tables = [_behind(advice), _lost(window, advice), _smallest(advice)]
+    losses = advice.losses(window)
+    if advice.fast() or len({(loss.late, loss.future) for loss in losses.values()}) > 1:
+        tables.append(_max_jumps(window, losses, advice.lateness.accepted + advice.rejected.get("future", 0)))
+    for table in tables:
         if not console.is_terminal:
             table.box = None
         console.print()
@@ -152,6 +160,47 @@ def _smallest(advice: "Advice") -> "Table":
         smallest_ms = _readable_ms(advice.lateness.smallest_max_lag_ms(one_in))
         what = "nothing" if one_in is None else f"at most {100 / one_in:g} %"
         table.add_row(what, duration_parts(smallest_ms))
+    return table
+
+
+def _print_fast(settings: "AdviseSettings", advice: "Advice") -> None:
+    """A sentence for each partition with clocks that are fast, those with most first."""
+    fast = advice.fast()
+    if fast:
+        typer.echo()
+    for number, ahead in fast[:MOST_FAST]:
+        of = f"partition {number}" if settings.input else settings.files[number]
+        least_s, median_s, most_s = (_round_s(ahead.quantile_ms(part)) for part in (0.05, 0.5, 0.95))
+        by, more = f"about {median_s:,.10g} s", ""
+        if most_s > 1.25 * least_s:
+            by, more = f"{least_s:,.10g} to {most_s:,.10g} s", f", half of them {median_s:,.10g} s or more"
+        typer.echo(f"{_percent(ahead.share)} of the records of {of} are {by} ahead of the others{more}")
+    if len(fast) > MOST_FAST:
+        typer.echo(f"and so are some of {len(fast) - MOST_FAST:,} more partitions")
+
+
+def _round_s(duration_ms: int) -> float:
+    """Seconds with three digits that matter."""
+    return float(f"{duration_ms / 1_000:.3g}")
+
+
+def _percent(share: float) -> str:
+    """One or two digits that matter, never 0 %."""
+    return f"{max(100 * share, 0.0001):.2g} %"
+
+
+def _max_jumps(window: "WindowSettings", losses: Mapping[int, "Loss"], records: int) -> "Table":
+    columns = ("--max-jump", "late records", "rejected as future", "share", "")
+    table = _table("What other max jumps would bring", *columns)
+    table.columns[3].justify = "right"
+    for max_jump_ms, loss in losses.items():
+        table.add_row(
+            duration_parts(max_jump_ms),
+            f"{loss.late:,}",
+            f"{loss.future:,}",
+            _share(loss.late + loss.future, records),
+            "← the present one" if max_jump_ms == window.max_jump_ms else "",
+        )
     return table
 
 
@@ -205,6 +254,21 @@ def as_json(settings: "AdviseSettings", advice: "Advice") -> str:
                     "max_lag": lateness.smallest_max_lag_ms(one_in) / 1_000,
                 }
                 for one_in in ONE_IN
+            ],
+            "ahead": [
+                {
+                    "partition": number,
+                    "records": ahead.records,
+                    "share": ahead.share,
+                    "from": ahead.quantile_ms(0.05) / 1_000,
+                    "median": ahead.quantile_ms(0.5) / 1_000,
+                    "to": ahead.quantile_ms(0.95) / 1_000,
+                }
+                for number, ahead in advice.fast()
+            ],
+            "max_jumps": [
+                {"max_jump": max_jump_ms / 1_000, "late": loss.late, "future": loss.future}
+                for max_jump_ms, loss in advice.losses(window).items()
             ],
             "seconds": round(advice.seconds, 3),
         }

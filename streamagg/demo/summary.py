@@ -5,7 +5,7 @@ from rich.console import Console
 from streamagg.demo.feed import Feed
 from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS
 from streamagg.pipeline.stats import RunStats
-from streamagg.verify import Verification
+from streamagg.verify import Difference, Verification
 
 SHOWN_DIFFERENCES = 5
 
@@ -34,13 +34,17 @@ def _lines(found: Verification, stats: RunStats, feed: Feed) -> list[str]:
             f"recount: {feed.sent:,} sent, {recount.counted:,} counted, {recount.late:,} late, "
             f"rejected {dict(sorted(recount.rejected.items()))}"
         )
-    for one in found.differences[:SHOWN_DIFFERENCES]:
-        lines.append(
-            f"{one.kind}: window {one.window_ms}, recounted {one.recounted}, published {one.published}"
-        )
+    lines += map(_difference, found.differences[:SHOWN_DIFFERENCES])
     lines.append(
         f"{1 + UNMARSHALLERS + AGGREGATORS} processes, {stats.peak_rss_bytes / 1e6:,.0f} MB together;"
         f" {stats.records_per_second:,.0f} records/s, the pace of the demo"
     )
     lines.append("On a real Kafka: make broker, make replay, make run (see README.md)")
     return lines
+
+
+def _difference(one: Difference) -> str:
+    window = "" if one.window_ms is None else f" window {one.window_ms}"
+    recounted = "nothing" if one.recounted is None else one.recounted
+    detail = f" ({one.detail})" if one.detail else ""
+    return f"{one.kind}:{window} recounted {recounted}, published {one.published or 'nothing'}{detail}"

@@ -1,4 +1,4 @@
-"""``streamagg advise``: how late records come, by the decoder and the clocks of a run."""
+"""``streamagg advise``: how late records come, and how early, by the decoder and the clocks of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -7,8 +7,10 @@ from itertools import count as numbers
 from time import monotonic
 from typing import Final, Literal, NamedTuple
 
+from streamagg.core.ahead import Ahead
 from streamagg.core.clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
 from streamagg.core.lateness import Lateness, never_late
+from streamagg.core.max_jumps import Loss, MaxJumps, Trial
 from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, RECORDS, LeaseBook
@@ -26,6 +28,10 @@ Progress = Callable[[float, int], None]
 """Told how many offsets are read, and how many records that were."""
 
 
+def default_max_jump_ms(window: WindowSettings) -> int:
+    return max(window.max_lag_ms, window.granularity_ms // 10)
+
+
 class Extent(NamedTuple):
     """What is read of a partition: the offsets ``[begin, end)``."""
 
@@ -38,9 +44,22 @@ class Advice:
     """What a log came to."""
 
     lateness: Lateness
+    max_jumps: MaxJumps
+    ahead: dict[int, Ahead] = field(default_factory=dict)
+    """Clocks that are fast, by partition."""
     records: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def fast(self) -> list[tuple[int, Ahead]]:
+        """Partitions with records that are ahead of the others, those with the greatest share first."""
+        found = [(number, ahead) for number, ahead in self.ahead.items() if ahead.records]
+        return sorted(found, key=lambda each: -each[1].share)
+
+    def losses(self, window: WindowSettings) -> dict[int, Loss]:
+        """By max jump, the present one included: what it makes late, and what it rejects."""
+        present = Loss(self.lateness.lost()[window.max_lag_ms], self.rejected.get("future", 0))
+        return dict(sorted({**self.max_jumps.losses, window.max_jump_ms: present}.items()))
 
     def reject(self, reason: str, records: int) -> None:
         """Count rejected records under their reason."""
@@ -80,8 +99,10 @@ def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Prog
 class _Partition:
     """One partition: its clock, and blocks that wait for those before them."""
 
-    def __init__(self, window: WindowSettings, begin: int) -> None:
+    def __init__(self, window: WindowSettings, begin: int, ahead: Ahead, trial: Trial) -> None:
         self.begin = begin
+        self.ahead = ahead
+        self.trial = trial
         self.clock = PartitionClock(never_late(window), PartitionState(begin))
         self.parked: dict[int, ColumnBlock] = {}
         self.settled = False
@@ -102,12 +123,13 @@ class _Survey:
     def __init__(
         self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, *, files: bool
     ) -> None:
-        self.advice = Advice(Lateness(window))
+        self.advice = Advice(Lateness(window), MaxJumps(window, default_max_jump_ms(window)))
         self._workers = workers
         self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES if files else RECORDS)
         self._partitions: dict[int, _Partition] = {}
         for number, (begin, end) in found.items():
-            self._partitions[number] = _Partition(window, begin)
+            ahead = self.advice.ahead[number] = Ahead(default_max_jump_ms(window))
+            self._partitions[number] = _Partition(window, begin, ahead, self.advice.max_jumps.clocks(begin))
             self._leases.add_partition(number, begin, end, end, timestamps=not files)
 
     @property
@@ -142,10 +164,9 @@ class _Survey:
 
     def _apply(self, number: int, partition: _Partition) -> None:
         while (block := partition.parked.get(partition.position)) is not None:
+            times, users, offsets = block.event_times(), block.users(), block.offsets()
             try:
-                outcome = partition.clock.feed(
-                    block.event_times(), block.users(), block.offsets(), block.live_flags(), block.next
-                )
+                outcome = partition.clock.feed(times, users, offsets, block.live_flags(), block.next)
             except TimestampsNeeded:
                 self._read_again(number, partition)
                 return
@@ -154,8 +175,12 @@ class _Survey:
             for reason, records in block.rejected.items():
                 self.advice.reject(reason, records)
             self._account(outcome)
+            partition.ahead.add(times)
+            partition.trial.feed(times, users, offsets, block.next)
         if not partition.settled and not partition.parked and self._leases.finished(number):
             self._account(partition.clock.settle())
+            partition.ahead.end()
+            partition.trial.settle()
             partition.settled = True
 
     def _read_again(self, number: int, partition: _Partition) -> None:

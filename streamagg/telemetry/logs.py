@@ -4,12 +4,14 @@ import logging
 import sys
 import threading
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from streamagg.settings import LogFormat
 from streamagg.streams import write_stderr
 from streamagg.telemetry.log_lines import JsonLines, event_of, human_lines
 from streamagg.telemetry.rate_limit import LeftOut, Limiter
+
+if TYPE_CHECKING:
+    from streamagg.settings import LogFormat
 
 ROOT: Final = "streamagg"
 
@@ -30,7 +32,7 @@ def setup(level: str, form: Form = "human") -> None:
     root.handlers[:] = [handler]
 
 
-def form_for(wanted: LogFormat) -> Form:
+def form_for(wanted: "LogFormat") -> Form:
     """The form that is wanted; ``auto`` is for people where stderr is a terminal, for programs elsewhere."""
     if wanted == "auto":
         return "human" if sys.stderr is not None and sys.stderr.isatty() else "json"

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 import re
 import signal
 from dataclasses import replace
@@ -59,7 +60,8 @@ def findings(advice: Advice) -> tuple[object, ...]:
     """All but the time it took."""
     lateness = advice.lateness
     smallest = [lateness.smallest_max_lag_ms(one_in) for one_in in (100, 1_000, None)]
-    return advice.records, advice.rejected, lateness.lost(), lateness.behind(), smallest
+    jumps = advice.losses(WINDOW), [(number, ahead.records) for number, ahead in advice.fast()]
+    return advice.records, advice.rejected, lateness.lost(), lateness.behind(), smallest, jumps
 
 
 def test_each_max_lag_loses_what_a_count_with_it_loses(paths: list[Path]) -> None:
@@ -79,6 +81,63 @@ def test_each_max_lag_loses_what_a_count_with_it_loses(paths: list[Path]) -> Non
         assert counted.late == lost[max_lag_ms]
         assert counted.counted + counted.late == advice.lateness.accepted
         assert (counted.records, counted.rejected) == (advice.records, advice.rejected)
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two partitions, a hundred records a second; of the second one 1 % are an hour ahead; a gap in both."""
+    rng, made = random.Random(3), []
+    for share in (0.0, 0.01):
+        made.append(tmp_path_factory.mktemp("fast") / f"{share}.jsonl")
+        with made[-1].open("w") as out:
+            for number in range(8_000):
+                time_s = 1_700_000_000 + number / 100 + 9_000 * (number >= 4_000)
+                time_s += 3_600 * (rng.random() < share)
+                out.write(json.dumps({"ts": round(time_s, 3), "uid": "u"}) + "\n")
+    return made
+
+
+def test_each_max_jump_brings_what_a_count_with_it_brings(fast: list[Path]) -> None:
+    losses = advice_on(*fast).losses(WINDOW)
+    assert list(losses) == [4_000, 15_000, 60_000, 600_000, 3_600_000, 86_400_000]
+    for max_jump_ms, loss in losses.items():
+        counted = count(
+            CountSettings(tuple(map(str, fast)), replace(WINDOW, max_jump_ms=max_jump_ms), pipeline=INLINE),
+            lambda windows, counts: None,
+        )
+        assert (loss.late, loss.future) == (counted.late, counted.rejected.get("future", 0))
+    assert losses[86_400_000].late > 6_000
+
+
+def test_the_cause_is_named(fast: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["advise", *map(str, fast), *FLAGS]) == ExitCode.OK
+    out = capsys.readouterr().out
+    (sentence,) = (line for line in out.splitlines() if "ahead of the others" in line)
+    share, _, rest = sentence.partition(" % of the records of ")
+    assert float(share) == pytest.approx(1, rel=0.3)
+    assert rest == f"{fast[1]} are about 3,600 s ahead of the others"
+    late = advice_on(*fast).losses(WINDOW)[3_600_000].late
+    assert ["1h", f"{late:,}"] in [line.split()[:2] for line in out.splitlines()]
+
+
+def test_a_program_reads_the_cause(fast: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["advise", *map(str, fast), *FLAGS, "--json"]) == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)
+    (ahead,) = found["ahead"]
+    assert (ahead["partition"], round(ahead["median"])) == (1, 3_600)
+    assert ahead["records"] == round(ahead["share"] * 8_000)
+    losses = advice_on(*fast).losses(WINDOW)
+    assert found["max_jumps"] == [
+        {"max_jump": max_jump_ms / 1_000, "late": loss.late, "future": loss.future}
+        for max_jump_ms, loss in losses.items()
+    ]
+
+
+def test_of_many_partitions_ten_are_told(fast: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["advise", *[str(fast[1])] * 12]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if "ahead of the others" in line]) == 10
+    assert "and so are some of 2 more partitions" in lines
 
 
 @pytest.mark.usefixtures("processes")
@@ -143,7 +202,7 @@ def test_what_a_program_reads(paths: list[Path], capsys: pytest.CaptureFixture[s
     found = json.loads(capsys.readouterr().out)
     advice = advice_on(*paths)
     lateness = advice.lateness
-    del found["seconds"]
+    del found["seconds"], found["ahead"], found["max_jumps"]
     accepted = lateness.accepted
     assert [row["records"] for row in found.pop("behind")] == lateness.behind()
     assert found == {

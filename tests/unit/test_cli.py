@@ -298,9 +298,46 @@ def test_a_reader_that_goes_away_is_no_error_worth_words(records: str) -> None:
     assert b"BrokenPipe" not in ended.stderr
 
 
-def test_help_does_not_load_what_only_work_needs() -> None:
-    code = "import sys; from streamagg.cli import execute; execute(['run', '--help']); print(*sys.modules)"
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that are there behind a command."""
+    code = f"import sys; from streamagg.cli import execute; execute({arguments!r}); print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT_S, check=True)
-    loaded = ended.stdout.decode().split()
+    return set(ended.stdout.decode().rpartition("\n\n")[2].split())
+
+
+def test_help_does_not_load_what_only_work_needs() -> None:
+    loaded = loaded_by("run", "--help")
     assert "typer" in loaded
-    assert {"numpy", "confluent_kafka", "msgspec", "prometheus_client"} & set(loaded) == set()
+    assert {"numpy", "confluent_kafka", "msgspec", "prometheus_client"} & loaded == set()
+
+
+def test_the_list_of_verbs_loads_none_of_them_nor_their_settings() -> None:
+    loaded = loaded_by("--help")
+    assert {name for name in loaded if name.startswith("streamagg")} == {
+        *("streamagg", "streamagg.cli", "streamagg.errors", "streamagg.events", "streamagg.streams"),
+        *(f"streamagg.telemetry{module}" for module in ("", ".logs", ".log_lines", ".rate_limit")),
+    }
+    assert {"numpy", "confluent_kafka", "msgspec", "prometheus_client", "pydantic", "rich"} & loaded == set()
+
+
+def test_a_verb_has_one_line_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--help"]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert all(f"{verb:<8}  {does}\n" in shown for verb, does in cli.VERBS.items())
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"), [("streamagg ve", b"verify"), ("streamagg run --gran", b"--granularity")]
+)
+def test_a_shell_completes_verbs_and_flags(words: str, wanted: bytes) -> None:
+    position = str(len(words.split()) - 1)
+    asked = {"_STREAMAGG_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": position}
+    ended = subprocess.run(
+        [sys.executable, "-m", "streamagg"],
+        env={**os.environ, **asked},
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    assert wanted in ended.stdout.split()

@@ -113,6 +113,15 @@ def test_an_event_carries_its_name_and_fields_and_a_text_made_of_them(
     assert record.levelno == logging.WARNING
 
 
+def test_a_field_without_a_value_is_a_word_for_people_and_a_null_for_programs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Log("events.test").warning("slow", "last window {last}, {lag:,} behind", last=None, lag=None)
+    (record,) = caplog.records
+    assert record.getMessage() == "last window none, none behind"
+    assert vars(record)["fields"] == {"last": None, "lag": None}
+
+
 def test_a_line_below_the_level_costs_no_formatting(caplog: pytest.LogCaptureFixture) -> None:
     class Unspeakable:
         def __format__(self, spec: str) -> str:

@@ -343,3 +343,43 @@ def test_settings_can_cross_the_wall_of_a_process() -> None:
 def test_standard_input_is_read_once() -> None:
     with pytest.raises(SettingsError, match="only once"):
         resolved().count(["-", "a", "-"])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "kafka",
+            "kafka:9092",
+            "10.0.0.1:1",
+            "a:9092,b:65535",
+            " a:9092 , b ",
+            "a:9092,",
+            "[::1]:9092",
+            "[::1]",
+        ),
+        *("::1", "fe80::1:2", "SASL_SSL://broker-1.example.com:9093", "my_broker:9092"),
+    ],
+)
+def test_addresses_of_brokers(written: str) -> None:
+    assert resolved({"bootstrap_servers": written}).kafka().bootstrap_servers == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("kafka:99999", "kafka:65536", "kafka:0", "a:9092,b:99999", "[::1]:99999", "PLAINTEXT://a:99999"),
+        *("kafka:", "kafka:port", "kafka:-1", ":9092", "http://kafka:9092/x", "a b:9092", ","),
+    ],
+)
+def test_ports_that_a_client_would_cut_to_16_bits_are_refused(written: str) -> None:
+    told = refused({"bootstrap_servers": written})
+    assert told == (
+        f"bootstrap_servers = {written!r} (flag --bootstrap-servers) must be addresses such as kafka-1:9092,"
+        " joined by commas, with ports from 1 to 65535."
+    )
+
+
+@pytest.mark.parametrize("written", ["99999", "0.0.0.0:65536", "host:", "host:x"])
+def test_ports_that_nobody_can_listen_on_are_refused(written: str) -> None:
+    assert "must be an address such as 0.0.0.0:9464, a port" in refused({"http": written})
