@@ -136,6 +136,7 @@ class Resolver:
             kafka=self.kafka(),
             pipeline=self.pipeline(),
             start=self._layers.value("from"),
+            change_destination=self._layers.value("change_destination"),
             until_end=until_end,
             keep_open=keep_open,
             delivery=self._layers.value("delivery"),

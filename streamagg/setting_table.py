@@ -213,6 +213,14 @@ _ROWS: Final = (
         READING,
         "committed",
     ),
+    Setting(
+        "change_destination",
+        switch,
+        "Continue, though output, delivery, dead-letter or late topic have changed since.",
+        "",
+        READING,
+        "false",
+    ),
     Setting("until_end", switch, "Stop at the end offsets seen at the start.", "", READING, "false"),
     Setting(
         "keep_open",

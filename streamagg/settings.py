@@ -117,6 +117,8 @@ class RunSettings:
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     pipeline: PipelineSettings = PipelineSettings()
     start: StartAt = StartAt()
+    change_destination: bool = False
+    """Continue though output, delivery, dead letter or late topic are not those of the checkpoint."""
     until_end: bool = False
     keep_open: bool = False
     delivery: Delivery = "exactly-once"

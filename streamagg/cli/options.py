@@ -69,6 +69,7 @@ MaxRecordBytes = Annotated[str | None, _flag("max_record_bytes")]
 Framing = Annotated[str | None, _flag("framing")]
 
 From = Annotated[str | None, _flag("from")]
+ChangeDestination = Annotated[bool | None, _flag("change_destination")]
 UntilEnd = Annotated[bool | None, _flag("until_end")]
 KeepOpen = Annotated[bool | None, _flag("keep_open")]
 

@@ -31,6 +31,7 @@ def run(
     max_record_bytes: opt.MaxRecordBytes = None,
     framing: opt.Framing = None,
     from_: opt.From = None,
+    change_destination: opt.ChangeDestination = None,
     until_end: opt.UntilEnd = None,
     keep_open: opt.KeepOpen = None,
     unmarshallers: opt.Unmarshallers = None,

@@ -13,12 +13,13 @@ import base64
 import hashlib
 import struct
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from streamagg.core.clock import PartitionState, SetAside
 from streamagg.errors import CheckpointError
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.settings import DecodeSettings, RunSettings, WindowSettings
 
 _VERSION = "streamagg1"
 _SET_ASIDE = struct.Struct("<qqQBB")
@@ -44,13 +45,27 @@ def fingerprint(window: WindowSettings, decode: DecodeSettings) -> str:
     return hashlib.sha256(msgspec.json.encode(shaping)).hexdigest()[:12]
 
 
-def bound(fingerprint: str, topic_id: str) -> str:
-    """The fingerprint of checkpoints that mean offsets of this topic alone, whatever has its name."""
-    return f"{fingerprint}:{topic_id}"
+def destination(settings: RunSettings) -> str:
+    """Eight hexadecimal digits that change with where results go, and how."""
+    places = (settings.output, settings.delivery, settings.dead_letter, settings.late_topic)
+    return hashlib.sha256(msgspec.json.encode(places)).hexdigest()[:8]
+
+
+def bound(fingerprint: str, topic_id: str, destination: str = "") -> str:
+    """What a checkpoint is signed with: it means offsets of this topic alone, whatever has its name.
+
+    What is unknown or may change is left empty.
+    """
+    return f"{fingerprint}:{topic_id}:{destination}"
+
+
+def signed(metadata: str, signature: str) -> bool:
+    """The checkpoint bears this signature, word for word."""
+    return metadata.split(" ", 2)[1:2] == [signature]
 
 
 def encode(checkpoint: Checkpoint, settings: str) -> str:
-    """The metadata to commit with offset ``checkpoint.state.offset``; ``settings`` is a fingerprint."""
+    """The metadata to commit with offset ``checkpoint.state.offset``; ``settings`` is a signature."""
     state = checkpoint.state
     packed = b"".join(_SET_ASIDE.pack(*record) for record in state.set_aside)
     fields = (
@@ -68,7 +83,7 @@ def decode(offset: int, metadata: str, settings: str) -> Checkpoint:
     """Read back what ``encode`` wrote.
 
     Raises CheckpointError if it was written by another version, under other settings, for another
-    topic, or by something else.
+    topic or destination, or by something else.
     """
     version, _, rest = metadata.partition(" ")
     if version != _VERSION:
@@ -84,17 +99,29 @@ def decode(offset: int, metadata: str, settings: str) -> Checkpoint:
         raise CheckpointError(
             "the committed checkpoint is damaged; start anew with --from earliest"
         ) from error
-    if written_for != settings and written_for.partition(":")[0] == settings.partition(":")[0]:
-        raise CheckpointError(
-            "the group's checkpoint is of another topic with the name of the input: it was deleted and made "
-            "anew; start anew with --from earliest"
-        )
-    if written_for != settings:
-        raise CheckpointError(
-            "the group's checkpoint was written with other settings (windows or fields), so its counts "
-            "cannot be continued; restore them, use another --group, or start anew with --from earliest"
-        )
+    _compare(written_for, settings)
     return checkpoint
+
+
+def _compare(written: str, ours: str) -> None:
+    """Raises CheckpointError if two signatures contradict each other, in what both of them say."""
+    for one, other, meaning in zip(written.split(":"), ours.split(":"), _DIFFERENT, strict=False):
+        if one != other and not {one, other} & _UNKNOWN:
+            raise CheckpointError(meaning)
+
+
+_DIFFERENT: Final = (
+    "the group's checkpoint was written with other settings (windows or fields), so its counts "
+    "cannot be continued; restore them, use another --group, or start anew with --from earliest",
+    "the group's checkpoint is of another topic with the name of the input: it was deleted and made "
+    "anew; start anew with --from earliest",
+    "the group publishes elsewhere, or otherwise: with another output, delivery, dead-letter or late topic; "
+    "give the same ones, use another --group, or stop all its instances and start one with "
+    "--change-destination",
+)
+"""By part of a signature."""
+_UNKNOWN: Final = frozenset({"", "AAAAAAAAAAAAAAAAAAAAAA"})
+"""The second is what clients say of a topic without id, on brokers older than 2.8."""
 
 
 def _integer(text: str) -> int | None:

@@ -4,6 +4,7 @@ The instance that owns partition 0 of the input is the leader and reads all part
 of split partitions do not add up, so the others wait. Nothing is fetched through this consumer.
 """
 
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any, Final
 
@@ -34,12 +35,47 @@ _OUTSIDE_S: Final = 15.0
 log = Log(__name__)
 
 
+def committed_offsets(
+    kafka: KafkaSettings, group: str, topic: str, partitions: Iterable[int]
+) -> dict[int, tuple[int, str]]:
+    """Committed offset and metadata by partition, asked from outside the group; those without are left out.
+
+    Does not wait for transactions under way. Raises a StreamaggError.
+    """
+    # An admin client crashes when the broker does not coordinate the group (librdkafka #5040).
+    client = Consumer(consumer_config(kafka, group_id=group, isolation_level="read_uncommitted"))
+    try:
+        return _committed(client, group, topic, partitions)
+    finally:
+        client.close()
+
+
+def _committed(
+    client: Consumer, group: str, topic: str, partitions: Iterable[int]
+) -> dict[int, tuple[int, str]]:
+    needs = _rights(group, topic)
+    wanted = [TopicPartition(topic, partition) for partition in partitions]
+    try:
+        found = client.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
+    except KafkaException as error:
+        raise kafka_error(error, "Reading the committed offsets", *needs) from error
+    for place in found:
+        if place.error is not None:
+            raise kafka_error(place.error, "Reading the committed offsets", *needs)
+    return {place.partition: (place.offset, place.metadata or "") for place in found if place.offset >= 0}
+
+
+def _rights(group: str, topic: str) -> tuple[Right, Right]:
+    return Right("READ", "group", group), Right("READ", "topic", topic)
+
+
 class Membership:
     """This instance's place in the group."""
 
     def __init__(self, kafka: KafkaSettings, group: str, topic: str) -> None:
+        self._group = group
         self._topic = topic
-        self._needs = Right("READ", "group", group), Right("READ", "topic", topic)
+        self._needs = _rights(group, topic)
         self._owned: set[int] = set()
         self._failed: StreamaggError | None = None
         self._next_wake = 0.0
@@ -91,15 +127,7 @@ class Membership:
 
         Waits for transactions under way. Raises a StreamaggError.
         """
-        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
-        try:
-            found = self._consumer.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
-        except KafkaException as error:
-            raise kafka_error(error, "Reading the committed offsets", *self._needs) from error
-        for place in found:
-            if place.error is not None:
-                raise kafka_error(place.error, "Reading the committed offsets", *self._needs)
-        return {place.partition: (place.offset, place.metadata or "") for place in found if place.offset >= 0}
+        return _committed(self._consumer, self._group, self._topic, partitions)
 
     def commit(self, offsets: list[TopicPartition]) -> None:
         """Commit offsets with metadata and wait for the broker; raises KafkaException."""

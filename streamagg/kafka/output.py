@@ -77,8 +77,10 @@ class Output:
         self._topic_id = topic_id
         self._settings = settings
         self._windows = Windows(settings.window)
-        self._fingerprint = checkpoint.bound(
-            checkpoint.fingerprint(settings.window, settings.decode), topic_id
+        self._signature = checkpoint.bound(
+            checkpoint.fingerprint(settings.window, settings.decode),
+            topic_id,
+            checkpoint.destination(settings),
         )
         self._membership = membership
         self._exactly_once = settings.delivery == "exactly-once"
@@ -306,7 +308,7 @@ class Output:
     def _offsets(self, publication: Publication) -> list[TopicPartition]:
         return [
             TopicPartition(
-                self._settings.input, partition, at.state.offset, checkpoint.encode(at, self._fingerprint)
+                self._settings.input, partition, at.state.offset, checkpoint.encode(at, self._signature)
             )
             for partition, at in publication.checkpoints.items()
         ]

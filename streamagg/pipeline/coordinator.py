@@ -17,12 +17,12 @@ from streamagg.core.publication import OutputAway, PublishFailed
 from streamagg.core.windows import Windows
 from streamagg.errors import KafkaUnreachable, WorkersKeepDying
 from streamagg.events import Log
-from streamagg.kafka.admin import end_offsets, has_members, partitions_of
+from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.kafka.dead_letters import MOST_FUTURE
-from streamagg.kafka.identity import TopicIdentity
 from streamagg.kafka.membership import Membership
 from streamagg.kafka.output import Output
 from streamagg.kafka.publisher import KafkaPublisher
+from streamagg.pipeline.agreement import Agreement
 from streamagg.pipeline.leases import LeaseBook
 from streamagg.pipeline.metering import Meter
 from streamagg.pipeline.opening import openings, refuse_published
@@ -53,22 +53,16 @@ class Coordinator:
         self,
         settings: RunSettings,
         workers: Workers,
+        agreement: Agreement,
         stopping: Callable[[], bool],
         outside: Outside | None = None,
     ) -> None:
         self._settings = settings
         self._workers = workers
         self._stopping = stopping
-        self._start = settings.start
-        if settings.start != StartAt() and has_members(settings.kafka, settings.group):
-            log.warning(
-                "group_at_work",
-                "the group {group} is at work: its counts are continued, whatever --from says",
-                group=settings.group,
-            )
-            self._start = StartAt()
+        self._agreement = agreement
         self._membership = Membership(settings.kafka, settings.group, settings.input)
-        self._identity = TopicIdentity(settings.kafka, settings.input)
+        self._identity = agreement.identity
         self._at = faults.hook()
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._lease_ids = count()
@@ -86,9 +80,6 @@ class Coordinator:
         self._led = False
         if settings.until_end:
             self._stops = end_offsets(settings.kafka, settings.input, self._partitions(), at="latest")
-        self._found: dict[int, tuple[int, str]] = {}
-        if settings.start != StartAt():
-            self._found = self._membership.committed(self._partitions())
 
     def run(self) -> RunStats:
         """Work until the run ends or is told to stop; raises StreamaggError."""
@@ -99,6 +90,7 @@ class Coordinator:
                     self._lead()
                 else:
                     self._tell_standby()
+                    self._agreement.look(self._asking)
                     self._stand_by(_STANDBY_TICK_MS)
             self._meter.take(self._tally)
         finally:
@@ -127,7 +119,7 @@ class Coordinator:
 
     def _lead(self) -> None:
         try:
-            self._read(self._identity.ask().id)
+            self._read(self._agreement.require())
         except (KafkaUnreachable, OutputAway) as error:
             self._wait_for_broker(error)  # 5
         except (AggregatorLost, PublishFailed) as error:
@@ -171,12 +163,9 @@ class Coordinator:
         if not (self._led or committed) and settings.start == StartAt():
             refuse_published(settings)
             self._pulse.beat(self._tally)
-        if committed != self._found:
-            # Another instance has begun anew since this one was started: continue what it published.
-            self._start = StartAt()
-        opened = openings(settings, topic_id, partitions, committed, self._start, self._stops)
-        # Only the first session of a process begins anew: a later one continues what this one published.
-        self._start = StartAt()
+        signature, start = self._agreement.signature(topic_id, committed), self._agreement.start(committed)
+        opened = openings(settings, signature, partitions, committed, start, self._stops)
+        self._agreement.begun()
         session = Session(
             Plan(
                 Windows(settings.window),

@@ -34,13 +34,13 @@ class LogBounds:
 
 def openings(
     settings: RunSettings,
-    topic_id: str,
+    signature: str,
     partitions: list[int],
     committed: Mapping[int, tuple[int, str]],
     start: StartAt,
     stops: Mapping[int, int] | None,
 ) -> dict[int, Opening]:
-    """Openings by partition; ``stops`` are the ends of a bounded run.
+    """Openings by partition; ``signature``: of the checkpoints, ``stops``: the ends of a bounded run.
 
     Raises CheckpointError when a checkpoint cannot be continued, and what the broker has against it.
     """
@@ -49,8 +49,7 @@ def openings(
         end_offsets(settings.kafka, settings.input, partitions, at="latest"),
     ).within(stops)
     if start.kind == "committed":
-        print_ = checkpoint.fingerprint(settings.window, settings.decode)
-        return continued(bounds, committed, checkpoint.bound(print_, topic_id), stops)
+        return continued(bounds, committed, signature, stops)
     offsets = _start_offsets(settings, partitions, start)
     return _openings(
         bounds, {p: _anew(offsets[p], begin, {}) for p, begin in bounds.begins.items()}, set(), stops
@@ -77,18 +76,20 @@ def refuse_published(settings: RunSettings) -> None:
 def continued(
     bounds: LogBounds,
     committed: Mapping[int, tuple[int, str]],
-    fingerprint: str,
+    signature: str,
     stops: Mapping[int, int] | None,
 ) -> dict[int, Opening]:
     """Openings at the committed checkpoints, and at the beginning of partitions that have none.
 
     Raises CheckpointError when a checkpoint cannot be continued.
     """
-    known = {p: checkpoint.decode(*committed[p], fingerprint) for p in bounds.begins if p in committed}
+    known = {p: checkpoint.decode(*committed[p], signature) for p in bounds.begins if p in committed}
     for partition, at in known.items():
         _check_history(partition, at.state.offset, bounds.begins[partition], bounds.ends[partition])
     anew = {p: _anew(begin, begin, known) for p, begin in bounds.begins.items() if p not in known}
-    return _openings(bounds, known | anew, known.keys(), stops)
+    # One that bears another signature, which is allowed, is committed anew at once.
+    current = {p for p in known if checkpoint.signed(committed[p][1], signature)}
+    return _openings(bounds, known | anew, current, stops)
 
 
 def _openings(

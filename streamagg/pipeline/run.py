@@ -8,6 +8,7 @@ from streamagg.decode import NATIVE_AVAILABLE
 from streamagg.errors import ExitCode
 from streamagg.events import Log
 from streamagg.kafka.admin import ensure_topic, partitions_of
+from streamagg.pipeline.agreement import Agreement
 from streamagg.pipeline.coordinator import Coordinator
 from streamagg.pipeline.pulse import Outside
 from streamagg.pipeline.stats import RunStats
@@ -43,7 +44,9 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     """Count until stopped or, bounded, to the end; raises StreamaggError."""
     stop = _Stop()
     stop.install()
-    _check_topics(settings)
+    partitions_of(settings.kafka, settings.input)
+    agreement = Agreement(settings)
+    _make_topics(settings)
     if not NATIVE_AVAILABLE:
         log.warning(
             "decoder_substituted",
@@ -53,7 +56,7 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     with open_endpoint(settings.http, Shown(outside.metrics.registry, outside.health)):
         workers = _open_workers(settings)
         try:
-            stats = Coordinator(settings, workers, lambda: stop.requested, outside).run()
+            stats = Coordinator(settings, workers, agreement, lambda: stop.requested, outside).run()
         finally:
             workers.close()
     if settings.stats_json is not None:
@@ -61,8 +64,7 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     return stats
 
 
-def _check_topics(settings: RunSettings) -> None:
-    partitions_of(settings.kafka, settings.input)
+def _make_topics(settings: RunSettings) -> None:
     ensure_topic(
         settings.kafka,
         settings.output,

@@ -123,4 +123,4 @@ class InputWatch:
         fresh = [number for number in range(found.partitions) if number not in known]
         if not fresh:
             return {}
-        return openings(self._settings, self._topic_id, fresh, {}, EARLIEST, None)
+        return openings(self._settings, "", fresh, {}, EARLIEST, None)

@@ -31,7 +31,7 @@ SERVER = "127.0.0.1:9092"
 """The address in the page."""
 ALWAYS = ["streamagg", "run", "--input", "visits", "--output", "visitors"]
 """The daemon of the page, as it is started when nothing is special."""
-NAMES = re.compile(r"(visits|visitors(-5m|-history)?|streamagg(-5m)?|backfill)")
+NAMES = re.compile(r"(visits|visitors(-5m|-history|-moved)?|streamagg(-5m)?|backfill)")
 """Topics and groups of the page."""
 HALF = 900
 """Records, one for each second."""
@@ -157,6 +157,21 @@ def test_another_granularity_beside_the_old_one(site: Site) -> None:
     assert site.named("visitors") not in site.kafka.list_topics(timeout=READY_S).topics
     groups = site.kafka.list_consumer_groups().result(READY_S).valid or []
     assert [group.group_id for group in groups if site.own in group.group_id] == [site.named("streamagg-5m")]
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_counts_that_go_elsewhere(site: Site) -> None:
+    with site.started(ALWAYS):
+        site.wait_for_windows("visitors", 14)
+    site.feed(1)
+    (words,) = commands("destination")
+    with site.started(words):
+        site.wait_for_windows("visitors-moved", 15)
+    with site.started([word for word in words if word != "--change-destination"]) as later:
+        later.wait_for("leading")
+    before, after = ({row["ts"] for row in site.rows(name)} for name in ("visitors", "visitors-moved"))
+    assert max(before) < min(after)
 
 
 @pytest.mark.kafka

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.checkpoint import Checkpoint, bound, decode, encode, fingerprint
+from streamagg.core.checkpoint import Checkpoint, bound, decode, destination, encode, fingerprint, signed
 from streamagg.core.clock import PartitionState, SetAside
 from streamagg.errors import CheckpointError, ExitCode
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.settings import DecodeSettings, RunSettings, WindowSettings
 
 SETTINGS = fingerprint(WindowSettings(), DecodeSettings())
 OFFSETS = st.integers(0, 2**63 - 1)
@@ -73,6 +73,44 @@ def test_another_topic_of_the_same_name_is_refused() -> None:
     with pytest.raises(CheckpointError, match="another topic") as refused:
         decode(FULL.state.offset, text, bound(SETTINGS, "another"))
     assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_another_destination_is_refused() -> None:
+    elsewhere = bound(SETTINGS, "id", "here")
+    text = encode(FULL, bound(SETTINGS, "id", "there"))
+    with pytest.raises(CheckpointError, match=r"publishes elsewhere.*--change-destination") as refused:
+        decode(FULL.state.offset, text, elsewhere)
+    assert refused.value.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("written", "ours"),
+    [
+        (f"{SETTINGS}:id", bound(SETTINGS, "id", "here")),
+        (bound(SETTINGS, "id", "there"), bound(SETTINGS, "id")),
+        (bound(SETTINGS, "", "here"), bound(SETTINGS, "id", "here")),
+        (f"{SETTINGS}:AAAAAAAAAAAAAAAAAAAAAA", bound(SETTINGS, "id", "here")),
+    ],
+    ids=["before destinations", "may change", "a broker without ids", "the id of a topic without one"],
+)
+def test_what_is_not_known_is_not_compared(written: str, ours: str) -> None:
+    text = encode(FULL, written)
+    assert decode(FULL.state.offset, text, ours) == FULL
+    assert signed(text, written)
+    assert not signed(text, ours)
+
+
+def test_every_part_of_the_destination_changes_it() -> None:
+    here = RunSettings("in", "out")
+    others = [
+        dataclasses.replace(here, output="other"),
+        dataclasses.replace(here, delivery="at-least-once"),
+        dataclasses.replace(here, dead_letter="x"),
+        dataclasses.replace(here, late_topic="x"),
+    ]
+    seen = {destination(settings) for settings in (here, *others)}
+    assert len(seen) == 5
+    assert destination(dataclasses.replace(here, group="other", until_end=True)) == destination(here)
 
 
 GOOD = encode(FULL, SETTINGS)
