@@ -1,5 +1,6 @@
 """When a record of a replay may go: as fast as possible, so many a second, or by event time."""
 
+from collections import Counter
 from typing import Final, Protocol
 
 from streamagg.recount import Recounter, Rejected
@@ -36,9 +37,11 @@ class EventTimePace:
     Records that are older than one before them, or that no time can be read from, go at once.
     """
 
-    def __init__(self, speed: float, decode: DecodeSettings) -> None:
+    def __init__(self, speed: float, decode: DecodeSettings, untimed: Counter[str]) -> None:
+        """``untimed`` counts records that no time can be read from, by what is wrong with them."""
         self._speed = speed
         self._recounter = Recounter(decode)
+        self._untimed = untimed
         self._latest_ms: int | None = None
         self._odd_ms: int | None = None
         self._due_ms = 0.0
@@ -46,8 +49,9 @@ class EventTimePace:
     def due_ms(self, record: bytes) -> float:
         """Event time since the first record, without the gaps, divided by the speed."""
         try:
-            time_ms = self._recounter.event(record).time_ms
-        except Rejected:
+            time_ms = self._recounter.time_ms(record)
+        except Rejected as rejected:
+            self._untimed[str(rejected)] += 1
             return self._due_ms
         if self._latest_ms is None:
             self._latest_ms = time_ms

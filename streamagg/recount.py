@@ -86,6 +86,15 @@ class Recounter:
             raise Rejected("bad_json")
         return self._quick(payload) or self._careful(payload)
 
+    def time_ms(self, payload: bytes) -> int:
+        """The event time of a record, whoever it is of; raises Rejected."""
+        if _is_too_deep(payload):
+            raise Rejected("bad_json")
+        time = _at(_parse(self._document(payload)), self._time_path)
+        if time is ABSENT:
+            raise Rejected("missing_field")
+        return _time_ms(time, self._settings.time_unit)
+
     def _document(self, payload: bytes) -> bytes:
         """The payload from its JSON on; raises Rejected if a number must be there and is not."""
         numbered = len(payload) >= 5 and payload[0] == 0

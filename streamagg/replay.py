@@ -1,6 +1,7 @@
 """Sends the lines of a file to a topic, as fast as possible or at a pace."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -179,16 +180,16 @@ def _prepare_topic(settings: ReplaySettings) -> int:
     return found
 
 
-def _pace(settings: ReplaySettings) -> Pace | None:
+def _pace(settings: ReplaySettings, untimed: Counter[str]) -> Pace | None:
     if settings.rate is not None:
         return SteadyPace(settings.rate)
-    return None if settings.speed is None else EventTimePace(settings.speed, settings.decode)
+    return None if settings.speed is None else EventTimePace(settings.speed, settings.decode, untimed)
 
 
 def _send_file(
     file: LineFile, sender: Sender, settings: ReplaySettings, stop: StopSwitch, watch: Watch
 ) -> None:
-    pace, started_s = _pace(settings), monotonic()
+    pace, started_s = _pace(settings, sender.stats.untimed), monotonic()
     for records in _blocks(file, stop):
         for record in records:
             if (objection := _objection(record, settings)) is not None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamagg.cli import options as opt
-from streamagg.errors import KafkaFailed, SettingsError
+from streamagg.errors import KafkaFailed, SettingsError, StreamaggError
 
 if TYPE_CHECKING:
-    from streamagg.replay import ReplayStats
+    from streamagg.replay import ReplaySettings, ReplayStats
 
 
 def replay(
@@ -53,7 +53,9 @@ def replay(
 ) -> None:
     """Send JSON lines to a topic, and check that every one of them arrives.
 
-    Ctrl-C ends it after what is under way has arrived; a second Ctrl-C ends it at once.
+    Records without what --key-field or --speed look for are sent all the same and counted at the end;
+    exit code 1 if no record has it. Ctrl-C ends it after what is under way has arrived; a second Ctrl-C
+    ends it at once.
     """
     resolver = opt.resolver(
         {
@@ -91,11 +93,14 @@ def replay(
         typer.echo(as_json(stats) if json else as_text(stats, topic))
     finally:
         # Whether anybody reads it or not.
-        _judge(stats)
+        _judge(stats, settings)
 
 
-def _judge(stats: "ReplayStats") -> None:
-    """Raises KafkaFailed, or what kept the file from being read to its end."""
+def _judge(stats: "ReplayStats", settings: "ReplaySettings") -> None:
+    """Tells what not all records had.
+
+    Raises KafkaFailed, what kept the file from being read to its end, or StreamaggError if no record had it.
+    """
     if stats.unreadable is not None:
         raise stats.unreadable
     if stats.sent.failed:
@@ -110,6 +115,30 @@ def _judge(stats: "ReplayStats") -> None:
             f"{stats.sent.failed:,} of {stats.sent.records:,} records were not delivered: {reason}."
             f" {advice}, then replay again into an empty topic."
         )
+    for records, text in lacking(stats, settings):
+        if 0 < stats.sent.records <= records:
+            raise StreamaggError(text)
+        if records:
+            typer.echo(text, err=True)
+
+
+def lacking(stats: "ReplayStats", settings: "ReplaySettings") -> list[tuple[int, str]]:
+    """How many records lack what a flag asks of them, and what became of them."""
+    untimed = sum(stats.sent.untimed.values())
+    reasons = ", ".join(f"{reason} {records:,}" for reason, records in sorted(stats.sent.untimed.items()))
+    every = stats.sent.records
+    return [
+        (
+            stats.sent.without_key,
+            f"{stats.sent.without_key:,} of {every:,} records have no text or integer at {settings.key_field}"
+            " and were sent without a key: check --key-field.",
+        ),
+        (
+            untimed,
+            f"{untimed:,} of {every:,} records have no time to go by at {settings.decode.time_field}"
+            f" ({reasons}) and were sent at once: check --time-field and --time-unit.",
+        ),
+    ]
 
 
 def number_with_unit(flag: str, text: str, unit: str) -> float:
@@ -139,6 +168,8 @@ def as_json(stats: "ReplayStats") -> str:
             "delivered": stats.delivered,
             "failed": stats.sent.failed,
             "reasons": stats.sent.reasons,
+            "without_key": stats.sent.without_key,
+            "without_time": dict(stats.sent.untimed),
             "bytes": stats.sent.bytes,
             "seconds": round(stats.seconds, 3),
             "records_per_second": round(stats.records_per_second, 1),

@@ -1,5 +1,6 @@
 """Sends records to a topic in order, without losing sight of one."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,6 +37,10 @@ class SendStats:
     failed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     """Failed records by what Kafka says."""
+    without_key: int = 0
+    """Records that have nothing fit for a key in the key field."""
+    untimed: Counter[str] = field(default_factory=Counter)
+    """Records that waited for no time because none could be read, by what is wrong with them."""
 
     def fail(self, reason: str, records: int = 1) -> None:
         """Count records that did not arrive."""
@@ -79,7 +84,9 @@ class Sender:
         if self._key_path is None:
             self._produce(record, None, self.stats.records % self._partitions)
         else:
-            self._produce(record, key_of(record, self._key_path), -1)
+            key = key_of(record, self._key_path)
+            self.stats.without_key += key is None
+            self._produce(record, key, -1)
         self.stats.records += 1
         self.stats.bytes += len(record)
 

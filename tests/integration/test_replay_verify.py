@@ -72,13 +72,22 @@ def test_with_a_key_all_records_of_a_user_are_in_one_partition(
 ) -> None:
     name = topic(partitions=3)
     lines = [b'{"ts":%d,"uid":"user %d"}' % (number, number % 10) for number in range(1_000)]
-    send(broker, name, stream(tmp_path, lines), key_field="uid")
+    assert send(broker, name, stream(tmp_path, lines), key_field="uid").sent.without_key == 0
     partitions = read(broker, name, 3)
     places = {(key, number) for number, found in enumerate(partitions) for key, _ in found}
     assert len(places) == 10
     for found in partitions:
         values = [value for _, value in found]
         assert values == sorted(values, key=lambda value: json.loads(value or b"")["ts"])
+
+
+def test_records_without_a_key_or_a_time_are_counted(
+    broker: str, topic: TopicFactory, tmp_path: Path
+) -> None:
+    lines = [b'{"ts":1,"uid":"a"}', b'{"ts":true,"uid":"a"}', b'{"uid":"a"}', b'{"ts":2}', b"text"]
+    stats = send(broker, topic(), stream(tmp_path, lines), key_field="uid", speed=100)
+    assert (stats.delivered, stats.sent.without_key) == (5, 2)
+    assert stats.sent.untimed == {"bad_time": 1, "missing_field": 1, "bad_json": 1}
 
 
 def test_the_topic_is_created_with_the_partitions_asked_for(

@@ -2,11 +2,12 @@
 
 import json
 import signal
+from collections import Counter
 
 import pytest
 
-from streamagg.cli.replay import as_json, as_text, number_with_unit
-from streamagg.errors import SettingsError
+from streamagg.cli.replay import _judge, as_json, as_text, number_with_unit
+from streamagg.errors import SettingsError, StreamaggError
 from streamagg.kafka.sender import SendStats, key_of
 from streamagg.pace import GAP_MS, EventTimePace, SteadyPace
 from streamagg.replay import ReplaySettings, ReplayStats, Stopped, StopSwitch
@@ -25,17 +26,25 @@ def test_a_steady_pace_spreads_records_evenly() -> None:
 def test_the_pace_of_event_time_is_a_multiple_of_it() -> None:
     #   event time   100  100  103  101 (late: goes at once)  113
     #   due at 10x     0    0  0.3  0.3                       1.3 s
-    pace = EventTimePace(10, DecodeSettings())
+    pace = EventTimePace(10, DecodeSettings(), Counter())
     assert [pace.due_ms(record(time_s)) for time_s in (100, 100, 103, 101, 113)] == [0, 0, 300, 300, 1_300]
 
 
-def test_records_without_a_time_go_at_once() -> None:
-    pace = EventTimePace(1, DecodeSettings())
-    assert [pace.due_ms(payload) for payload in (b"{", record(5), b"", record(6))] == [0, 0, 0, 1_000]
+def test_records_without_a_time_go_at_once_and_are_counted() -> None:
+    untimed: Counter[str] = Counter()
+    pace = EventTimePace(1, DecodeSettings(), untimed)
+    payloads = (b"{", record(5), b"", b'{"time":7}', b'{"ts":"soon"}', b'{"ts":-1}', record(6))
+    assert [pace.due_ms(payload) for payload in payloads] == [0, 0, 0, 0, 0, 0, 1_000]
+    assert untimed == {"bad_json": 2, "missing_field": 1, "bad_time": 2}
+
+
+def test_the_time_of_a_record_needs_no_user() -> None:
+    pace = EventTimePace(1, DecodeSettings(), Counter())
+    assert [pace.due_ms(b'{"ts":5}'), pace.due_ms(b'{"ts":7,"uid":[]}')] == [0, 2_000]
 
 
 def test_a_broken_timestamp_is_not_waited_for() -> None:
-    pace = EventTimePace(1, DecodeSettings())
+    pace = EventTimePace(1, DecodeSettings(), Counter())
     assert [pace.due_ms(record(time_s)) for time_s in (100, 9e9, 101, 8e7, 102)] == [
         0,
         0,
@@ -47,7 +56,7 @@ def test_a_broken_timestamp_is_not_waited_for() -> None:
 
 def test_a_long_gap_is_skipped_and_time_goes_on_behind_it() -> None:
     behind_s = 100 + 2 * GAP_MS / 1_000
-    pace = EventTimePace(1, DecodeSettings())
+    pace = EventTimePace(1, DecodeSettings(), Counter())
     times_s = (100, behind_s, behind_s + 1, behind_s + 3)
     assert [pace.due_ms(record(time_s)) for time_s in times_s] == [0, 0, 0, 2_000]
 
@@ -124,8 +133,38 @@ def test_the_outcome_in_words_and_as_json() -> None:
         "delivered": 998,
         "failed": 2,
         "reasons": {"Broker: too large": 2},
+        "without_key": 0,
+        "without_time": {},
         "bytes": 2_200_000,
         "seconds": 0.5,
         "records_per_second": 2_000,
         "interrupted": True,
     }
+
+
+def told(stats: ReplayStats) -> None:
+    _judge(stats, ReplaySettings("f", "t", KafkaSettings(), speed=1, key_field="user"))
+
+
+def test_what_some_records_lack_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told(ReplayStats(SendStats(1_000, without_key=2, untimed=Counter(bad_time=1, missing_field=8)), 1, False))
+    assert capsys.readouterr().err.splitlines() == [
+        "2 of 1,000 records have no text or integer at user and were sent without a key: check --key-field.",
+        "9 of 1,000 records have no time to go by at ts (bad_time 1, missing_field 8) and were sent at once:"
+        " check --time-field and --time-unit.",
+    ]
+
+
+def test_what_all_records_lack_is_a_failure() -> None:
+    with pytest.raises(StreamaggError, match=r"5 of 5 records have no text or integer at user"):
+        told(ReplayStats(SendStats(records=5, without_key=5), 1, False))
+    with pytest.raises(
+        StreamaggError, match=r"5 of 5 records have no time to go by at ts \(missing_field 5\)"
+    ):
+        told(ReplayStats(SendStats(5, untimed=Counter(missing_field=5)), 1, False))
+
+
+def test_a_replay_in_which_nothing_is_amiss_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    told(ReplayStats(SendStats(records=5), 1, False))
+    told(ReplayStats(SendStats(), 1, False))
+    assert capsys.readouterr().err == ""
