@@ -61,6 +61,7 @@ class LineFile:
         self.source = source
         self.position = 0
         """Bytes read from the file so far, before decompression."""
+        self._name = "Standard input" if source == STDIN else source
         self._raw = raw
         self._file = _open(source)
         self.size = _size(self._file)
@@ -119,10 +120,10 @@ class LineFile:
             yield from self._text(self._plain())
         except (zlib.error, zstandard.ZstdError, EOFError) as error:
             raise FileUnreadable(
-                f"{self.source} is damaged or cut short ({error}). Copy or generate it again."
+                f"{self._name} is damaged or cut short ({error}). Copy or generate it again."
             ) from error
         except OSError as error:
-            raise FileUnreadable(f"Reading {self.source} failed: {error.strerror or error}.") from error
+            raise FileUnreadable(f"Reading {self._name} failed: {error.strerror or error}.") from error
 
     def _text(self, content: Iterator[bytes]) -> Iterator[bytes]:
         """The content without a byte order mark; raises SettingsError if it begins like something else."""
@@ -156,7 +157,7 @@ class LineFile:
             if (need := frames.need) is not None:
                 file = "" if self.source == STDIN else f" {shlex.quote(self.source)}"
                 raise FileUnreadable(
-                    f"{self.source} {need.what}. Give - for the file and what is in it as standard input:"
+                    f"{self._name} {need.what}. Give - for the file and what is in it as standard input:"
                     f" zstd -dc {need.flag}{file} | streamagg … -"
                 ) from None
             raise

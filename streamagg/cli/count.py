@@ -47,10 +47,13 @@ def count(
     # numpy takes its time to load.
     from streamagg.cli.printing import WindowPrinter, rules, summary
     from streamagg.pipeline.count import count as count_files
+    from streamagg.pipeline.ending import Ending
 
-    printer = WindowPrinter(settings.format)
-    stats = count_files(settings, printer.emit)
+    printer, ending = WindowPrinter(settings.format), Ending()
+    with ending.installed():
+        stats = count_files(settings, printer.emit, ending)
     printer.print_heading()
     if settings.stats_json is not None:
         stats.write(settings.stats_json)
     typer.echo(f"{summary(stats)}\n{rules(settings)}", err=True)
+    ending.judge()

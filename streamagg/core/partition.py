@@ -80,6 +80,14 @@ class Partition:
         """Nothing waits to be applied."""
         return not self.outbox and not self.parked
 
+    def drop_behind_gaps(self) -> None:
+        """Forget the blocks that wait for others, which will not come."""
+        position, reached = self.position, {}
+        while (block := self.parked.get(position)) is not None and position not in reached:
+            reached[position] = block
+            position = block.next
+        self.parked = reached
+
     def parked_rows(self) -> int:
         """Rows that wait in memory."""
         return sum(map(len, self.parked.values())) + self.counts.waiting

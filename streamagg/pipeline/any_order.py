@@ -14,7 +14,7 @@ from streamagg.core.windows import Windows
 from streamagg.pipeline.leases import BYTES, LeaseBook
 from streamagg.pipeline.pair_store import PairStore
 from streamagg.pipeline.workers import Event, UnmarshallerReplaced, Workers
-from streamagg.records import ColumnBlock, Trying, WindowCount
+from streamagg.records import ColumnBlock, Revoke, Trying, WindowCount
 from streamagg.settings import CeilingSettings
 
 
@@ -46,6 +46,12 @@ class AnyOrder:
             self._workers.unmarshallers[worker].post(lease)
         for event in self._workers.poll(timeout_ms):
             self._take(event)
+
+    def end_here(self) -> None:
+        """Read no further."""
+        self._leases.end_here()
+        for port in self._workers.unmarshallers:
+            port.post(Revoke())
 
     def counted(self, ceiling: CeilingSettings, *, empty_windows: bool) -> Iterator[WindowCount]:
         """The windows of what has been read, in order; raises TooManyUsers before one that stops it."""

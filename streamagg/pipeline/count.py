@@ -1,6 +1,6 @@
 """``streamagg count``: files, by the rules of a run or in any order, published to a callback."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import count as numbers
 from typing import Final
@@ -12,6 +12,7 @@ from streamagg.core.windows import Windows
 from streamagg.errors import TooManyUsers
 from streamagg.pipeline.any_order import AnyOrder
 from streamagg.pipeline.complaints import Complaints
+from streamagg.pipeline.ending import Emit, Ending
 from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, LeaseBook
 from streamagg.pipeline.metering import partition_samples
@@ -31,8 +32,6 @@ _TICK_MS: Final = 50
 _WINDOWS_AT_ONCE: Final = 1_000
 """Windows that are handed out together where all of them are known."""
 _LOOK_EVERY_MS: Final = 1_000
-
-Emit = Callable[[Windows, Sequence[WindowCount]], None]
 
 
 class _Publisher:
@@ -57,31 +56,45 @@ class _Publisher:
         return publication
 
 
-def count(settings: CountSettings, emit: Emit) -> RunStats:
+def count(settings: CountSettings, emit: Emit, ending: Ending | None = None) -> RunStats:
     """Count the windows of files, each a partition; ``emit`` gets them in order.
 
     By the rules of a run they come as they close, else when everything is read. Raises StreamaggError,
-    SettingsError for a file that cannot be read.
+    SettingsError for a file that cannot be read. ``ending`` may ask for the end before that, and is told what
+    keeps a file from being read on; without it that is raised when all else is counted.
     """
+    if ending is None:
+        stats = count(settings, emit, ending := Ending())
+        ending.judge()
+        return stats
+    emit = ending.marking(emit)
     ends = [STREAM_END if (size := plain_size(path)) is None else size for path in settings.files]
     tally, shares, restarts = Tally(), UncountedShares(), 0
     with closing(_open_workers(settings, ends)) as workers:
         if settings.as_run:
-            restarts = _count_as_run(settings, ends, workers, emit, tally, shares)
+            restarts = _count_as_run(settings, ends, workers, emit, tally, shares, ending)
         else:
-            _count_in_any_order(settings, ends, workers, emit, tally)
+            _count_in_any_order(settings, ends, workers, emit, tally, ending)
     Complaints(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
     return tally.stats(restarts)
 
 
 def _count_in_any_order(
-    settings: CountSettings, ends: Sequence[int], workers: Workers, emit: Emit, tally: Tally
+    settings: CountSettings,
+    ends: Sequence[int],
+    workers: Workers,
+    emit: Emit,
+    tally: Tally,
+    ending: Ending,
 ) -> None:
     windows, began_ms, published = Windows(settings.window), monotonic_ms(), 0
     with closing(PairStore()) as store:
         reading = AnyOrder(windows, ends, workers, store)
         while not reading.finished:
-            reading.turn(_TICK_MS)
+            with ending.noted():
+                reading.turn(_TICK_MS)
+            if _ends_here(workers, ending):
+                reading.end_here()
             tally.note_memory(workers.rss_bytes())
         counts = reading.counted(settings.ceiling, empty_windows=settings.window.empty_windows)
         for batch in _batches(counts):
@@ -115,6 +128,7 @@ def _count_as_run(
     emit: Emit,
     tally: Tally,
     shares: UncountedShares,
+    ending: Ending,
 ) -> int:
     """Returns how often it had to begin again."""
     windows = Windows(settings.window)
@@ -134,17 +148,20 @@ def _count_as_run(
             next(epochs),
             monotonic_ms(),
         )
-        finished = _drive(session, workers, tally, shares)
+        finished = _drive(session, workers, tally, shares, ending)
         tally.add(session)
     return next(epochs) - 2
 
 
-def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedShares) -> bool:
+def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedShares, ending: Ending) -> bool:
     """Count to the end; False if the users counted so far are lost."""
     next_look_ms = 0
     try:
         while not session.finished:
-            turn(session, workers, _TICK_MS)
+            with ending.noted():
+                turn(session, workers, _TICK_MS)
+            if _ends_here(workers, ending):
+                session.end_here()
             if (now_ms := monotonic_ms()) >= next_look_ms:
                 next_look_ms = now_ms + _LOOK_EVERY_MS
                 shares.look(partition_samples(tally, session), now_ms)
@@ -152,6 +169,11 @@ def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedSh
     except AggregatorLost:
         return False
     return True
+
+
+def _ends_here(workers: Workers, ending: Ending) -> bool:
+    """Asked for, or a worker has ended with what it told; in this process the other files are read on."""
+    return ending.requested or (ending.unreadable is not None and not isinstance(workers, InlineWorkers))
 
 
 def _plan(settings: CountSettings, windows: Windows) -> Plan:

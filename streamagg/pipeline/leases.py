@@ -182,6 +182,13 @@ class LeaseBook:
         ranges.next = offset
         ranges.timestamps = True
 
+    def end_here(self) -> None:
+        """Nothing more is read: every partition ends behind what has come of it."""
+        for ranges in self._partitions.values():
+            ranges.held.clear()
+            ranges.gaps.clear()
+            ranges.stop = ranges.next
+
     def end(self, partition: int) -> int:
         """The end offset of a partition as last heard."""
         return self._partitions[partition].end

@@ -269,6 +269,14 @@ class Session:
             for port in self._aggregators:
                 port.post(FreeWindow(count.window))
 
+    def end_here(self) -> None:
+        """A bounded run: read no further, and publish what is open with what has come."""
+        self._leases.end_here()
+        for port in self._unmarshallers:
+            port.post(Revoke())
+        for part in self.sequencer.partitions.values():
+            part.drop_behind_gaps()
+
     def _advance_timed(self, now_ms: int) -> None:
         began = perf_counter()
         applies = any(part.ready for part in self.sequencer.partitions.values())

@@ -284,3 +284,14 @@ def test_no_offset_is_read_twice_or_never(seed: int, workers: int, end: int, bou
     if bounded:
         assert leases.finished(0)
         assert not leases.outstanding
+
+
+def test_a_bounded_partition_can_be_made_to_end_where_it_is() -> None:
+    leases = book(1, stop=1_000)
+    ((_, lease),) = leases.issue([(0, 0)])
+    assert leases.received(block(lease, 0, 40))
+    leases.end_here()
+    assert leases.finished(0)
+    assert not leases.outstanding
+    assert not leases.received(block(lease, 40, 100))
+    assert leases.issue([(0, 0)]) == []
