@@ -5,9 +5,11 @@ import logging
 from datetime import UTC, datetime
 
 
-def human_lines() -> logging.Formatter:
-    """Time, level, logger and text."""
-    return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+def human_lines(*, debug: bool) -> logging.Formatter:
+    """Time, level and text; for somebody who looks for a defect, milliseconds and the logger too."""
+    if debug:
+        return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
 
 
 class JsonLines(logging.Formatter):

@@ -60,7 +60,7 @@ class _Handler(logging.StreamHandler[Any]):
     def __init__(self, form: Form, *, limited: bool) -> None:
         super().__init__(sys.stderr)
         self.form = form
-        self.setFormatter(JsonLines() if form == "json" else human_lines())
+        self.setFormatter(JsonLines() if form == "json" else human_lines(debug=not limited))
         self._limiter = Limiter() if limited else None
         self._timer: threading.Timer | None = None
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -81,6 +82,13 @@ def test_times_are_utc_with_milliseconds(stderr: Written) -> None:
 
 def test_a_line_for_people(stderr: Written) -> None:
     logs.setup("info", "human")
+    LOG.info("leading", "leading: {topic}", topic="t")
+    (line,) = stderr.lines
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO    leading: t", line)
+
+
+def test_a_line_for_somebody_who_looks_for_a_defect(stderr: Written) -> None:
+    logs.setup("debug", "human")
     LOG.info("leading", "leading: {topic}", topic="t")
     (line,) = stderr.lines
     assert line.endswith(" INFO    streamagg.some.module: leading: t")
