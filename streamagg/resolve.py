@@ -199,6 +199,11 @@ class Resolver:
         form: LogFormat = self._layers.value("log_format")
         return form
 
+    def plain(self) -> bool:
+        """Lines on a terminal too."""
+        plain: bool = self._layers.value("plain")
+        return plain
+
     def _as_run(self) -> bool:
         """As it is given, else whether anything is given that only has a meaning then."""
         given: bool | None = self._layers.value("as_run")

@@ -296,6 +296,14 @@ _ROWS: Final = (
         REPORTS,
         "auto",
     ),
+    Setting(
+        "plain",
+        switch,
+        "Lines on a terminal too, instead of a panel or a progress bar.",
+        "",
+        REPORTS,
+        "false",
+    ),
 )
 
 SETTINGS: Final = {row.name: row for row in _ROWS}

@@ -60,6 +60,7 @@ def advise(
     unmarshallers: opt.Unmarshallers = None,
     inline: opt.Inline = None,
     json: opt.Json = False,
+    plain: opt.Plain = None,
     log_level: opt.LogLevel = None,
     config: opt.ConfigFile = None,
 ) -> None:
@@ -71,7 +72,8 @@ def advise(
         raise SettingsError(
             "FILES are read from front to back instead of a topic: leave out --input and --from."
         )
-    settings = opt.resolver(locals()).advise(files or [])
+    resolver = opt.resolver(locals())
+    settings = resolver.advise(files or [])
     from streamagg.cli.progress import progress_bar
     from streamagg.pipeline.advise import advise as read
     from streamagg.pipeline.advise import extents
@@ -79,7 +81,8 @@ def advise(
 
     found = extents(settings)
     total = sum(extent.end - extent.begin for extent in found.values())
-    with progress_bar("reading", float(total) if total < STREAM_END else None) as advance:
+    whole = float(total) if total < STREAM_END else None
+    with progress_bar("reading", whole, drawn=opt.can_draw(resolver)) as advance:
         advice = read(settings, found, advance)
     if json:
         typer.echo(as_json(settings, advice))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from streamagg.panel import terminal
 from streamagg.resolve import Resolver
 from streamagg.setting_table import REPORTS, SETTINGS, TOPICS
 from streamagg.telemetry import logs
@@ -27,6 +28,11 @@ def resolver(flags: Mapping[str, object]) -> Resolver:
     form = logs.form_for(found.log_format()) if "log_format" in flags else "human"
     logs.setup(level, form)
     return found
+
+
+def can_draw(found: Resolver) -> bool:
+    """A panel or a progress bar may be drawn: on a terminal, unless lines are wanted."""
+    return not (found.plain() or logs.debugging()) and terminal.can_draw()
 
 
 def _flag(name: str) -> Any:
@@ -84,6 +90,7 @@ StatsJson = Annotated[str | None, _flag("stats_json")]
 Http = Annotated[str | None, _flag("http")]
 LogLevel = Annotated[str | None, _flag("log_level")]
 LogFormat = Annotated[str | None, _flag("log_format")]
+Plain = Annotated[bool | None, _flag("plain")]
 
 ClientSettings = Annotated[
     list[str] | None,

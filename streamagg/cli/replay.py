@@ -48,6 +48,7 @@ def replay(
     time_field: opt.TimeField = None,
     time_unit: opt.TimeUnit = None,
     json: opt.Json = False,
+    plain: opt.Plain = None,
     log_level: opt.LogLevel = None,
     config: opt.ConfigFile = None,
 ) -> None:
@@ -63,6 +64,7 @@ def replay(
             "kafka": kafka,
             "time_field": time_field,
             "time_unit": time_unit,
+            "plain": plain,
             "log_level": log_level,
             "config": config,
         }
@@ -87,7 +89,8 @@ def replay(
     )
     stop = StopSwitch()
     total = None if loop else file_size(file)
-    with stop.installed(), progress_bar(f"to {topic}", total) as advance:
+    drawn = opt.can_draw(resolver)
+    with stop.installed(), progress_bar(f"to {topic}", total, drawn=drawn) as advance:
         stats = send(settings, stop, lambda sent, source: advance(source.position, sent.records))
     try:
         typer.echo(as_json(stats) if json else as_text(stats, topic))

@@ -1,8 +1,15 @@
 """``streamagg run``: from a topic to published counts."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
 import typer
 
 from streamagg.cli import options as opt
+from streamagg.settings import RunSettings
+
+if TYPE_CHECKING:
+    from streamagg.pipeline.pulse import Outside
 
 
 def run(
@@ -44,6 +51,7 @@ def run(
     json: opt.Json = False,
     log_level: opt.LogLevel = None,
     log_format: opt.LogFormat = None,
+    plain: opt.Plain = None,
     config: opt.ConfigFile = None,
 ) -> None:
     """Count the unique users of a topic's windows, and publish them.
@@ -51,7 +59,8 @@ def run(
     Runs until it is stopped, or with --until-end to the end of the topic. A second instance of the
     same group is a standby that takes over.
     """
-    settings = opt.resolver(locals()).run()
+    found = opt.resolver(locals())
+    settings = found.run()
 
     # librdkafka and numpy take their time to load, and no other verb waits for this one's.
     import msgspec
@@ -60,7 +69,26 @@ def run(
     from streamagg.pipeline.pulse import Outside
     from streamagg.pipeline.run import run as run_pipeline
 
-    stats = run_pipeline(settings, Outside())
+    outside = Outside()
+    # Who has chosen a form of the log wants to read it.
+    panel = opt.can_draw(found) and found.log_format() == "auto"
+    with _panel(settings, outside) if panel else nullcontext():
+        stats = run_pipeline(settings, outside)
     tell_end(stats)
     if json:
         typer.echo(msgspec.json.encode(stats))
+
+
+def _panel(settings: RunSettings, outside: "Outside") -> AbstractContextManager[None]:
+    from streamagg.panel.model import Facts
+    from streamagg.panel.panel import panel
+
+    facts = Facts(
+        settings.input,
+        settings.output,
+        settings.group,
+        settings.kafka.bootstrap_servers,
+        settings.window.granularity_ms,
+        settings.window.max_lag_ms,
+    )
+    return panel(facts, outside.metrics, outside.health)

@@ -44,6 +44,7 @@ def verify(
         typer.Option("--allow-repeats", help="A window may be there again with the same value."),
     ] = False,
     json: opt.Json = False,
+    plain: opt.Plain = None,
     log_level: opt.LogLevel = None,
     config: opt.ConfigFile = None,
 ) -> None:
@@ -53,7 +54,8 @@ def verify(
     fits runs which did so too; windows published as partial are not compared. Exit code 4 if anything
     differs.
     """
-    settings = opt.resolver(locals()).run()
+    resolver = opt.resolver(locals())
+    settings = resolver.run()
     from streamagg.cli.progress import progress_bar
     from streamagg.verify import VerifySettings
     from streamagg.verify import verify as compare_topics
@@ -68,7 +70,7 @@ def verify(
         allow_repeats=allow_repeats,
         ceiling=settings.ceiling,
     )
-    with progress_bar(f"recounting {settings.input}", 1.0) as advance:
+    with progress_bar(f"recounting {settings.input}", 1.0, drawn=opt.can_draw(resolver)) as advance:
         outcome = compare_topics(wanted, advance)
     try:
         if json:

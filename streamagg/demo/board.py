@@ -9,11 +9,12 @@ from typing import Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from streamagg.demo.feed import MINUTES, WINDOW
 from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS, Counters
+from streamagg.panel.glyphs import glyphs_for
+from streamagg.panel.table import Row, table
 from streamagg.verify import Published
 
 TITLE: Final = "streamagg demo: unique users of every minute, counted from a Kafka topic"
@@ -22,7 +23,6 @@ PARTS: Final = (
 )
 OTHER_LINES: Final = 9
 """Lines of the screen that are no rows."""
-FIXED_COLUMNS: Final = 32
 RATE_OVER_S: Final = 3.0
 REFRESH_EVERY_S: Final = 0.125
 
@@ -96,11 +96,15 @@ class Board:
             Text(TITLE, "bold", overflow="ellipsis", no_wrap=True),
             Text(PARTS, "dim", overflow="ellipsis", no_wrap=True),
             "",
-            table(self._shown(), self._console),
+            *self._table(),
             "",
             Text(self._counters(), "bold", overflow="ellipsis", no_wrap=True),
             Text(self._phase, "dim", overflow="ellipsis", no_wrap=True),
         )
+
+    def _table(self) -> list[Text]:
+        rows = [Row(row.window_ms, row.value.unique, row.value.records) for row in self._shown()]
+        return table(rows, self._console.width, glyphs_for(self._console.encoding), dated=False)
 
     def _shown(self) -> Sequence[Published]:
         """As many of the latest rows as the screen has lines for."""
@@ -116,24 +120,6 @@ class Board:
             f"read {last.records:,}   late {last.late:,}"
             f"   rejected {last.rejected:,}   open windows {last.open_windows}"
         )
-
-
-def table(rows: Sequence[Published], console: Console) -> Table:
-    """A row for each window; the bar shows the unique users as a part of the records."""
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    grid.add_column("minute", no_wrap=True)
-    grid.add_column("unique users", justify="right", style="bold green", no_wrap=True)
-    grid.add_column("records", justify="right", no_wrap=True)
-    full, rest = "█", "░"
-    grid.add_column(f"{full} unique users {rest} records", no_wrap=True)
-    width = max(10, min(80, console.width - FIXED_COLUMNS))
-    most = max((row.value.records for row in rows), default=1)
-    for row in rows:
-        users, records, _ = row.value
-        filled = round(users / most * width)
-        bar = Text(full * filled, "green").append(rest * (round(records / most * width) - filled), "dim")
-        grid.add_row(_minute(row), f"{users:,}", f"{records:,}", bar)
-    return grid
 
 
 def _minute(row: Published) -> str:

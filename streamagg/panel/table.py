@@ -1,0 +1,96 @@
+"""Windows as a table: start, unique users, records, and a bar of both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from rich.text import Text
+
+from streamagg.panel.glyphs import Glyphs, cropped
+
+WIDE: Final = 60
+"""From so many columns on, headings are whole words and moments have their date."""
+_MOST_BAR: Final = 80
+_GAP: Final = "  "
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One window."""
+
+    start_ms: int
+    users: int | None
+    """None while it is open."""
+    records: int
+    partial: bool = False
+    approximate: bool = False
+
+
+def table(rows: Sequence[Row], width: int, glyphs: Glyphs, *, dated: bool) -> list[Text]:
+    """A heading and a line for each window; the bar shows the unique users as a part of the records."""
+    wide = width >= WIDE
+    moments = [moment(row.start_ms, rows, dated=dated) for row in rows]
+    users = [_users(row, glyphs) for row in rows]
+    records = [f"{row.records:,}" for row in rows]
+    columns = [
+        _column(["window (UTC)" if wide else "window", *moments], "<"),
+        _column(["unique users" if wide else "users", *users], ">"),
+        _column(["records", *records], ">"),
+    ]
+    notes = [" partial" if row.partial else "" for row in rows]
+    room = width - sum(len(column[0]) + len(_GAP) for column in columns) - max(map(len, notes), default=0)
+    bars = _bars(rows, min(room, _MOST_BAR), glyphs)
+    heading = Text(_GAP.join(column[0] for column in columns), "dim")
+    legend = f"{glyphs.full} unique users {glyphs.rest} records"
+    if len(legend) <= room:
+        heading.append(_GAP + legend)
+    lines = [heading]
+    for row, cells, bar, note in zip(
+        rows, zip(*(column[1:] for column in columns), strict=True), bars, notes, strict=True
+    ):
+        shown, unique, number = cells
+        style = "dim" if row.users is None else "bold green"
+        line = Text(shown + _GAP).append(unique, style).append(_GAP + number + _GAP)
+        lines.append(line.append_text(bar).append(note, "dim"))
+    return [cropped(line, width, glyphs) for line in lines]
+
+
+def moment(time_ms: int, among: Sequence[Row] = (), *, dated: bool) -> str:
+    """As much of a time as tells it from the others, in UTC; milliseconds since 1970 beyond the calendar."""
+    try:
+        at = _EPOCH + timedelta(milliseconds=time_ms)
+    except OverflowError:
+        return str(time_ms)
+    starts = [row.start_ms for row in among] or [time_ms]
+    if among and all(start % _DAY_MS == 0 for start in starts):
+        return f"{at:%Y-%m-%d}"
+    form = "%H:%M" if among and all(start % 60_000 == 0 for start in starts) else "%H:%M:%S"
+    millis = f".{at.microsecond // 1_000:03}" if any(start % 1_000 for start in starts) and among else ""
+    return at.strftime(("%Y-%m-%d " if dated else "") + form) + millis
+
+
+def _users(row: Row, glyphs: Glyphs) -> str:
+    if row.users is None:
+        return "open"
+    return (glyphs.about if row.approximate else "") + f"{row.users:,}"
+
+
+def _column(cells: Sequence[str], side: str) -> list[str]:
+    width = max(map(len, cells))
+    return [f"{cell:{side}{width}}" for cell in cells]
+
+
+def _bars(rows: Sequence[Row], width: int, glyphs: Glyphs) -> list[Text]:
+    """None where there is no room for one."""
+    if width < 4:
+        return [Text() for _ in rows]
+    most = max((row.records for row in rows), default=0) or 1
+    bars = []
+    for row in rows:
+        filled = min(width, round((row.users or 0) / most * width))
+        through = round(row.records / most * width)
+        bars.append(Text.assemble((glyphs.full * filled, "green"), (glyphs.rest * (through - filled), "dim")))
+    return bars
