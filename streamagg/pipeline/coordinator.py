@@ -92,7 +92,6 @@ class Coordinator:
                     self._tell_standby()
                     self._agreement.look(self._asking)
                     self._stand_by(_STANDBY_TICK_MS)
-            self._meter.take(self._tally)
         finally:
             self._pulse.end()
             self._asking.shutdown(wait=False, cancel_futures=True)
@@ -212,6 +211,7 @@ class Coordinator:
             self._session_ended = session.finished
             if not session.finished:
                 self._commit_last(session, publisher)
+            self._meter.take(self._tally)
         except Exception as error:
             if self._membership.leader:
                 self._meter.session_broke(error)
