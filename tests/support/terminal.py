@@ -107,6 +107,8 @@ class Terminal:
                 stdout=theirs,
                 stderr=other,
                 start_new_session=True,
+                # Without it Ctrl-C would be a character like any other. Nothing else runs in the child.
+                preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
                 env={**inherited, "TERM": "xterm-256color", "PYTHONUTF8": "1", **(env or {})},
             )
             if stderr is not None:

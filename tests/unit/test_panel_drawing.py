@@ -1,6 +1,9 @@
 """A run as lines of text: whole pictures, at several sizes and in several encodings."""
 
+import html
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +19,12 @@ WIDE = """\
 streamagg  visits → visitors                                     leader  0:12:32
 group streamagg, windows of 60s, max lag 5s, http://127.0.0.1:9464/metrics
 
-rate        182,310 records/s  ▁▃▆▇█████
+rate        182,310 records/s  ▁▃▆▇██████▇▅▅▅▆▇█████████▇██████████
 to read     1,203,441, caught up in 8 s
 event time  2 min 14 s behind the clock: 2026-01-31 12:00:00
 counted     12,345,678 of 12,400,000
 late        1,203 (<0.01 %): closed_early 12
-rejected    412,015 (3.3 %): future 412,000, bad_json 15
+rejected    17 (<0.01 %): bad_json 15, future 2
 
 window (UTC)      unique users  records  █ unique users ░ records
 2026-01-31 11:53         6,102    6,657  ████████████████████████████████████░░░
@@ -40,12 +43,12 @@ MIDDLE = """\
 streamagg  visits -> visitors                leader  0:12:32
 group streamagg, windows of 60s, max lag 5s, http://127.0...
 
-rate        182,310 records/s  _:+*#####
+rate        182,310 records/s  ###*===+*#########*##########
 to read     1,203,441, caught up in 8 s
 event time  2 min 14 s behind the clock: 2026-01-31 12:00:00
 counted     12,345,678 of 12,400,000
 late        1,203 (<0.01 %): closed_early 12
-rejected    412,015 (3.3 %): future 412,000, bad_json 15
+rejected    17 (<0.01 %): bad_json 15, future 2
 
 window (UTC)      unique users  records
 2026-01-31 11:57         5,803    6,482  #################..
@@ -58,12 +61,12 @@ window (UTC)      unique users  records
 12:01:00  partition 3 is idle: time goes on without it"""
 NARROW = """\
 streamagg  visits → vi…  leader  0:12:32
-rate        182,310 records/s  ▁▃▆▇█████
+rate        182,310 records/s  █████████
 to read     1,203,441, caught up in 8 s
 event time  2 min 14 s behind the clock…
 counted     12,345,678 of 12,400,000
 late        1,203 (<0.01 %): closed_ear…
-rejected    412,015 (3.3 %): future 412…
+rejected    17 (<0.01 %): bad_json 15, …
 window  users  records
 11:58   5,766    6,476  ██████████████░░
 11:59   5,792    6,533  ██████████████░░
@@ -72,7 +75,7 @@ window  users  records
 (process 42) died: signal 9; replaced"""
 LOW = """\
 streamagg  visits ->...  leader  0:12:32
-rate        182,310 records/s  _:+*#####
+rate        182,310 records/s  #########
 to read     1,203,441, caught up in 8 s
 event time  2 min 14 s behind the clo...
 window  users  records
@@ -178,10 +181,12 @@ def test_how_far_event_time_is(watermark_ms: int | None, expected: str) -> None:
 
 
 def test_many_late_or_rejected_records_stand_out() -> None:
-    lines = draw(MODEL, 80, 24, BLOCKS)
+    figures = replace(FIGURES, rejected={"future": 412_000, "bad_json": 15})
+    lines = draw(replace(MODEL, figures=figures), 80, 24, BLOCKS)
     late, rejected = (next(line for line in lines if line.plain.startswith(name)) for name in ("late", "rej"))
     assert [str(span.style) for span in late.spans] == ["dim"]
     assert [str(span.style) for span in rejected.spans] == ["dim", "bold yellow"]
+    assert rejected.plain == "rejected    412,015 (3.3 %): future 412,000, bad_json 15"
     none = drawn(replace(MODEL, figures=replace(FIGURES, late=0, rejected={})))
     assert "\nlate        0\nrejected    0\n" in none
 
@@ -198,6 +203,14 @@ def test_what_nobody_hit_and_what_is_estimated() -> None:
         "1970-01-01 00:00:30.500        ≈1,000    1,000  ████████████████████████████████",
         "1970-01-01 00:01:01.000          open       10",
     ]
+
+
+def test_the_picture_in_the_readme_is_what_is_drawn() -> None:
+    """Made by ``python -m tests.support.panel docs/run.svg``."""
+    svg = (Path(__file__).parents[2] / "docs" / "run.svg").read_text("utf-8")
+    shown = "".join(html.unescape(re.sub("<[^>]*>", "", svg)).split())
+    for line in draw(MODEL, 80, 26, BLOCKS):
+        assert "".join(line.plain.split()) in shown
 
 
 def test_days_have_no_time_of_day() -> None:
