@@ -31,6 +31,7 @@ def count(
     inline: opt.Inline = None,
     slots: opt.Slots = None,
     stats_json: opt.StatsJson = None,
+    plain: opt.Plain = None,
     log_level: opt.LogLevel = None,
     config: opt.ConfigFile = None,
 ) -> None:
@@ -42,16 +43,20 @@ def count(
     With --as-run, --max-lag or --max-jump the rules of run apply, and each window is printed as it closes:
     with --format jsonl exactly the records that run would publish.
     """
-    settings = opt.resolver(locals()).count(files)
+    resolver = opt.resolver(locals())
+    settings = resolver.count(files)
 
     # numpy takes its time to load.
     from streamagg.cli.printing import WindowPrinter, rules, summary
+    from streamagg.cli.progress import progress_bar
     from streamagg.pipeline.count import count as count_files
+    from streamagg.pipeline.count import whole_size
     from streamagg.pipeline.ending import Ending
 
     printer, ending = WindowPrinter(settings.format), Ending()
-    with ending.installed():
-        stats = count_files(settings, printer.emit, ending)
+    bar = progress_bar("counting", whole_size(settings.files), drawn=opt.can_draw(resolver))
+    with ending.installed(), bar as advance:
+        stats = count_files(settings, printer.emit, ending, advance)
     printer.print_heading()
     if settings.stats_json is not None:
         stats.write(settings.stats_json)

@@ -25,6 +25,8 @@ class AnyOrder:
         """``ends``: bytes of each file, as ``LeaseBook.add_partition`` takes them."""
         self.counts = {number: Counts() for number in range(len(ends))}
         """By file."""
+        self.passed = 0
+        """Bytes that have been read, of all files together."""
         self._windows = windows
         self._workers = workers
         self._store = store
@@ -78,6 +80,7 @@ class AnyOrder:
     def _count(self, block: ColumnBlock) -> None:
         counts = self.counts[block.partition]
         counts.consumed += block.consumed
+        self.passed += block.next - block.first
         counts.counted += len(block)
         for reason, records in block.rejected.items():
             counts.reject(reason, records)

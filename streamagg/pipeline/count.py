@@ -1,6 +1,6 @@
 """``streamagg count``: files, by the rules of a run or in any order, published to a callback."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import count as numbers
 from typing import Final
@@ -33,6 +33,9 @@ _WINDOWS_AT_ONCE: Final = 1_000
 """Windows that are handed out together where all of them are known."""
 _LOOK_EVERY_MS: Final = 1_000
 
+Progress = Callable[[float, int], None]
+"""Told how many bytes of the files are read, and how many records those were, after each turn."""
+
 
 class _Publisher:
     """Hands windows over at once, and remembers the checkpoints."""
@@ -56,7 +59,18 @@ class _Publisher:
         return publication
 
 
-def count(settings: CountSettings, emit: Emit, ending: Ending | None = None) -> RunStats:
+def whole_size(files: Sequence[str]) -> float | None:
+    """Bytes of all files; None if one of them is a stream, whose end nobody knows."""
+    sizes = [plain_size(path) for path in files]
+    return None if None in sizes else float(sum(size or 0 for size in sizes))
+
+
+def count(
+    settings: CountSettings,
+    emit: Emit,
+    ending: Ending | None = None,
+    progress: Progress = lambda done, records: None,
+) -> RunStats:
     """Count the windows of files, each a partition; ``emit`` gets them in order.
 
     By the rules of a run they come as they close, else when everything is read. Raises StreamaggError,
@@ -64,7 +78,7 @@ def count(settings: CountSettings, emit: Emit, ending: Ending | None = None) -> 
     keeps a file from being read on; without it that is raised when all else is counted.
     """
     if ending is None:
-        stats = count(settings, emit, ending := Ending())
+        stats = count(settings, emit, ending := Ending(), progress)
         ending.judge()
         return stats
     emit = ending.marking(emit)
@@ -72,9 +86,9 @@ def count(settings: CountSettings, emit: Emit, ending: Ending | None = None) -> 
     tally, shares, restarts = Tally(), UncountedShares(), 0
     with closing(_open_workers(settings, ends)) as workers:
         if settings.as_run:
-            restarts = _count_as_run(settings, ends, workers, emit, tally, shares, ending)
+            restarts = _count_as_run(settings, ends, workers, emit, tally, shares, ending, progress)
         else:
-            _count_in_any_order(settings, ends, workers, emit, tally, ending)
+            _count_in_any_order(settings, ends, workers, emit, tally, ending, progress)
     Complaints(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
     return tally.stats(restarts)
 
@@ -86,6 +100,7 @@ def _count_in_any_order(
     emit: Emit,
     tally: Tally,
     ending: Ending,
+    progress: Progress,
 ) -> None:
     windows, began_ms, published = Windows(settings.window), monotonic_ms(), 0
     with closing(PairStore()) as store:
@@ -95,6 +110,7 @@ def _count_in_any_order(
                 reading.turn(_TICK_MS)
             if _ends_here(workers, ending):
                 reading.end_here()
+            progress(reading.passed, sum(counts.consumed for counts in reading.counts.values()))
             tally.note_memory(workers.rss_bytes())
         counts = reading.counted(settings.ceiling, empty_windows=settings.window.empty_windows)
         for batch in _batches(counts):
@@ -129,6 +145,7 @@ def _count_as_run(
     tally: Tally,
     shares: UncountedShares,
     ending: Ending,
+    progress: Progress,
 ) -> int:
     """Returns how often it had to begin again."""
     windows = Windows(settings.window)
@@ -148,12 +165,19 @@ def _count_as_run(
             next(epochs),
             monotonic_ms(),
         )
-        finished = _drive(session, workers, tally, shares, ending)
+        finished = _drive(session, workers, tally, shares, ending, progress)
         tally.add(session)
     return next(epochs) - 2
 
 
-def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedShares, ending: Ending) -> bool:
+def _drive(
+    session: Session,
+    workers: Workers,
+    tally: Tally,
+    shares: UncountedShares,
+    ending: Ending,
+    progress: Progress,
+) -> bool:
     """Count to the end; False if the users counted so far are lost."""
     next_look_ms = 0
     try:
@@ -162,6 +186,8 @@ def _drive(session: Session, workers: Workers, tally: Tally, shares: UncountedSh
                 turn(session, workers, _TICK_MS)
             if _ends_here(workers, ending):
                 session.end_here()
+            parts = session.sequencer.partitions.values()
+            progress(sum(part.position for part in parts), sum(part.counts.consumed for part in parts))
             if (now_ms := monotonic_ms()) >= next_look_ms:
                 next_look_ms = now_ms + _LOOK_EVERY_MS
                 shares.look(partition_samples(tally, session), now_ms)
