@@ -11,6 +11,7 @@ from streamagg.core.publication import render
 from streamagg.core.windows import Windows
 from streamagg.events import Log
 from streamagg.pipeline.stats import RunStats
+from streamagg.pipeline.summary import Reasons
 from streamagg.quantities import duration_parts
 from streamagg.records import WindowCount
 from streamagg.settings import CountFormat, CountSettings
@@ -47,12 +48,10 @@ class WindowPrinter:
 def summary(stats: RunStats) -> str:
     """The counters for a person, two lines."""
     rejected = sum(stats.rejected.values())
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(stats.rejected.items()))
     return (
         f"{stats.records:,} records in {stats.seconds:.1f} s ({stats.records_per_second:,.0f} records/s),"
         f" {stats.windows:,} windows\n"
-        f"counted {stats.counted:,}, late {stats.late:,}, rejected {rejected:,}"
-        + (f" ({reasons})" if reasons else "")
+        f"counted {stats.counted:,}, late {stats.late:,}, rejected {rejected:,}{Reasons(stats.rejected)}"
     )
 
 
@@ -72,13 +71,14 @@ def tell_end(stats: RunStats) -> None:
         return
     log.info(
         "finished",
-        "{records} records in {seconds:.1f} s: counted {counted}, late {late}, rejected {rejected};"
-        " {windows} windows",
+        "{records} records in {seconds:.1f} s: counted {counted}, late {late},"
+        " rejected {rejected}{reasons}; {windows} windows",
         records=stats.records,
         seconds=stats.seconds,
         counted=stats.counted,
         late=stats.late,
         rejected=sum(stats.rejected.values()),
+        reasons=Reasons(stats.rejected),
         windows=stats.windows,
     )
 

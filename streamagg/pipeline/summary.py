@@ -1,5 +1,6 @@
 """What a minute of a run came to, in one line."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -7,8 +8,16 @@ from streamagg.telemetry.snapshot import Snapshot
 
 TEXT: Final = (
     "{records_per_second:,} records/s, {lag_records:,} behind, last window {last_window},"
-    " {windows:,} windows published, {late:,} late, {rejected:,} rejected"
+    " {windows:,} windows published, {late:,} late, {rejected:,} rejected{reasons}"
 )
+
+
+class Reasons(dict[str, int]):
+    """Rejected records by reason; its text is what follows their sum, and nothing if there are none."""
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.items()))
+        return f" ({listed})" if listed else ""
 
 
 def summary(before: Snapshot, after: Snapshot, seconds: float) -> dict[str, Any] | None:
@@ -18,13 +27,15 @@ def summary(before: Snapshot, after: Snapshot, seconds: float) -> dict[str, Any]
     if not after.leader or not (records or windows):
         return None
     last = after.publisher.last
+    reasons = _rejected(after) - _rejected(before)
     return {
         "records_per_second": round(records / seconds),
         "lag_records": sum(part.lag or 0 for part in after.partitions.values()),
         "last_window": None if last is None else utc(last.start_ms),
         "windows": windows,
         "late": _late(after) - _late(before),
-        "rejected": _rejected(after) - _rejected(before),
+        "rejected": reasons.total(),
+        "reasons": Reasons(reasons),
     }
 
 
@@ -44,5 +55,5 @@ def _late(snapshot: Snapshot) -> int:
     return sum(part.late for part in snapshot.partitions.values())
 
 
-def _rejected(snapshot: Snapshot) -> int:
-    return sum(sum(part.rejected.values()) for part in snapshot.partitions.values())
+def _rejected(snapshot: Snapshot) -> Counter[str]:
+    return sum((Counter(part.rejected) for part in snapshot.partitions.values()), Counter[str]())

@@ -191,9 +191,11 @@ def test_a_summary_is_of_what_came_since_the_last_one() -> None:
         "windows": 4,
         "late": 5,
         "rejected": 1,
+        "reasons": {"bad_json": 1},
     }
     assert TEXT.format(**found) == (
         "20 records/s, 7 behind, last window 2016-07-11T13:40:00Z, 4 windows published, 5 late, 1 rejected"
+        " (bad_json 1)"
     )
 
 
