@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     DIFFERENT = 4
     WORKERS_DYING = 5
     TOO_MANY_USERS = 6
+    NOTHING_COUNTED = 7
     INTERRUPTED = 130
 
 
@@ -80,3 +81,9 @@ class TooManyUsers(StreamaggError):
     """A window has more unique users than the ceiling that was set."""
 
     exit_code = ExitCode.TOO_MANY_USERS
+
+
+class NothingCounted(StreamaggError):
+    """There were records and none was counted, or none as it is meant; or there was nothing to compare."""
+
+    exit_code = ExitCode.NOTHING_COUNTED

@@ -57,6 +57,20 @@ class Lease(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Offsets of records that are to be rejected without being decoded."""
 
 
+class Misfit(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """What is wrong with one record of those that are rejected, or have an unlikely time: for a log.
+
+    Tells names of fields and types, and nothing of a user.
+    """
+
+    why: str
+    """One of ``REASONS``; or of an accepted record ``early`` or ``ahead``."""
+    shape: str
+    hint: str
+    mendable: bool = False
+    """The time is one in another unit than the setting says."""
+
+
 class Revoke(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Coordinator to unmarshaller: forget the leases of a partition, or all of them."""
 
@@ -103,6 +117,12 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     live: bytes | None = None
     payload_bytes: int = 0
     """Size of the payloads of all records read."""
+    early: int = 0
+    """Accepted records from before 2001."""
+    ahead: int = 0
+    """Accepted records from a day after Kafka's time, or after the wall clock where that is unknown."""
+    misfits: tuple[Misfit, ...] = ()
+    """Of each reason of rejection here, ``early`` and ``ahead``: the first one that this reader has seen."""
 
     def __len__(self) -> int:
         return len(self.delta) // 4

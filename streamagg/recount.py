@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from time import time as wall_clock_s
 from typing import Final, NamedTuple, NoReturn
 
 import orjson
@@ -18,7 +19,9 @@ from xxhash import xxh3_64_intdigest
 
 from streamagg.settings import SKETCH_USERS, CeilingSettings, DecodeSettings, TimeUnit, WindowSettings
 
+YEAR_2001_MS: Final = 978_307_200_000
 YEAR_10000_MS: Final = 253_402_300_800_000
+DAY_MS: Final = 86_400_000
 MAX_USER_BYTES: Final = 512
 MOST_LEVELS: Final = 512
 VOTERS: Final = 32
@@ -243,6 +246,10 @@ class Recount:
     consumed: int = 0
     late: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    unlikely: dict[str, int] = field(default_factory=dict)
+    """Accepted records from before 2001 (``early``) or a day ahead of Kafka's time (``ahead``)."""
+    samples: dict[str, bytes | None] = field(default_factory=dict)
+    """The first payload of each reason of rejection, and of these two."""
 
     @property
     def counted(self) -> int:
@@ -252,6 +259,15 @@ class Recount:
     def reject(self, reason: str) -> None:
         """Count a record under the reason why it is in no window."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+
+def _unlikely(time_ms: int, kafka_time_ms: int | None) -> str | None:
+    """Whether a time is ``early`` or ``ahead``; where Kafka's is unknown the wall clock takes its place."""
+    if time_ms < YEAR_2001_MS:
+        return "early"
+    if kafka_time_ms is None or kafka_time_ms < YEAR_2001_MS:
+        kafka_time_ms = int(wall_clock_s() * 1_000)
+    return "ahead" if time_ms > kafka_time_ms + DAY_MS else None
 
 
 @dataclass(slots=True)
@@ -284,7 +300,11 @@ class PartitionRecount:
             event = self._recounter.event(payload)
         except Rejected as rejected:
             self._recount.reject(str(rejected))
+            self._recount.samples.setdefault(str(rejected), payload)
             return
+        if (why := _unlikely(event.time_ms, kafka_time_ms)) is not None:
+            self._recount.unlikely[why] = self._recount.unlikely.get(why, 0) + 1
+            self._recount.samples.setdefault(why, payload)
         for waiting in self._waiting:
             waiting.seen += 1
             waiting.support += event.time_ms >= waiting.event.time_ms - self._window.max_jump_ms

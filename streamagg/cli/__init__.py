@@ -33,7 +33,7 @@ DEBUG_FLAG: Final = "--debug"
 log = Log(__name__)
 EXIT_CODES: Final = (
     "Exit codes: 0 fine, 1 failure, 2 usage or configuration, 3 Kafka unreachable, 4 data differs,"
-    " 5 workers kept dying, 6 too many users, 130 interrupted."
+    " 5 workers kept dying, 6 too many users, 7 nothing counted, 130 interrupted."
 )
 
 

@@ -74,6 +74,7 @@ def advise(
         )
     resolver = opt.resolver(locals())
     settings = resolver.advise(files or [])
+    from streamagg.cli.printing import refuse_nothing
     from streamagg.cli.progress import progress_bar
     from streamagg.pipeline.advise import advise as read
     from streamagg.pipeline.advise import extents
@@ -84,10 +85,14 @@ def advise(
     whole = float(total) if total < STREAM_END else None
     with progress_bar("reading", whole, drawn=opt.can_draw(resolver)) as advance:
         advice = read(settings, found, advance)
-    if json:
-        typer.echo(as_json(settings, advice))
-    else:
-        print_advice(settings, advice)
+    try:
+        if json:
+            typer.echo(as_json(settings, advice))
+        else:
+            print_advice(settings, advice)
+    finally:
+        # Whether anybody reads it or not.
+        refuse_nothing(advice.nothing_counted)
 
 
 def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:

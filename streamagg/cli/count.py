@@ -47,7 +47,7 @@ def count(
     settings = resolver.count(files)
 
     # numpy takes its time to load.
-    from streamagg.cli.printing import WindowPrinter, rules, summary
+    from streamagg.cli.printing import WindowPrinter, refuse_nothing, rules, summary
     from streamagg.cli.progress import progress_bar
     from streamagg.pipeline.count import count as count_files
     from streamagg.pipeline.count import whole_size
@@ -62,3 +62,4 @@ def count(
         stats.write(settings.stats_json)
     typer.echo(f"{summary(stats)}\n{rules(settings)}", err=True)
     ending.judge()
+    refuse_nothing(stats.nothing_counted)

@@ -9,6 +9,7 @@ import typer
 
 from streamagg.core.publication import render
 from streamagg.core.windows import Windows
+from streamagg.errors import NothingCounted
 from streamagg.events import Log
 from streamagg.pipeline.stats import RunStats
 from streamagg.pipeline.summary import Reasons
@@ -62,6 +63,12 @@ def rules(settings: CountSettings) -> str:
     window = settings.window
     lag, jump = duration_parts(window.max_lag_ms), duration_parts(window.max_jump_ms)
     return f"by the rules of run: max lag {lag}, max jump {jump}"
+
+
+def refuse_nothing(why: str | None) -> None:
+    """The last word on a run to an end that was no success; raises NothingCounted."""
+    if why is not None:
+        raise NothingCounted(f"Nothing was counted as it is meant: {why}")
 
 
 def tell_end(stats: RunStats) -> None:

@@ -65,7 +65,7 @@ def run(
     # librdkafka and numpy take their time to load, and no other verb waits for this one's.
     import msgspec
 
-    from streamagg.cli.printing import tell_end
+    from streamagg.cli.printing import refuse_nothing, tell_end
     from streamagg.pipeline.pulse import Outside
     from streamagg.pipeline.run import run as run_pipeline
 
@@ -75,8 +75,12 @@ def run(
     with _panel(settings, outside) if panel else nullcontext():
         stats = run_pipeline(settings, outside)
     tell_end(stats)
-    if json:
-        typer.echo(msgspec.json.encode(stats))
+    try:
+        if json:
+            typer.echo(msgspec.json.encode(stats))
+    finally:
+        # Whether anybody reads it or not.
+        refuse_nothing(stats.nothing_counted)
 
 
 def _panel(settings: RunSettings, outside: "Outside") -> AbstractContextManager[None]:

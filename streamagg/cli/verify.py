@@ -1,16 +1,19 @@
 """``streamagg verify``: is what was published what the input says?"""
 
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from streamagg.cli import options as opt
-from streamagg.errors import DataDiffers
+from streamagg.errors import DataDiffers, NothingCounted
 
 if TYPE_CHECKING:
-    from streamagg.settings import RunSettings
+    from streamagg.recount import Recount
+    from streamagg.settings import DecodeSettings, RunSettings
     from streamagg.verify import Count, Difference, Verification
 
 SHOWN: Final = 50
@@ -83,12 +86,33 @@ def verify(
 
 
 def _judge(outcome: "Verification", settings: "RunSettings") -> None:
-    """Raises DataDiffers."""
+    """Raises DataDiffers and NothingCounted."""
+    from streamagg.cli.printing import refuse_nothing
+
+    nothing_counted = _nothing_counted(outcome.recount, settings.decode)
     if outcome.differences:
         raise DataDiffers(
             f"{len(outcome.differences):,} of the windows of {settings.output} differ from a recount of"
             f" {settings.input}. If the run had other settings than this recount, give it those."
         )
+    refuse_nothing(nothing_counted)
+    if not outcome.matching:
+        raise NothingCounted(
+            f"There was nothing to compare: {outcome.windows:,} windows recounted, {outcome.open:,} not"
+            f" published yet, {outcome.partial:,} partial. Does the run publish in {settings.output}, and has"
+            " it yet?"
+        )
+
+
+def _nothing_counted(recount: "Recount", decode: "DecodeSettings") -> str | None:
+    """Why the recount is no success, if nearly none of the records fits the settings."""
+    from streamagg.decode.misfit import find_misfit
+    from streamagg.pipeline.symptoms import FitWatch, Symptoms
+
+    now_ms = int(time() * 1_000)
+    samples = {why: find_misfit(payload, why, decode, now_ms) for why, payload in recount.samples.items()}
+    symptoms = Symptoms(recount.consumed, Counter(recount.unlikely), samples)
+    return FitWatch().end(symptoms, recount.counted, recount.rejected)
 
 
 def print_outcome(outcome: "Verification") -> None:

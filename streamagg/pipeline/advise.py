@@ -15,6 +15,7 @@ from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, RECORDS, LeaseBook
 from streamagg.pipeline.supervisor import ProcessWorkers
+from streamagg.pipeline.symptoms import FitWatch, Symptoms
 from streamagg.pipeline.workers import Event, InlineWorkers, UnmarshallerReplaced, Workers
 from streamagg.records import AggregatorSetup, ColumnBlock, Revoke, Trying, UnmarshallerSetup
 from streamagg.settings import AdviseSettings, WindowSettings
@@ -50,6 +51,8 @@ class Advice:
     records: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    nothing_counted: str | None = None
+    """Why this is no success: no record was accepted, or all at times in another unit."""
 
     def fast(self) -> list[tuple[int, Ahead]]:
         """Partitions with records that are ahead of the others, those with the greatest share first."""
@@ -89,11 +92,15 @@ def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Prog
     began = monotonic()
     with closing(_open_workers(settings, found)) as workers:
         survey = _Survey(settings.window, found, workers, files=bool(settings.files))
+        fit = FitWatch()
         while not survey.finished:
             survey.turn()
+            fit.look(survey.symptoms)
             progress(float(survey.passed), survey.advice.records)
-    survey.advice.seconds = monotonic() - began
-    return survey.advice
+    advice = survey.advice
+    advice.seconds = monotonic() - began
+    advice.nothing_counted = fit.end(survey.symptoms, advice.lateness.accepted, advice.rejected)
+    return advice
 
 
 class _Partition:
@@ -124,6 +131,7 @@ class _Survey:
         self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, *, files: bool
     ) -> None:
         self.advice = Advice(Lateness(window), MaxJumps(window, default_max_jump_ms(window)))
+        self.symptoms = Symptoms()
         self._workers = workers
         self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES if files else RECORDS)
         self._partitions: dict[int, _Partition] = {}
@@ -156,6 +164,7 @@ class _Survey:
         match event:
             case ColumnBlock():
                 if self._leases.received(event):
+                    self.symptoms.take(event)
                     self._partitions[event.partition].parked[event.first] = event
             case Trying():
                 self._leases.trying(event)

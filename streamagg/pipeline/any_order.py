@@ -13,6 +13,7 @@ from streamagg.core.sketch import KEPT_USERS
 from streamagg.core.windows import Windows
 from streamagg.pipeline.leases import BYTES, LeaseBook
 from streamagg.pipeline.pair_store import PairStore
+from streamagg.pipeline.symptoms import Symptoms
 from streamagg.pipeline.workers import Event, UnmarshallerReplaced, Workers
 from streamagg.records import ColumnBlock, Revoke, Trying, WindowCount
 from streamagg.settings import CeilingSettings
@@ -25,6 +26,7 @@ class AnyOrder:
         """``ends``: bytes of each file, as ``LeaseBook.add_partition`` takes them."""
         self.counts = {number: Counts() for number in range(len(ends))}
         """By file."""
+        self.symptoms = Symptoms()
         self.passed = 0
         """Bytes that have been read, of all files together."""
         self._windows = windows
@@ -78,6 +80,7 @@ class AnyOrder:
                 self._workers.excuse(self._leases.worker_lost(worker))
 
     def _count(self, block: ColumnBlock) -> None:
+        self.symptoms.take(block)
         counts = self.counts[block.partition]
         counts.consumed += block.consumed
         self.passed += block.next - block.first

@@ -99,7 +99,8 @@ class Coordinator:
             self._meter.end(self._tally)
             # Whatever ends this run, a standby or the next start shall not wait for the session time-out.
             self._membership.close()
-        return self._tally.stats(len(self._broken))
+        broken = len(self._broken)
+        return self._tally.judged(broken) if self._session_ended else self._tally.stats(broken)
 
     def _tell_standby(self) -> None:
         """Once the group has told who works, and not again before this instance has led."""

@@ -90,7 +90,7 @@ def count(
         else:
             _count_in_any_order(settings, ends, workers, emit, tally, ending, progress)
     Complaints(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
-    return tally.stats(restarts)
+    return tally.judged(restarts)
 
 
 def _count_in_any_order(
@@ -108,6 +108,7 @@ def _count_in_any_order(
         while not reading.finished:
             with ending.noted():
                 reading.turn(_TICK_MS)
+            tally.fit.look(reading.symptoms)
             if _ends_here(workers, ending):
                 reading.end_here()
             progress(reading.passed, sum(counts.consumed for counts in reading.counts.values()))
@@ -117,6 +118,7 @@ def _count_in_any_order(
             emit(windows, batch)
             published += len(batch)
             tally.note_memory(workers.rss_bytes())
+    tally.symptoms.add(reading.symptoms)
     tally.add_counts(reading.counts, published, monotonic_ms() - began_ms, ended=False)
 
 
@@ -191,6 +193,7 @@ def _drive(
             if (now_ms := monotonic_ms()) >= next_look_ms:
                 next_look_ms = now_ms + _LOOK_EVERY_MS
                 shares.look(partition_samples(tally, session), now_ms)
+                tally.fit.look(tally.symptoms, session.symptoms)
             tally.note_memory(workers.rss_bytes())
     except AggregatorLost:
         return False

@@ -68,7 +68,7 @@ class Pulse:
         now_s = monotonic()
         if now_s >= self._next_look_s:
             self._next_look_s = now_s + _LOOK_EVERY_S
-            self._look(now_s)
+            self._look(now_s, tally)
             self._tidiness.keep()
 
     def end(self) -> None:
@@ -76,25 +76,27 @@ class Pulse:
         self._outside.notifier.stopping()
         self._outside.notifier.close()
 
-    def _look(self, now_s: float) -> None:
+    def _look(self, now_s: float, tally: Tally) -> None:
         session = self._meter.session
-        self._show_readiness(session)
         if session is None:
             self._changes = None
         else:
+            tally.fit.look(tally.symptoms, session.symptoms)
             if self._changes is None or self._changes.session is not session:
                 self._changes = Changes(session)
             self._changes.look(now_s)
+        self._show_readiness(session, tally)
         if now_s - self._summed_s >= _SUMMARY_EVERY_S:
             self._sum_up(now_s)
 
-    def _show_readiness(self, session: Session | None) -> None:
+    def _show_readiness(self, session: Session | None, tally: Tally) -> None:
         reasons = unready(
             # Before its first share of the partitions a member knows neither what to do nor what not.
             joined=self._membership.joined and self._membership.rebalances > 0,
             leader=self._membership.leader,
             reading=session is not None,
             leased=session is not None and session.first_lease_ms is not None,
+            nothing_counted=self._nothing_counted(tally),
             silent=self._workers.silent(),
         )
         self._outside.health.show(reasons)
@@ -110,6 +112,13 @@ class Pulse:
             log.info("ready", "ready as {role}", role=role)
         self._outside.notifier.status(state)
         self._state = state
+
+    def _nothing_counted(self, tally: Tally) -> str | None:
+        """Why no record is counted; None if one is, or nothing is known against them."""
+        verdict, partitions = tally.fit.verdict, self._outside.metrics.snapshot.partitions
+        if verdict is None or not verdict.rejected or any(part.counted for part in partitions.values()):
+            return None
+        return verdict.sample.hint
 
     def _sum_up(self, now_s: float) -> None:
         snapshot = self._outside.metrics.snapshot

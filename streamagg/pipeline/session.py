@@ -20,6 +20,7 @@ from streamagg.core.windows import Windows
 from streamagg.measured import StageTimes
 from streamagg.pipeline.leases import LeaseBook
 from streamagg.pipeline.outgoing import Outgoing
+from streamagg.pipeline.symptoms import Symptoms
 from streamagg.records import (
     AnyMessage,
     CloseWindow,
@@ -105,6 +106,7 @@ class Session:
         self.plan = plan
         self.windows_published = 0
         self.times = StageTimes()
+        self.symptoms = Symptoms()
         self._leases = leases
         self._unmarshallers = unmarshallers
         self._aggregators = aggregators
@@ -158,6 +160,7 @@ class Session:
         """Take what an unmarshaller sent."""
         if not self._leases.received(block):
             return
+        self.symptoms.take(block)
         self.sequencer.offer(block, now_ms)
         if block.consumed:
             self.last_block_ms = now_ms

@@ -10,6 +10,7 @@ from streamagg.core.partition import Counts
 from streamagg.errors import StreamaggError
 from streamagg.measured import StageTimes
 from streamagg.pipeline.session import Session
+from streamagg.pipeline.symptoms import FitWatch, Symptoms
 from streamagg.telemetry.process import rss_bytes
 
 
@@ -71,6 +72,8 @@ class RunStats:
     peak_rss_bytes: int
     """Highest resident memory seen, all processes together."""
     partitions: dict[str, PartitionStats]
+    nothing_counted: str | None = None
+    """Why a run to an end is no success: no record was counted, or all at times in another unit."""
 
     def write(self, path: str) -> None:
         """Write as one JSON object; raises StreamaggError."""
@@ -91,11 +94,14 @@ class Tally:
         self._windows = 0
         self._ms = 0
         self.times = StageTimes()
-        """Of the sessions that have ended."""
+        """Of the sessions that have ended, as ``symptoms``."""
+        self.symptoms = Symptoms()
+        self.fit = FitWatch()
 
     def add(self, session: Session) -> None:
         """Take over the counters of a session that has ended."""
         self.times.add(session.times)
+        self.symptoms.add(session.symptoms)
         counts = {number: part.counts for number, part in session.sequencer.partitions.items()}
         ended = not session.finished
         self.add_counts(counts, session.windows_published, _busy_ms(session), ended=ended)
@@ -116,6 +122,12 @@ class Tally:
         return {
             number: replace(part, rejected=dict(part.rejected)) for number, part in self._partitions.items()
         }
+
+    def judged(self, restarts: int) -> RunStats:
+        """The counters of a run that has come to its end."""
+        stats = self.stats(restarts)
+        stats.nothing_counted = self.fit.end(self.symptoms, stats.counted, stats.rejected)
+        return stats
 
     def stats(self, restarts: int) -> RunStats:
         """The counters as they are now."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from streamagg.decode import Decoded
 from streamagg.measured import ClientNumbers, StageTimes
+from streamagg.pipeline.examiner import Examiner, Findings
 from streamagg.records import Batch, ColumnBlock, Lease, Revoke, Trying, behind_first
 
 
@@ -56,12 +57,14 @@ class Unmarshaller:
         max_jump_ms: int,
         dead_letters: DeadLetters | None = None,
         client: ClientNumbers | None = None,
+        examiner: Examiner | None = None,
     ) -> None:
         """``client``: where the reader notes what its clients meet with."""
         self._reader = reader
         self._decoder = decoder
         self._max_jump_ms = max_jump_ms
         self._dead_letters = dead_letters
+        self._examiner = examiner
         self.client = client or ClientNumbers()
         self.times = StageTimes()
         self._careful: dict[int, Lease] = {}
@@ -113,7 +116,8 @@ class Unmarshaller:
     def _read(self, batch: Batch, decoded: Decoded) -> ColumnBlock:
         if decoded.rejected and self._dead_letters is not None:
             self._dead_letters.put(batch, decoded.rejected)
-        return _block(batch, decoded, self._max_jump_ms)
+        findings = Findings() if self._examiner is None else self._examiner.examine(batch, decoded)
+        return _block(batch, decoded, self._max_jump_ms, findings)
 
     def _read_with_care(self, batch: Batch, lease: Lease) -> Iterator[ColumnBlock | Trying]:
         """Announce each record that is suspect, then decode it by itself; leave poison alone."""
@@ -162,7 +166,7 @@ def _singles(batch: Batch) -> Iterator[Batch]:
         )
 
 
-def _block(batch: Batch, decoded: Decoded, max_jump_ms: int) -> ColumnBlock:
+def _block(batch: Batch, decoded: Decoded, max_jump_ms: int, findings: Findings) -> ColumnBlock:
     whole = len(decoded.index) == len(batch.payloads)
     live = None
     if batch.timestamps_ms is not None:
@@ -187,4 +191,7 @@ def _block(batch: Batch, decoded: Decoded, max_jump_ms: int) -> ColumnBlock:
         .tobytes(),
         live=live,
         payload_bytes=batch.payload_bytes,
+        early=findings.early,
+        ahead=findings.ahead,
+        misfits=findings.misfits,
     )

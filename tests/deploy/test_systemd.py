@@ -72,7 +72,7 @@ def test_the_watchdog_is_fed() -> None:
 
 def test_what_another_start_cannot_mend_is_not_started_again() -> None:
     codes = {int(code) for code in entries("RestartPreventExitStatus")[0].split()}
-    assert codes == {ExitCode.USAGE, ExitCode.TOO_MANY_USERS}
+    assert codes == {ExitCode.USAGE, ExitCode.TOO_MANY_USERS, ExitCode.NOTHING_COUNTED}
 
 
 def test_the_environment_file_holds_settings(tmp_path: Path) -> None:

@@ -102,7 +102,9 @@ def test_each_max_jump_brings_what_a_count_with_it_brings(fast: list[Path]) -> N
     assert list(losses) == [4_000, 15_000, 60_000, 600_000, 3_600_000, 86_400_000]
     for max_jump_ms, loss in losses.items():
         counted = count(
-            CountSettings(tuple(map(str, fast)), replace(WINDOW, max_jump_ms=max_jump_ms), pipeline=INLINE),
+            CountSettings(
+                tuple(map(str, fast)), replace(WINDOW, max_jump_ms=max_jump_ms), pipeline=INLINE, as_run=True
+            ),
             lambda windows, counts: None,
         )
         assert (loss.late, loss.future) == (counted.late, counted.rejected.get("future", 0))
@@ -226,11 +228,11 @@ def test_what_a_program_reads(paths: list[Path], capsys: pytest.CaptureFixture[s
 def test_nothing_but_broken_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "broken"
     path.write_bytes(b"{}\n[\n")
-    assert execute(["advise", str(path)]) == ExitCode.OK
+    assert execute(["advise", str(path)]) == ExitCode.NOTHING_COUNTED
     out = capsys.readouterr().out
     assert "2 records of" in out
     assert "0 accepted, 2 rejected (bad_json 1, missing_field 1)" in out
-    assert execute(["advise", str(path), "--json"]) == ExitCode.OK
+    assert execute(["advise", str(path), "--json"]) == ExitCode.NOTHING_COUNTED
     assert json.loads(capsys.readouterr().out)["accepted"] == 0
 
 

@@ -241,7 +241,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_the_end_tells_what_is_in_no_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Two files, of one of which three lines in ten are broken."""
-    good = [json.dumps({"ts": 1_000 + second, "uid": "u"}) for second in range(10)]
+    good = [json.dumps({"ts": 1_468_244_380 + second, "uid": "u"}) for second in range(10)]
     paths = [tmp_path / "good", tmp_path / "bad"]
     paths[0].write_text("\n".join(good) + "\n")
     paths[1].write_text("\n".join([*good[:7], "{", "{", "{"]) + "\n")

@@ -81,6 +81,8 @@ def test_a_loop_that_stands_still_is_stuck_until_it_beats() -> None:
         ({"reading": False, "leased": False}, ["leads, but does not read yet: *"]),
         ({"leased": False}, ["no lease given yet"]),
         ({"silent": ["aggregator-0"]}, ["aggregator-0 does not answer"]),
+        ({"nothing_counted": "HINT"}, ["none of the records is counted: HINT"]),
+        ({"nothing_counted": "HINT", "leader": False, "reading": False}, []),
         ({"leased": False, "silent": ["a", "b"]}, ["no lease given yet", "a does not *", "b does not *"]),
     ],
 )

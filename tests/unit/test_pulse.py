@@ -1,5 +1,6 @@
 """What the outside hears of the main loop: readiness, its changes, a summary a minute, systemd."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +11,8 @@ from streamagg.pipeline import pulse as pulse_module
 from streamagg.pipeline.pulse import Outside, Pulse
 from streamagg.pipeline.stats import Tally
 from streamagg.pipeline.summary import TEXT, summary, utc
+from streamagg.pipeline.symptoms import Symptoms
+from streamagg.records import Misfit
 from streamagg.telemetry.notify import Notifier
 from streamagg.telemetry.snapshot import PartitionSample, PublisherSample, Snapshot, WindowSample
 
@@ -64,6 +67,7 @@ class Surroundings:
     session: Any = None
     quiet: list[str] = field(default_factory=list)
     stopping: bool = False
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         self.outside = Outside(notifier=self.told)
@@ -77,7 +81,7 @@ class Surroundings:
     def events(self, pulse: Pulse) -> list[tuple[str, dict[str, Any]]]:
         """Events of one beat."""
         self.caplog.clear()
-        pulse.beat(Tally())
+        pulse.beat(self.tally)
         return [(vars(record)["event"], vars(record)["fields"]) for record in self.caplog.records]
 
 
@@ -116,6 +120,7 @@ def reading(first_lease_ms: int | None) -> Any:
         first_lease_ms=first_lease_ms,
         sequencer=SimpleNamespace(partitions={}),
         plan=SimpleNamespace(bounded=False, windows=None),
+        symptoms=Symptoms(),
     )
 
 
@@ -159,6 +164,24 @@ def test_another_role_is_told(around: Surroundings, pulse: Pulse) -> None:
     around.session = reading(first_lease_ms=1)
     assert around.events(pulse) == [("ready", {"role": "leader"})]
     assert around.told.lines[-1] == "STATUS=leader"
+
+
+def test_a_leader_that_counts_nothing_is_not_ready_until_records_are_counted(
+    around: Surroundings, pulse: Pulse
+) -> None:
+    around.leader, around.session = True, reading(first_lease_ms=1)
+    around.events(pulse)
+    symptoms = around.session.symptoms
+    symptoms.records, symptoms.misfits = 1_000, Counter(bad_time=1_000)
+    symptoms.samples["bad_time"] = Misfit("bad_time", "`ts` (integer)", "HINT")
+    warning, (event, fields) = around.events(pulse)
+    assert (warning[0], warning[1]["hint"], event) == ("records_misfit", "HINT", "not_ready")
+    reason = "none of the records is counted: HINT"
+    assert fields == {"reasons": reason}
+    assert around.outside.health.unready() == [reason]
+    assert around.events(pulse) == [], "told once"
+    around.outside.metrics.show(Snapshot(partitions={0: replace(PART, counted=0), 1: PART}))
+    assert around.events(pulse) == [("ready", {"role": "leader"})]
 
 
 def test_the_end_is_told_to_systemd_once(around: Surroundings, pulse: Pulse) -> None:

@@ -10,7 +10,8 @@ import pytest
 from streamagg.errors import ExitCode
 
 TIMEOUT_S = 60
-RECORDS = b"".join(b'{"ts":%d,"uid":"%d"}\n' % (second, second % 7) for second in range(5_000))
+T0 = 1_468_244_400
+RECORDS = b"".join(b'{"ts":%d,"uid":"%d"}\n' % (T0 + second, second % 7) for second in range(5_000))
 
 
 def ended(script: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
@@ -87,7 +88,7 @@ def test_a_reader_that_goes_away_leaves_no_words_and_no_failure(verb: str, tmp_p
 def test_characters_that_a_terminal_does_not_know_are_shown_by_others(
     encoding: str, bar: bytes, tmp_path: Path
 ) -> None:
-    (tmp_path / "late.jsonl").write_bytes(RECORDS + b'{"ts":4990,"uid":"e"}\n')
+    (tmp_path / "late.jsonl").write_bytes(RECORDS + b'{"ts":%d,"uid":"e"}\n' % (T0 + 4_990))
     found = ended("$S advise late.jsonl --inline", tmp_path, PYTHONIOENCODING=encoding)
     assert (found.returncode, found.stderr) == (ExitCode.OK, b"")
     assert bar in found.stdout
