@@ -74,6 +74,24 @@ def test_the_counters_at_the_end_are_an_event(new_run: RunFactory) -> None:
     assert finished["fields"]["records"] == json.loads(result)["records"] == 1_000
 
 
+def test_a_partition_that_loses_records_is_told_when_it_does_and_at_the_end(new_run: RunFactory) -> None:
+    run = new_run(1)
+    feed = Feed(run.bootstrap, run.input)
+    feed.send(made_records(1_000, corrupt=0))
+    with run.start(env=JSON) as instance:
+        wait_for_event(instance, "ready")
+        feed.send([b"{}"] * 300)
+        wait_for_event(instance, "partition_uncounted")
+        instance.signal(signal.SIGTERM)
+        assert instance.wait() == 0
+    (begun,) = events(instance, "partition_uncounted")
+    assert begun["level"] == "warning"
+    assert "rejected as missing_field" in begun["message"]
+    *_, told, finished = events(instance)
+    assert (told["event"], finished["event"]) == ("uncounted_total", "finished")
+    assert told["fields"]["rejected"] == finished["fields"]["rejected"] == 300
+
+
 def test_workers_log_in_the_form_of_the_run(new_run: RunFactory) -> None:
     """An unmarshaller is made to tell of its librdkafka."""
     run = new_run(1)
