@@ -95,7 +95,6 @@ class Coordinator:
         finally:
             self._pulse.end()
             self._asking.shutdown(wait=False, cancel_futures=True)
-            # It asks the membership, too.
             self._meter.end(self._tally)
             # Whatever ends this run, a standby or the next start shall not wait for the session time-out.
             self._membership.close()

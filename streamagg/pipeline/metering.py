@@ -153,8 +153,9 @@ class Meter:
 
     def end(self, tally: Tally) -> None:
         """The run is over, its last session in ``tally``: say what it lost, if that is much."""
-        self.take(tally)
-        self._complaints.sum_up(self._metrics.snapshot.partitions, self._uncounted.worst(), monotonic_ms())
+        samples, now_ms = partition_samples(tally, None), monotonic_ms()
+        self._uncounted.look(samples, now_ms)
+        self._complaints.sum_up(samples, self._uncounted.worst(), now_ms)
 
     def _with_uncounted(self, samples: dict[int, PartitionSample], now_ms: int) -> dict[int, PartitionSample]:
         found = self._uncounted.look(samples, now_ms)

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.conftest import RunFactory
 from tests.support.health import events, wait_for_event
 from tests.support.instances import wait_until
-from tests.support.pipeline import Feed, made_records
+from tests.support.pipeline import Feed, made_records, record
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -77,7 +77,7 @@ def test_the_counters_at_the_end_are_an_event(new_run: RunFactory) -> None:
 def test_a_partition_that_loses_records_is_told_when_it_does_and_at_the_end(new_run: RunFactory) -> None:
     run = new_run(1)
     feed = Feed(run.bootstrap, run.input)
-    feed.send(made_records(1_000, corrupt=0))
+    feed.send(record(1_700_000_000 + number) for number in range(1_000))
     with run.start(env=JSON) as instance:
         wait_for_event(instance, "ready")
         feed.send([b"{}"] * 300)
