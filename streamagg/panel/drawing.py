@@ -14,36 +14,44 @@ _MOST_ROWS: Final = 12
 _LEAST_ROWS: Final = 3
 _MOST_SPARED: Final = 5
 _MOST_OPEN: Final = 3
-_WARNING_LINES: Final = 2
+_WARNING_LINES: Final = 4
+"""Of one at most, where there are enough rows."""
+_FEWER_LINES: Final = 2
+_ALL_LINES: Final = 100
 _MOST_SPARKS: Final = 40
 _NOTABLE: Final = 0.02
 """From this share of the records on, late and rejected ones stand out."""
 _UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
+_ENDS: Final = frozenset({"ended", "failed"})
 _STYLES: Final = {"leader": "bold green", "ended": "bold green", "failed": "bold red"}
 _WAITING: Final = "reaching Kafka at {}, and joining the group ..."
 _STANDBY: Final = "another instance of the group counts; this one takes over when that one ends"
 
 
 def draw(model: Model, width: int, height: int, glyphs: Glyphs) -> list[Text]:
-    """The lines, none of them wider than ``width``, and fewer of them than ``height``."""
+    """The lines, none of them wider than ``width``, and fewer of them than ``height``.
+
+    Only at the end there may be more: nothing is drawn over them, and all of the warnings can be read.
+    """
+    ended = model.state in _ENDS
     room = max(1, height - 1)
     # The fewer rows there are, the more is left out before the windows are.
-    for spared in range(_MOST_SPARED + 1):
+    for spared in range(1 if ended else _MOST_SPARED + 1):
         top, middle, foot = blocks = _blocks(model, width, glyphs, spared)
         gaps = 0 if spared else 3
         left = room - sum(map(len, blocks)) - gaps - 1
         if left >= _LEAST_ROWS:
             break
-    rows = _rows(model.figures, left) if model.figures else []
+    rows = _rows(model.figures, max(left, _LEAST_ROWS) if ended else left) if model.figures else []
     windows = table(rows, width, glyphs, dated=width >= WIDE) if rows else []
     parts = [part for part in (top, middle, windows, foot) if part]
     lines = [line for part in parts for line in (*([Text()] if gaps else []), *part)][1 if gaps else 0 :]
-    return [cropped(line, width, glyphs) for line in lines[:room]]
+    return [cropped(line, width, glyphs) for line in (lines if ended else lines[:room])]
 
 
-def draw_warnings(model: Model, width: int, height: int, glyphs: Glyphs) -> list[Text]:
-    """The last warnings alone."""
-    return [cropped(line, width, glyphs) for line in _warnings(model.warnings, width, glyphs)][: height - 1]
+def draw_warnings(model: Model, width: int, glyphs: Glyphs) -> list[Text]:
+    """The last warnings alone, to their ends."""
+    return [cropped(line, width, glyphs) for line in _warnings(model.warnings, width, glyphs, _ALL_LINES)]
 
 
 def rough(seconds: float) -> str:
@@ -74,7 +82,8 @@ def _blocks(
         said = []
     if spared >= 4:
         del middle[3 : 4 if spared == 4 else None]
-    return top, middle, [*_warnings(model.warnings, width, glyphs), *said]
+    most = _ALL_LINES if model.state in _ENDS else _FEWER_LINES if spared else _WARNING_LINES
+    return top, middle, [*_warnings(model.warnings, width, glyphs, most), *said]
 
 
 def _title(model: Model, width: int, glyphs: Glyphs) -> Text:
@@ -181,12 +190,12 @@ def _rows(figures: Figures, room: int) -> list[Row]:
     return [*(published[-few:] if few else []), *waiting]
 
 
-def _warnings(lines: Sequence[Line], width: int, glyphs: Glyphs) -> list[Text]:
+def _warnings(lines: Sequence[Line], width: int, glyphs: Glyphs, most: int) -> list[Text]:
     drawn: list[Text] = []
     for line in lines:
         style = "bold red" if line.level == "error" else "yellow"
         text = Text.assemble((f"{line.at}  ", "dim"), (f"{line.level.upper()}  ", style), line.text)
-        drawn += _wrapped(text, width, glyphs, most=_WARNING_LINES)
+        drawn += _wrapped(text, width, glyphs, most)
     return drawn
 
 

@@ -41,7 +41,9 @@ class RunFoot:
         """How it stood at the end; the warnings alone where reading had not begun."""
         self._collector.take(self._metrics.snapshot, ())
         model = self._collector.model()
-        return (draw if model.figures else draw_warnings)(model, width, height, glyphs)
+        if model.figures is None:
+            return draw_warnings(model, width, glyphs)
+        return draw(model, width, height, glyphs)
 
     def end(self, *, well: bool) -> None:
         """The run has ended."""

@@ -138,6 +138,8 @@ class Screen:
         text = above
         if in_foreground(self._terminal):
             text = self._canvas.draw(self._frame, size(self._terminal)[0], above)
+        else:
+            self._canvas.forget()
         data = text.encode(self._encoding, PLAIN)
         # A terminal that is gone must not keep anybody from working.
         with suppress(OSError):

@@ -223,10 +223,23 @@ def test_days_have_no_time_of_day() -> None:
 
 
 def test_warnings_are_wrapped_and_their_control_characters_gone() -> None:
-    line = Line("12:00:00", "error", "a " * 60)
-    first, second = draw_warnings(replace(MODEL, warnings=(line,)), 40, 24, BLOCKS)
-    assert (first.plain, second.plain) == ("12:00:00  ERROR  " + "a " * 11 + "a", "a " * 19 + "a…")
+    long = replace(MODEL, warnings=(Line("12:00:00", "error", "a " * 59 + "z"),))
+    first = "12:00:00  ERROR  " + "a " * 11 + "a"
+    assert [line.plain for line in draw_warnings(long, 40, BLOCKS)] == [
+        first,
+        *["a " * 19 + "a"] * 2,
+        "a " * 7 + "z",
+    ]
+    *_, second, third = drawn(long, 40, 14).splitlines()
+    assert (second, third) == (first, "a " * 19 + "a…")
     assert printable("a\x1b[2Jb\nc") == "a [2Jb c"
+
+
+def test_at_the_end_all_of_the_warnings_can_be_read() -> None:
+    long = replace(MODEL, warnings=(Line("12:00:00", "error", "a " * 600 + "z"),))
+    *_, last, said = draw(replace(long, state="ended"), 40, 14, BLOCKS)
+    assert last.plain.endswith("z")
+    assert said.plain.startswith("12:01:00  partition 3")
 
 
 def test_a_sparkline_goes_from_nothing_to_the_greatest() -> None:
