@@ -109,7 +109,7 @@ def _count_in_any_order(
             with ending.noted():
                 reading.turn(_TICK_MS)
             tally.fit.look(reading.symptoms)
-            if _ends_here(workers, ending):
+            if not reading.finished and _ends_here(workers, ending):
                 reading.end_here()
             progress(reading.passed, sum(counts.consumed for counts in reading.counts.values()))
             tally.note_memory(workers.rss_bytes())
@@ -202,7 +202,9 @@ def _drive(
 
 def _ends_here(workers: Workers, ending: Ending) -> bool:
     """Asked for, or a worker has ended with what it told; in this process the other files are read on."""
-    return ending.requested or (ending.unreadable is not None and not isinstance(workers, InlineWorkers))
+    lost = ending.unreadable is not None and not isinstance(workers, InlineWorkers)
+    ending.early = ending.early or ending.requested or lost
+    return ending.early
 
 
 def _plan(settings: CountSettings, windows: Windows) -> Plan:

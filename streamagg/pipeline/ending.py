@@ -22,6 +22,8 @@ class Ending:
 
     def __init__(self) -> None:
         self.requested = False
+        self.early = False
+        """Reading has been ended, so that what comes out from now on may lack records."""
         self.unreadable: FileUnreadable | None = None
         """What is wrong with the first file that could not be read to its end."""
 
@@ -51,10 +53,10 @@ class Ending:
             self.unreadable = self.unreadable or error
 
     def marking(self, emit: Emit) -> Emit:
-        """Hands windows on, as partial from an early end on."""
+        """Hands windows on, as partial from an early end on; a request when all is read is none."""
 
         def marked(windows: Windows, counts: Sequence[WindowCount]) -> None:
-            if self.requested or self.unreadable is not None:
+            if self.early or self.unreadable is not None:
                 counts = [replace(count, partial=True) for count in counts]
             emit(windows, counts)
 

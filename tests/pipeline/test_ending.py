@@ -142,6 +142,17 @@ def test_damage_ends_one_file_and_no_other(as_run: bool, tmp_path: Path) -> None
         run([bad, good], Written(), None, as_run)
 
 
+def test_an_interruption_when_all_is_read_makes_no_window_partial(tmp_path: Path) -> None:
+    """In any order they come out in batches: the first one is out."""
+    path = tmp_path / "f"
+    path.write_bytes(lines(*range(0, 30_000, 10)))
+    ending = Ending()
+    written = Written(lambda: None if ending.requested else ending(signal.SIGINT, None))
+    run([path], written, ending, as_run=False)
+    assert len(written.windows) == 3_000
+    assert not any(partial for _, _, partial in written.windows)
+
+
 @BOTH
 def test_another_format_is_refused_before_anything_is_counted(as_run: bool, tmp_path: Path) -> None:
     path = tmp_path / "f"

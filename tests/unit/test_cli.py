@@ -244,28 +244,29 @@ def test_count_prints_a_table_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "windows", "told"),
+    ("flags", "counts_late", "told"),
     [
-        ([], ["0,1,1,false,", "60,2,2,false,", "120,1,1,false,"], "in any order: no record is late"),
-        (["--as-run"], ["60,1,1,false,", "120,1,1,false,"], "by the rules of run: max lag 5s, max jump 1m5s"),
-        (["--max-lag", "2m"], ["0,1,1,false,", "60,2,2,false,", "120,1,1,false,"], "max lag 2m, max jump 3m"),
-        (["--max-jump", "1h"], ["60,1,1,false,", "120,1,1,false,"], "max lag 5s, max jump 1h"),
+        ([], True, "in any order: no record is late"),
+        (["--as-run"], False, "by the rules of run: max lag 5s, max jump "),
+        (["--max-lag", "10s"], True, "by the rules of run: max lag 10s, max jump "),
+        (["--max-jump", "1h"], False, "by the rules of run: max lag 5s, max jump 1h"),
+        (["--max-jump", "1h", "--no-as-run"], True, "in any order: no record is late"),
     ],
 )
-def test_count_says_by_which_rules(flags: list[str], windows: list[str], told: str) -> None:
+def test_count_says_by_which_rules(flags: list[str], counts_late: bool, told: str) -> None:
     """::
 
-    0                60               120
-    ├────────────────┼────────────────┼─────────▶
-                       a ────────────▶  b
-     d ◀───────────── c ◀───────────────           c and d come when b was there
+    0          10         20
+    ├──────────┼──────────┼────▶
+                 a    b           40 of each
+      late ◀──────────┘           the window of 0 has closed at 15, or closes at 20
     """
-    rows = b"".join(
-        b'{"ts":%d,"uid":"%s"}\n' % row for row in [(61, b"a"), (125, b"b"), (62, b"c"), (1, b"d")]
-    )
-    ended = started("count", "-", "--format", "csv", "--inline", *flags, stdin=rows)
-    assert ended.stdout.decode().splitlines()[1:] == windows
-    assert ended.stderr.decode().splitlines()[-1].endswith(told)
+    rows = [b'{"ts":11,"uid":"a"}\n'] * 40 + [b'{"ts":16,"uid":"b"}\n'] * 40 + [b'{"ts":1,"uid":"late"}\n']
+    arguments = ("count", "-", "--format", "csv", "--inline", "--granularity", "10s", *flags)
+    ended = started(*arguments, stdin=b"".join(rows))
+    late = ["0,1,1,false,"] if counts_late else []
+    assert ended.stdout.decode().splitlines()[1:] == [*late, "10,2,80,false,"]
+    assert ended.stderr.decode().splitlines()[-1].startswith(told)
 
 
 def test_above_max_users_a_count_ends_with_a_code_of_its_own() -> None:
