@@ -11,7 +11,7 @@ from streamagg.core.windows import Windows
 from streamagg.records import BoolColumn, Int64Column, UInt64Column
 from streamagg.settings import WindowSettings
 
-LISTED_MS: Final = tuple(seconds * 1_000 for seconds in (60, 600, 3_600, 86_400))
+LISTED_MS: Final = tuple(seconds * 1_000 for seconds in (60, 3_600, 86_400))
 """Max jumps that are tried beside the default."""
 
 
