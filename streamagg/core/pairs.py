@@ -105,15 +105,20 @@ class _Cursor:
         self._run = run
         self._share = share
         self._next = 0
-        self.rows = self._read()
+        self._hold(self._read())
 
     def take(self, reach: tuple[int, int]) -> Pairs:
         """The rows that are not behind a pair; no further than what was in memory."""
         stop = self.rows.through(reach)
-        taken, self.rows = self.rows.read(0, stop), self.rows.read(stop, len(self.rows))
-        if not len(self.rows):
-            self.rows = self._read()
+        taken, left = self.rows.read(0, stop), self.rows.read(stop, len(self.rows))
+        self._hold(left if len(left) else self._read())
         return taken
+
+    def _hold(self, rows: Pairs) -> None:
+        self.rows = rows
+        if len(rows):
+            # Looked at for every piece, where a thousand runs may have begun.
+            self.first, self.last = rows.first, rows.last
 
     def _read(self) -> Pairs:
         start, self._next = self._next, self._next + self._share
@@ -133,13 +138,13 @@ def merged(runs: Sequence[Run], most: int) -> Iterator[Pairs]:
         while waiting and (not begun or waiting[-1].first <= _reach(begun)):
             begun.append(_Cursor(waiting.pop(), share))
         reach = _reach(begun)
-        parts = [part for cursor in begun if len(part := cursor.take(reach))]
+        parts = [cursor.take(reach) for cursor in begun if cursor.first <= reach]
         begun = [cursor for cursor in begun if len(cursor.rows)]
         yield parts[0] if len(parts) == 1 else unique(parts)
 
 
 def _reach(cursors: Iterable[_Cursor]) -> tuple[int, int]:
-    return min(cursor.rows.last for cursor in cursors)
+    return min(cursor.last for cursor in cursors)
 
 
 def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[Closing]:
