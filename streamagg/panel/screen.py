@@ -95,8 +95,9 @@ class Screen:
         try:
             while self._wake not in select.select([self._pipe, self._wake], [], [], _EVERY_S)[0]:
                 self._turn()
+            above = "".join(self._heard_last())
             self._frame = self._rendered(self._foot.last(*size(self._terminal), self._glyphs))
-            self._write_all("".join(self._heard(ended=True)))
+            self._write_all(above)
         finally:
             # Were this thread to end otherwise, whoever writes would wait for it.
             self._give_back()
@@ -112,16 +113,21 @@ class Screen:
         if above or changed:
             self._write_all(above)
 
-    def _heard(self, *, ended: bool = False) -> Iterator[str]:
-        """What goes above of that which was written since the last time."""
+    def _heard(self) -> Iterator[str]:
+        """What goes above of some of that which was written: there may always be more."""
+        with suppress(BlockingIOError):
+            yield from self._above(os.read(self._pipe, _READ_BYTES))
+
+    def _heard_last(self) -> Iterator[str]:
+        """What goes above of all the rest, whether its last line has an end or not."""
         with suppress(BlockingIOError):
             while data := os.read(self._pipe, _READ_BYTES):
-                *lines, self._unfinished = (self._unfinished + data).split(b"\n")
-                yield from self._above(lines)
-        if ended and self._unfinished:
-            yield from self._above([self._unfinished])
+                yield from self._above(data)
+        if self._unfinished:
+            yield from self._above(b"\n")
 
-    def _above(self, lines: Sequence[bytes]) -> Iterator[str]:
+    def _above(self, data: bytes) -> Iterator[str]:
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         for line in lines:
             above = self._foot.hear(line.decode(errors="replace"))
             if above is not None:

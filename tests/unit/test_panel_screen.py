@@ -92,6 +92,27 @@ def test_what_others_write_goes_above() -> None:
     ]
 
 
+def test_the_last_lines_are_heard_before_what_is_left_is_drawn() -> None:
+    """One that belongs to the lines at the foot is among those that stay."""
+    program = PROGRAM.replace('None if line == "hidden" else line', "setattr(self, 'heard', line)").replace(
+        '"the end"', "self.heard"
+    )
+    with Terminal([sys.executable, "-c", program]) as terminal:
+        terminal.press(b"\n\n")
+        assert terminal.wait() == 0
+    assert terminal.picture.text.endswith("without its end\nafter it")
+
+
+FLOOD = PROGRAM.replace('"from stdout"', r"('x' * 100 + '\n') * 2_000")
+
+
+def test_more_than_a_pipe_holds_goes_above_whole() -> None:
+    with Terminal([sys.executable, "-c", FLOOD], size=(120, 10)) as terminal:
+        terminal.press(b"\n\n")
+        assert terminal.wait() == 0
+    assert terminal.picture.text.count("x" * 100 + "\n") == 2_000
+
+
 @pytest.mark.parametrize(
     ("env", "shown"),
     [
