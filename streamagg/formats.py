@@ -1,5 +1,6 @@
 """What bytes are that are neither JSON nor compressed as streamagg reads it, told by how they begin."""
 
+import re
 import shlex
 from typing import Final, NamedTuple
 
@@ -53,6 +54,8 @@ _COMPRESSED: Final = (
     (b"\x1f\x8b", Format("compressed with gzip", "gzip -dc {}")),
     (b"\x28\xb5\x2f\xfd", Format("compressed with Zstandard", "zstd -dc {}")),
 )
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""What no text has in it."""
 _TAR: Final = Format("a tar archive", "tar -xOf {}")
 _TAR_MAGIC: Final = b"ustar"
 _TAR_PLACE: Final = 257
@@ -64,10 +67,12 @@ def foreign_format(head: bytes) -> Format | None:
 
     gzip and Zstandard are named as well: whoever reads them asks about what is inside.
     """
+    binary = _CONTROL.search(head, 0, HEAD_BYTES) is not None
     for beginning, form in (*_BEGINNINGS, *_COMPRESSED):
         if head.startswith(beginning):
-            return form
-    return _TAR if head.startswith(_TAR_MAGIC, _TAR_PLACE) else None
+            # Text may begin with the same letters.
+            return form if binary or not beginning.isalnum() else None
+    return _TAR if binary and head.startswith(_TAR_MAGIC, _TAR_PLACE) else None
 
 
 def payload_format(payload: bytes) -> str | None:

@@ -59,7 +59,8 @@ def test_a_format_is_named_by_its_first_bytes(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [TEXT, b"", b"\xef\xbb\xbf" + TEXT, b" \n", b"[1]\n", b"<a/>", b"ts,uid\n1,2\n", b"\0" * 4]
+    "text",
+    [TEXT, b"", b"\xef\xbb\xbf" + TEXT, b" \n", b"[1]\n", b"<a/>", b"ts,uid\n1,2\n", b"\0" * 4],
 )
 def test_text_is_no_format(text: bytes) -> None:
     assert foreign_format(text) is None
@@ -99,3 +100,10 @@ def test_what_a_record_of_a_topic_is(payload: bytes, told: str | None) -> None:
 
 def test_a_schema_may_have_the_number_that_looks_like_a_brace() -> None:
     assert payload_format(b"\0\0\0{\7" + TEXT) is None
+
+
+@pytest.mark.parametrize(
+    "text", [b"ORCHESTRA,1\n", b"BZh9\n", "PAR1 é\t\r\n".encode(), b"x" * 257 + b"ustar"]
+)
+def test_text_that_begins_with_the_letters_of_a_format_is_none(text: bytes) -> None:
+    assert foreign_format(text) is None
