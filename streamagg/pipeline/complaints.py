@@ -82,7 +82,7 @@ class Complaints:
             partition=partition,
             share=round(most, 4),
             peak=round(peak.share, 4),
-            peak_at=self._moment(peak.at_ms, now_ms),
+            peak_at=self._moment(peak.at_ms, now_ms) if peak.share else None,
             cause=likely_cause(partition, samples, found[partition], self.window, self._wall_ms()),
         )
 
@@ -91,7 +91,7 @@ class Complaints:
     ) -> None:
         log.warning(
             "partition_uncounted",
-            "partition {partition}: {share:.1%} of the last {records} records are in no count ({late} late,"
+            "partition {partition}: {share:.1%} of the last {records:,} records are in no count ({late} late,"
             " {rejected} rejected), since {since}. {cause}",
             partition=number,
             share=round(found.share, 4),

@@ -134,6 +134,7 @@ def test_the_end_of_a_short_run_tells_three_records_but_not_two(run: Run) -> Non
     run.samples = {0: more(NOTHING, counted=5, late=3)}
     ((_, fields),) = run.ends()
     assert (fields["share"], fields["late"]) == (0.375, 3)
+    assert (fields["peak"], fields["peak_at"]) == (0.0, None)
     assert "in a minute" not in run.caplog.records[0].getMessage()
 
 
