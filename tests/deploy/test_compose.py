@@ -71,6 +71,9 @@ def test_the_producer_makes_as_much_as_it_sends() -> None:
     assert replay[:3] == ["streamagg", "replay", "-"]
     assert options[0]["--rate"] == options[1]["--rate"]
     assert options[0]["--start"] == "now"
+    # Some of the broken ones are no text.
+    assert "--corrupt" in generate
+    assert "--raw" in replay
     # Years, at that rate.
     assert int(options[0]["--count"]) / int(options[0]["--rate"]) > 10 * 365 * 86_400
 
