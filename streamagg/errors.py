@@ -65,6 +65,10 @@ class KafkaFailed(StreamaggError):
     """Kafka answered with an error that cannot be retried."""
 
 
+class HeldUp(StreamaggError):
+    """Records that a reading must not end without cannot be read, as behind an open transaction."""
+
+
 class DataDiffers(StreamaggError):
     """Published counts differ from a recount."""
 

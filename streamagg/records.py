@@ -8,7 +8,7 @@ Columns travel as raw little-endian bytes inside the message; readers map them w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -277,6 +277,13 @@ class Batch:
     """What else is known of each record."""
     payload_bytes: int = 0
     """Size of the payloads; 0 for files, where nobody asks."""
+
+
+class Standing(NamedTuple):
+    """How far a partition is read that is not read to the end it shall be read to, and waits for more."""
+
+    offset: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,7 @@ class Resolver:
             change_destination=self._layers.value("change_destination"),
             until_end=until_end,
             keep_open=keep_open,
+            hold_timeout_ms=self._layers.value("hold_timeout"),
             delivery=self._layers.value("delivery"),
             create_topics=self._layers.value("create_topics"),
             output_partitions=self._layers.value("output_partitions"),
@@ -186,6 +187,7 @@ class Resolver:
             decode=self.decode(),
             kafka=KafkaSettings() if files else self.kafka(),
             pipeline=self.pipeline(),
+            hold_timeout_ms=self._layers.value("hold_timeout"),
             start_ms=start.time_ms,
         )
 

@@ -231,6 +231,14 @@ _ROWS: Final = (
         "false",
     ),
     Setting(
+        "hold_timeout",
+        duration(0),
+        "How long a reading that ends waits for records that cannot be read yet (an open transaction).",
+        "DURATION",
+        READING,
+        default_note="the broker's transaction.max.timeout.ms, or 15m",
+    ),
+    Setting(
         "unmarshallers",
         whole_number(1, MAX_WORKERS),
         "Processes that fetch and decode.",

@@ -121,6 +121,9 @@ class RunSettings:
     """Continue though output, delivery, dead letter or late topic are not those of the checkpoint."""
     until_end: bool = False
     keep_open: bool = False
+    hold_timeout_ms: int | None = None
+    """How long a bounded run waits for records that cannot be read yet; None: as long as the broker lets a
+    transaction be open."""
     delivery: Delivery = "exactly-once"
     create_topics: bool = True
     output_partitions: int = 1
@@ -168,5 +171,7 @@ class AdviseSettings:
     decode: DecodeSettings = DecodeSettings()
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     pipeline: PipelineSettings = PipelineSettings()
+    hold_timeout_ms: int | None = None
+    """As of a run."""
     start_ms: int | None = None
     """Kafka timestamp (ms since the epoch) of the first record to read; None: the oldest one."""

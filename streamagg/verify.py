@@ -1,6 +1,7 @@
 """Compares what was published with a recount of the input topic, window by window."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Literal, NamedTuple
@@ -14,9 +15,11 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from streamagg.errors import KafkaUnreachable
-from streamagg.kafka.admin import end_offsets, partitions_of
+from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
+from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
 from streamagg.kafka.client import Right, consumer_config, kafka_error
+from streamagg.kafka.holding import EndWatch
+from streamagg.records import Standing
 from streamagg.recount import PartitionRecount, Recount, Window, counted_users
 from streamagg.settings import NO_CEILING, CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
 
@@ -71,6 +74,8 @@ class VerifySettings:
     allow_repeats: bool = False
     """A window may be published again with the same value (at-least-once delivery)."""
     ceiling: CeilingSettings = NO_CEILING
+    hold_timeout_ms: int | None = None
+    """How long to wait for records that cannot be read yet; None: as long as a transaction may be open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Verification:
 def verify(settings: VerifySettings, progress: Progress) -> Verification:
     """Recount the input, read the output, compare.
 
-    Raises TopicError, KafkaUnreachable or KafkaFailed.
+    Raises TopicError, HeldUp, KafkaUnreachable or KafkaFailed.
     """
     started_s = monotonic()
     partitions_of(settings.kafka, settings.output)
@@ -103,16 +108,20 @@ def verify(settings: VerifySettings, progress: Progress) -> Verification:
 
 
 def recount_topic(settings: VerifySettings, progress: Progress) -> Recount:
-    """Count the input topic up to the end it has when the call begins, partition by partition."""
+    """Count the input topic up to the end it has when the call begins, each partition in its own order."""
     recount = Recount()
-    topic = _TopicReader(settings.kafka, settings.input)
-    for messages in topic.partitions():
-        partition = PartitionRecount(settings.window, settings.decode, recount)
-        for message in messages:
-            kind, kafka_time_ms = message.timestamp()
-            partition.add(message.value(), None if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time_ms)
-            if recount.consumed % BATCH_RECORDS == 0:
-                progress(topic.passed / topic.length, recount.consumed)
+    topic = _TopicReader(settings, settings.input)
+    partitions: dict[int | None, PartitionRecount] = {}
+    for message in topic.messages():
+        number = message.partition()
+        partition = partitions.get(number)
+        if partition is None:
+            partition = partitions[number] = PartitionRecount(settings.window, settings.decode, recount)
+        kind, kafka_time_ms = message.timestamp()
+        partition.add(message.value(), None if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time_ms)
+        if recount.consumed % BATCH_RECORDS == 0:
+            progress(topic.passed / topic.length, recount.consumed)
+    for partition in partitions.values():
         partition.end()
     return recount
 
@@ -120,10 +129,9 @@ def recount_topic(settings: VerifySettings, progress: Progress) -> Recount:
 def read_published(settings: VerifySettings) -> list[Published | Difference]:
     """The committed records of the output topic; a Difference for what is no count."""
     outputs = []
-    for messages in _TopicReader(settings.kafka, settings.output).partitions():
-        for message in messages:
-            place = f"partition {message.partition()}, offset {message.offset()}"
-            outputs.append(published_count(message.key(), message.value(), place))
+    for message in _TopicReader(settings, settings.output).messages():
+        place = f"partition {message.partition()}, offset {message.offset()}"
+        outputs.append(published_count(message.key(), message.value(), place))
     return outputs
 
 
@@ -191,60 +199,91 @@ def _expected(settings: VerifySettings, windows: dict[int, Window]) -> dict[int,
 
 
 class _TopicReader:
-    """Reads the committed records of a topic, one partition after the other, up to their present ends."""
+    """Reads the committed records of a topic up to its present end: all partitions at once.
 
-    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
-        self._kafka = kafka
+    The end is that of all records. Where a committed reader finds none it is waited for: a transaction that
+    is open there may still bring some.
+    """
+
+    def __init__(self, settings: VerifySettings, topic: str) -> None:
+        kafka = settings.kafka
+        self._settings = settings
         self._topic = topic
         numbers = range(partitions_of(kafka, topic))
-        self._position = end_offsets(kafka, topic, numbers, at="earliest")
-        self._ends = end_offsets(kafka, topic, numbers, at="latest")
-        self._first = sum(self._position.values())
-        self.length = sum(self._ends.values()) - self._first
+        self._begins = end_offsets(kafka, topic, numbers, at="earliest")
+        self._ends = log_ends(kafka, topic, numbers)
+        self._position = dict(self._begins)
+        self.length = sum(self._ends.values()) - sum(self._begins.values())
         """Offsets to read, gaps included."""
 
     @property
     def passed(self) -> int:
         """Offsets read, gaps included."""
-        return sum(self._position.values()) - self._first
+        read = (min(position, self._ends[number]) for number, position in self._position.items())
+        return sum(read) - sum(self._begins.values())
 
-    def partitions(self) -> Iterator[Iterator[Message]]:
-        """The messages of each partition that has any; each is to be read before the next."""
-        consumer = Consumer(consumer_config(self._kafka, enable_partition_eof=True))
+    def messages(self) -> Iterator[Message]:
+        """The messages of all partitions.
+
+        Raises HeldUp, KafkaUnreachable, or what else Kafka has against it.
+        """
+        consumer = Consumer(consumer_config(self._settings.kafka, enable_partition_eof=True))
+        asking = ThreadPoolExecutor(1)
         try:
-            for number, end in self._ends.items():
-                if self._position[number] < end:
-                    yield self._read(consumer, number)
+            yield from self._read(consumer, asking)
         finally:
+            asking.shutdown(wait=False, cancel_futures=True)
             consumer.close()
 
-    def _read(self, consumer: Consumer, number: int) -> Iterator[Message]:
-        """Offsets have gaps: what ends a partition may be an event and no message."""
-        consumer.assign([TopicPartition(self._topic, number, self._position[number])])
+    def _read(self, consumer: Consumer, asking: Executor) -> Iterator[Message]:
+        settings = self._settings
+        ending = EndWatch(
+            settings.kafka, self._topic, settings.hold_timeout_ms, "nothing is compared", asking
+        )
+        unread = self._standing()
+        consumer.assign([TopicPartition(self._topic, number, at.offset) for number, at in unread.items()])
         heard_s = monotonic()
-        while self._position[number] < self._ends[number]:
+        while unread:
             messages = consumer.consume(BATCH_RECORDS, 0.2)
-            if messages:
+            yield from self._within(messages)
+            still = self._standing()
+            done = [TopicPartition(self._topic, number) for number in unread if number not in still]
+            if done:
+                consumer.incremental_unassign(done)
+            unread = still
+            ending.look(self._standing)
+            if messages or ending.held:
                 heard_s = monotonic()
             elif monotonic() - heard_s > SILENCE_S:
+                number, at = next(iter(unread.items()))
                 raise KafkaUnreachable(
-                    f"Partition {number} of {self._topic} yields nothing from offset"
-                    f" {self._position[number]} on. Check that its leader is up."
+                    f"Partition {number} of {self._topic} yields nothing from offset {at.offset} on. Check"
+                    " that its leader is up."
                 )
-            for message in messages:
-                self._position[number] = self._after(message, self._ends[number])
-                if message.error() is None and self._position[number] <= self._ends[number]:
-                    yield message
 
-    def _after(self, message: Message, end: int) -> int:
-        """The next offset to read."""
-        error, offset, number = message.error(), message.offset(), message.partition()
-        if error is None and offset is not None:
-            return offset + 1
-        if error is not None and error.code() == KafkaError._PARTITION_EOF:
-            return end
-        if error is not None and not error.retriable():
-            needs = Right("READ", "topic", self._topic), Right("DESCRIBE", "group", self._kafka.group)
-            raise kafka_error(error, f"Reading the topic {self._topic}", *needs)
-        assert number is not None
-        return self._position[number]
+    def _standing(self) -> dict[int, Standing]:
+        """Partitions that are not read to their end."""
+        position, ends = self._position, self._ends
+        return {n: Standing(position[n], end) for n, end in ends.items() if position[n] < end}
+
+    def _within(self, messages: list[Message]) -> Iterator[Message]:
+        """Those before the end. Offsets have gaps: what ends a partition may be an event and no message."""
+        for message in messages:
+            number, offset, error = message.partition() or 0, message.offset() or 0, message.error()
+            if error is None:
+                self._position[number] = offset + 1
+                if offset < self._ends[number]:
+                    yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._position[number] = offset
+            elif not error.retriable():
+                raise self._failed(error, number)
+
+    def _failed(self, error: KafkaError, number: int) -> StreamaggError:
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            return TopicError(
+                f"Partition {number} of {self._topic} does not hold offset {self._position[number]} any more:"
+                " retention has removed it, or the topic was made anew. Start again when it is left alone."
+            )
+        needs = Right("READ", "topic", self._topic), Right("DESCRIBE", "group", self._settings.kafka.group)
+        return kafka_error(error, f"Reading the topic {self._topic}", *needs)

@@ -57,6 +57,7 @@ def advise(
             show_default=False,
         ),
     ] = None,
+    hold_timeout: opt.HoldTimeout = None,
     unmarshallers: opt.Unmarshallers = None,
     inline: opt.Inline = None,
     json: opt.Json = False,

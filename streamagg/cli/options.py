@@ -77,6 +77,7 @@ Framing = Annotated[str | None, _flag("framing")]
 From = Annotated[str | None, _flag("from")]
 ChangeDestination = Annotated[bool | None, _flag("change_destination")]
 UntilEnd = Annotated[bool | None, _flag("until_end")]
+HoldTimeout = Annotated[str | None, _flag("hold_timeout")]
 KeepOpen = Annotated[bool | None, _flag("keep_open")]
 
 Unmarshallers = Annotated[str | None, _flag("unmarshallers")]

@@ -41,6 +41,7 @@ def run(
     change_destination: opt.ChangeDestination = None,
     until_end: opt.UntilEnd = None,
     keep_open: opt.KeepOpen = None,
+    hold_timeout: opt.HoldTimeout = None,
     unmarshallers: opt.Unmarshallers = None,
     aggregators: opt.Aggregators = None,
     inline: opt.Inline = None,

@@ -38,6 +38,7 @@ def verify(
     user_field: opt.UserField = None,
     time_unit: opt.TimeUnit = None,
     max_record_bytes: opt.MaxRecordBytes = None,
+    hold_timeout: opt.HoldTimeout = None,
     framing: opt.Framing = None,
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Windows after the last published one may be missing yet.")
@@ -72,6 +73,7 @@ def verify(
         allow_open=allow_open,
         allow_repeats=allow_repeats,
         ceiling=settings.ceiling,
+        hold_timeout_ms=settings.hold_timeout_ms,
     )
     with progress_bar(f"recounting {settings.input}", 1.0, drawn=opt.can_draw(resolver)) as advance:
         outcome = compare_topics(wanted, advance)

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Future
 from time import monotonic
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 # The package marks these names as its own in its documentation, not in its types.
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
+    ClusterMetadata,
+    ConfigResource,
     NewTopic,
     OffsetSpec,
-    TopicMetadata,
+    ResourceType,
 )
 
 from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
@@ -25,6 +27,8 @@ T = TypeVar("T")
 log = Log(__name__)
 
 TIMEOUT_MS: Final = 10_000
+LONGEST_TRANSACTION_MS: Final = 15 * 60_000
+"""What brokers allow unless they are told otherwise."""
 COMPACTED: Final[Mapping[str, str]] = {"cleanup.policy": "compact"}
 _EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -127,6 +131,39 @@ def log_ends(
     return _Admin(kafka, timeout_ms).offsets(topic, partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED)
 
 
+class Reach(NamedTuple):
+    """How far a partition can be read."""
+
+    committed: int
+    """Where a ``read_committed`` reader finds the end."""
+    end: int
+    """Behind the last record, committed or not."""
+
+
+def reaches(
+    kafka: KafkaSettings, topic: str, partitions: Iterable[int], *, timeout_ms: int = TIMEOUT_MS
+) -> dict[int, Reach | None]:
+    """How far each partition can be read; None for one that has no leader."""
+    admin = _Admin(kafka, timeout_ms)
+    led = admin.led(topic)
+    wanted = list(partitions)
+    there = [number for number in wanted if number in led]
+    # In this order: what is written in between makes no partition look as if it could not be read.
+    ends = admin.offsets(topic, there, _LATEST, IsolationLevel.READ_UNCOMMITTED) if there else {}
+    committed = admin.offsets(topic, there, _LATEST) if there else {}
+    return {n: Reach(committed[n], ends[n]) if n in ends else None for n in wanted}
+
+
+def transaction_timeout_ms(kafka: KafkaSettings, topic: str, *, timeout_ms: int = TIMEOUT_MS) -> int:
+    """How long a transaction may be open, as a broker of a topic says: by default where it does not."""
+    try:
+        found = _Admin(kafka, timeout_ms).broker_setting(topic, "transaction.max.timeout.ms")
+    except StreamaggError:
+        # It takes a right that nothing else needs: to see the settings of the cluster.
+        found = None
+    return int(found or LONGEST_TRANSACTION_MS)
+
+
 def unended(kafka: KafkaSettings, topic: str, *, timeout_ms: int = TIMEOUT_MS) -> list[int]:
     """Partitions that a committed reader cannot read to their end: a transaction is open there.
 
@@ -178,7 +215,7 @@ class _Admin:
 
     def partitions(self, topic: str) -> int | None:
         """Partitions of a topic, None when it does not exist."""
-        found = self._metadata(topic)
+        found = self._metadata(topic).topics[topic]
         if found.error is None:
             return len(found.partitions)
         if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -192,6 +229,22 @@ class _Admin:
             where = self._kafka.bootstrap_servers
             raise TopicError(f"The topic {topic} does not exist at {where}: create it, or correct its name.")
         return found
+
+    def led(self, topic: str) -> set[int]:
+        """Partitions that have a leader; raises TopicError when the topic does not exist."""
+        self.existing(topic)
+        found = self._metadata(topic).topics[topic].partitions.values()
+        return {partition.id for partition in found if partition.leader >= 0}
+
+    def broker_setting(self, topic: str, name: str) -> str | None:
+        """A setting of a broker that knows the topic; None if it has none of that name."""
+        resource = ConfigResource(ResourceType.BROKER, str(min(self._metadata(topic).brokers)))
+        future = self._client.describe_configs([resource], request_timeout=self._left_s())[resource]
+        try:
+            found = self._answer(future).get(name)
+        except KafkaException as exc:
+            raise self._failed(exc, "Looking up a setting of the broker") from exc
+        return None if found is None else found.value
 
     def create(self, topic: NewTopic) -> bool:
         """Creates a topic; False when it exists."""
@@ -250,10 +303,11 @@ class _Admin:
             self._give_up_in_time()
             self._client.poll(_SLICE_S)
 
-    def _metadata(self, topic: str) -> TopicMetadata:
+    def _metadata(self, topic: str) -> ClusterMetadata:
+        """Brokers, and what they say about a topic."""
         while True:
             try:
-                return self._client.list_topics(topic, timeout=min(_SLICE_S, self._left_s())).topics[topic]
+                return self._client.list_topics(topic, timeout=min(_SLICE_S, self._left_s()))
             except KafkaException as exc:
                 if exc.args[0].code() not in _NO_ANSWER:
                     need = Right("DESCRIBE", "topic", topic)
@@ -280,8 +334,8 @@ class _Admin:
         # Never 0, which some calls take for "for ever".
         return max(0.01, self._deadline - monotonic())
 
-    def _failed(self, exc: KafkaException, doing: str, need: Right) -> StreamaggError:
-        return self._unreachable() if exc.args[0].code() in _NO_ANSWER else kafka_error(exc, doing, need)
+    def _failed(self, exc: KafkaException, doing: str, *needs: Right) -> StreamaggError:
+        return self._unreachable() if exc.args[0].code() in _NO_ANSWER else kafka_error(exc, doing, *needs)
 
     def _unreachable(self) -> KafkaUnreachable:
         trouble = None if self._trouble.error is None else sentence(self._trouble.error)

@@ -1,6 +1,7 @@
 """``streamagg advise``: how late records come, and how early, by the decoder and the clocks of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count as numbers
@@ -11,13 +12,14 @@ from streamagg.core.ahead import Ahead
 from streamagg.core.clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
 from streamagg.core.lateness import Lateness, never_late
 from streamagg.core.max_jumps import Loss, MaxJumps, Trial
-from streamagg.kafka.admin import end_offsets, partitions_of
+from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
+from streamagg.kafka.holding import EndWatch
 from streamagg.pipeline.files import STREAM_END, plain_size
 from streamagg.pipeline.leases import BYTES, RECORDS, LeaseBook
 from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.pipeline.symptoms import FitWatch, Symptoms
 from streamagg.pipeline.workers import Event, InlineWorkers, UnmarshallerReplaced, Workers
-from streamagg.records import AggregatorSetup, ColumnBlock, Revoke, Trying, UnmarshallerSetup
+from streamagg.records import AggregatorSetup, ColumnBlock, Revoke, Standing, Trying, UnmarshallerSetup
 from streamagg.settings import AdviseSettings, WindowSettings
 
 _WORTH_PROCESSES_BYTES: Final = 64 << 20
@@ -80,7 +82,7 @@ def extents(settings: AdviseSettings) -> dict[int, Extent]:
     partitions = range(partitions_of(settings.kafka, settings.input))
     at: Literal["earliest"] | int = "earliest" if settings.start_ms is None else settings.start_ms
     begins = end_offsets(settings.kafka, settings.input, partitions, at=at)
-    ends = end_offsets(settings.kafka, settings.input, partitions, at="latest")
+    ends = log_ends(settings.kafka, settings.input, partitions)
     return {p: Extent(begin, ends[p]) for p, begin in begins.items()}
 
 
@@ -90,17 +92,27 @@ def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Prog
     Raises StreamaggError, as a run does that cannot read.
     """
     began = monotonic()
-    with closing(_open_workers(settings, found)) as workers:
+    with closing(_open_workers(settings, found)) as workers, ThreadPoolExecutor(1) as asking:
         survey = _Survey(settings.window, found, workers, files=bool(settings.files))
-        fit = FitWatch()
+        fit, ending = FitWatch(), _end_watch(settings, asking)
         while not survey.finished:
             survey.turn()
             fit.look(survey.symptoms)
+            if ending is not None:
+                ending.look(survey.standing)
             progress(float(survey.passed), survey.advice.records)
     advice = survey.advice
     advice.seconds = monotonic() - began
     advice.nothing_counted = fit.end(survey.symptoms, advice.lateness.accepted, advice.rejected)
     return advice
+
+
+def _end_watch(settings: AdviseSettings, asking: Executor) -> EndWatch | None:
+    """None for files, which end where they end."""
+    if settings.input is None:
+        return None
+    outcome = "there is no advice about all of it"
+    return EndWatch(settings.kafka, settings.input, settings.hold_timeout_ms, outcome, asking)
 
 
 class _Partition:
@@ -149,6 +161,12 @@ class _Survey:
     def passed(self) -> int:
         """Offsets read, gaps included."""
         return sum(partition.position - partition.begin for partition in self._partitions.values())
+
+    def standing(self) -> dict[int, Standing]:
+        """Partitions that are not read to their end, and of which nothing is there."""
+        parts = self._partitions.items()
+        waits = {n: self._leases.standing(n, part.position) for n, part in parts}
+        return {number: at for number, at in waits.items() if at is not None}
 
     def turn(self) -> None:
         """Take what comes within a moment, and give out what is to be read next."""

@@ -15,9 +15,9 @@ from streamagg import faults
 from streamagg.core.late import MOST_LATE
 from streamagg.core.publication import OutputAway, PublishFailed
 from streamagg.core.windows import Windows
-from streamagg.errors import KafkaUnreachable, WorkersKeepDying
+from streamagg.errors import HeldUp, KafkaUnreachable, WorkersKeepDying
 from streamagg.events import Log
-from streamagg.kafka.admin import end_offsets, partitions_of
+from streamagg.kafka.admin import log_ends, partitions_of
 from streamagg.kafka.dead_letters import MOST_FUTURE
 from streamagg.kafka.membership import Membership
 from streamagg.kafka.output import Output
@@ -78,8 +78,11 @@ class Coordinator:
         self._session_ended = False
         self._next_rss = 0.0
         self._led = False
+        self._bounded_id = ""
         if settings.until_end:
-            self._stops = end_offsets(settings.kafka, settings.input, self._partitions(), at="latest")
+            # In this order: ends are those of the topic with this id, or that topic is gone.
+            self._bounded_id = self._identity.ask().id
+            self._stops = log_ends(settings.kafka, settings.input, self._partitions())
 
     def run(self) -> RunStats:
         """Work until the run ends or is told to stop; raises StreamaggError."""
@@ -118,11 +121,18 @@ class Coordinator:
 
     def _lead(self) -> None:
         try:
-            self._read(self._agreement.require())
+            self._read(self._topic_id())
         except (KafkaUnreachable, OutputAway) as error:
             self._wait_for_broker(error)  # 5
         except (AggregatorLost, PublishFailed) as error:
             self._note_broken(error)  # 5
+
+    def _topic_id(self) -> str:
+        """Of the input; raises CheckpointError when the ends of a bounded run are those of another topic."""
+        topic_id = self._agreement.require()
+        if self._stops is not None:
+            self._identity.confirm(self._bounded_id)
+        return topic_id
 
     def _read(self, topic_id: str) -> None:
         """Lead, as long as the input has this id."""
@@ -212,6 +222,10 @@ class Coordinator:
             if not session.finished:
                 self._commit_last(session, publisher)
             self._meter.take(self._tally)
+        except HeldUp:
+            with suppress(PublishFailed):
+                self._commit_last(session, publisher)
+            raise
         except Exception as error:
             if self._membership.leader:
                 self._meter.session_broke(error)

@@ -12,7 +12,7 @@ from typing import Final
 
 from streamagg.events import Log
 from streamagg.pipeline.suspicion import Suspicion
-from streamagg.records import ColumnBlock, Lease, Trying
+from streamagg.records import ColumnBlock, Lease, Standing, Trying
 
 log = Log(__name__)
 
@@ -33,11 +33,13 @@ class LeaseSize:
     fewest: int
     most_waiting: int = _MOST_WAITING
     """Rows that a partition may hold in memory before it gets no further leases."""
+    ends_early: bool = False
+    """Where a reader finds the end, a bounded partition ends, though more was expected."""
 
 
 RECORDS: Final = LeaseSize(200_000, 10_000)
-BYTES: Final = LeaseSize(64 << 20, 4 << 20)
-"""Of files, whose offsets count bytes."""
+BYTES: Final = LeaseSize(64 << 20, 4 << 20, ends_early=True)
+"""Of files, whose offsets count bytes. The end that a reader of a topic finds may be a passing one."""
 
 
 @dataclass(slots=True)
@@ -146,7 +148,7 @@ class LeaseBook:
             ranges.suspicion.survived(held.tried)
             held.tried = None
         ranges.end = max(ranges.end, block.end)
-        if ranges.stop is not None and block.caught_up:
+        if self._lease_size.ends_early and ranges.stop is not None and block.caught_up:
             ranges.end_at(block.next)
         elif block.next >= held.lease.stop:
             del ranges.held[block.lease]
@@ -197,6 +199,13 @@ class LeaseBook:
         """Every offset of a bounded partition has been delivered."""
         ranges = self._partitions[partition]
         return ranges.exhausted and not ranges.held
+
+    def standing(self, partition: int, position: int) -> Standing | None:
+        """A bounded partition of which somebody reads, and everything before ``position`` has come."""
+        ranges = self._partitions[partition]
+        if ranges.stop is None or not ranges.held:
+            return None
+        return Standing(position, ranges.stop)
 
     @property
     def outstanding(self) -> bool:

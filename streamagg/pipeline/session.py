@@ -29,6 +29,7 @@ from streamagg.records import (
     Reset,
     Revoke,
     ShardCount,
+    Standing,
     Trying,
     WindowCount,
 )
@@ -194,6 +195,12 @@ class Session:
         # With nothing leased, nothing more can come: what still waits in memory is held by a watermark
         # that this run will not move.
         self._at_rest = not self._leases.outstanding
+
+    def standing(self) -> dict[int, Standing]:
+        """Partitions of a bounded run that are not read to their end, and of which nothing is there."""
+        parts = self.sequencer.partitions.items()
+        waits = {n: self._leases.standing(n, part.position) for n, part in parts if not part.ready}
+        return {number: at for number, at in waits.items() if at is not None}
 
     def silent(self, now_ms: int) -> list[int]:
         """Partitions that may fall idle: caught up, and nothing arrived for half the idle time-out."""

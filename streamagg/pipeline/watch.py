@@ -1,5 +1,6 @@
 """Slow questions about the input, asked in a thread: is silence its end, is it still the same topic?"""
 
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Final
@@ -7,10 +8,12 @@ from typing import Final
 from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError
 from streamagg.events import Log
 from streamagg.kafka.admin import log_ends
+from streamagg.kafka.holding import OPEN_TRANSACTION, TOLD_AFTER_S, EndWatch, tell_held_up
 from streamagg.kafka.identity import TopicIdentity
 from streamagg.pipeline.opening import EARLIEST, openings
 from streamagg.pipeline.session import Opening, Session
 from streamagg.pipeline.turn import monotonic_ms
+from streamagg.records import Standing
 from streamagg.settings import RunSettings
 
 _TOPIC_EVERY_S: Final = 1.0
@@ -18,7 +21,6 @@ _TOPIC_EVERY_S: Final = 1.0
 _SILENCE_EVERY_S: Final = 0.5
 _PART_OF_TIMEOUT: Final = 10
 """Or once in such a part of the idle time-out, if that is longer: each question takes a connection."""
-_HELD_UP_S: Final = 30.0
 
 log = Log(__name__)
 
@@ -40,7 +42,7 @@ class InputWatch:
         self._identity = identity
         self._topic_id = topic_id
         self._ends: Future[dict[int, int]] | None = None
-        self._fresh: Future[dict[int, Opening]] | None = None
+        self._fresh: Future[Mapping[int, Opening | None]] | None = None
         self._next_topic = monotonic() + _TOPIC_EVERY_S
         self._ends_asked_ms = 0
         self._next_silence = 0.0
@@ -48,14 +50,27 @@ class InputWatch:
         self._silence_every_s = max(_SILENCE_EVERY_S, part_s)
         self._held_up: dict[int, float] = {}
         """Since when a partition cannot be read to its end; infinity once that is told."""
+        self._ending = EndWatch(
+            settings.kafka,
+            settings.input,
+            settings.hold_timeout_ms,
+            "no window that the records behind it could change is published",
+            asking,
+        )
+        self._left_out: set[int] = set()
+        """Partitions that a bounded run does not read."""
 
     def look(self) -> None:
         """Ask, and act on answers.
 
-        Raises TopicError when the input is gone, and CheckpointError when another has its name.
+        Raises TopicError when the input is gone, CheckpointError when another has its name, and HeldUp when
+        a bounded run has waited long enough.
         """
-        self._look_for_silence()
-        if not self._settings.until_end and monotonic() >= self._next_topic:
+        if self._settings.until_end:
+            self._ending.look(self._session.standing)
+        else:
+            self._look_for_silence()
+        if monotonic() >= self._next_topic:
             self._look_at_topic()
 
     def _look_for_silence(self) -> None:
@@ -88,20 +103,13 @@ class InputWatch:
         waiting = [number for number, end in ends.items() if partitions[number].position < end]
         self._held_up = {number: self._held_up.get(number, now) for number in waiting}
         for number in waiting:
-            if now - self._held_up[number] >= _HELD_UP_S:
+            if now - self._held_up[number] >= TOLD_AFTER_S:
                 self._held_up[number] = float("inf")
-                log.warning(
-                    "partition_held_up",
-                    "partition {partition} cannot be read beyond offset {offset} of {end}: a transaction "
-                    "there is not ended, and no window closes before it is",
-                    partition=number,
-                    offset=partitions[number].position,
-                    end=ends[number],
-                )
+                tell_held_up(number, Standing(partitions[number].position, ends[number]), OPEN_TRANSACTION)
 
     def _look_at_topic(self) -> None:
         if self._fresh is None:
-            known = frozenset(self._session.sequencer.partitions)
+            known = frozenset(self._session.sequencer.partitions) | self._left_out
             self._fresh = self._asking.submit(self._find_fresh, known)
         elif self._fresh.done():
             answer, self._fresh = self._fresh, None
@@ -113,14 +121,26 @@ class InputWatch:
                 log.debug("growth_unknown", "whether the input grew is asked again: {error}", error=error)
                 return
             for number, opening in fresh.items():
-                log.info(
-                    "partition_added", "the input has a further partition: {partition}", partition=number
-                )
-                self._session.add_partition(number, opening, monotonic_ms())
+                self._note_fresh(number, opening)
 
-    def _find_fresh(self, known: frozenset[int]) -> dict[int, Opening]:
+    def _note_fresh(self, number: int, opening: Opening | None) -> None:
+        if opening is None:
+            self._left_out.add(number)
+            log.info(
+                "partition_left_out",
+                "the input has a further partition: {partition}, which the next run begins with",
+                partition=number,
+            )
+            return
+        log.info("partition_added", "the input has a further partition: {partition}", partition=number)
+        self._session.add_partition(number, opening, monotonic_ms())
+
+    def _find_fresh(self, known: frozenset[int]) -> Mapping[int, Opening | None]:
+        """Partitions that are not known; without an opening those that a bounded run leaves out."""
         found = self._identity.confirm(self._topic_id)
         fresh = [number for number in range(found.partitions) if number not in known]
+        if self._settings.until_end:
+            return dict.fromkeys(fresh)
         if not fresh:
             return {}
         return openings(self._settings, "", fresh, {}, EARLIEST, None)

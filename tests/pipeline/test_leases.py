@@ -2,14 +2,14 @@
 
 import itertools
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamagg.pipeline.leases import LeaseBook, LeaseSize
-from streamagg.records import ColumnBlock, Lease
+from streamagg.records import ColumnBlock, Lease, Standing
 
 SIZE = LeaseSize(100, 10)
 FULL = SIZE.most_waiting + 1
@@ -199,8 +199,9 @@ def test_blocks_nobody_waits_for_are_refused() -> None:
 
 
 @pytest.mark.parametrize("end", [0, 40, 100, 140])
-def test_a_bounded_partition_that_ends_early(end: int) -> None:
-    leases = book(1, end=1_000, stop=1_000)
+def test_a_file_may_end_early(end: int) -> None:
+    leases = LeaseBook(1, itertools.count(), replace(SIZE, ends_early=True))
+    leases.add_partition(0, 0, 1_000, 1_000, timestamps=False)
     while issued := leases.issue([(0, 0)]):
         for _, lease in issued:
             stop = min(lease.stop, end)
@@ -208,6 +209,29 @@ def test_a_bounded_partition_that_ends_early(end: int) -> None:
     assert leases.finished(0)
     assert not leases.outstanding
     assert leases.issue([(0, 0)]) == []
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_topic_does_not_end_where_its_reader_finds_no_more(workers: int) -> None:
+    """Behind an open transaction.
+
+    ::
+
+    offsets   0           140            400
+    lease 1   [======100]
+    lease 2              [==|             ]  140: the end of the log, says the broker, for now
+    """
+    leases = book(workers, end=140, stop=400)
+    held = [lease for _, lease in leases.issue([(0, 0)])]
+    for lease in held:
+        stop = min(lease.stop, max(140, lease.start))
+        leases.received(block(lease, lease.start, stop, end=400, caught_up=stop < lease.stop))
+        held += [more for _, more in leases.issue([(0, 0)])]
+        if stop == 140:
+            break
+    assert not leases.finished(0)
+    assert leases.outstanding
+    assert leases.standing(0, 140) == Standing(140, 400)
 
 
 @dataclass

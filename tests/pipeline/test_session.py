@@ -30,7 +30,7 @@ from streamagg.pipeline.session import Opening, Plan, Session
 from streamagg.pipeline.turn import turn
 from streamagg.pipeline.unmarshaller import Unmarshaller
 from streamagg.pipeline.workers import InlineWorkers, ShardAnswer
-from streamagg.records import AggregatorSetup, ColumnBlock
+from streamagg.records import AggregatorSetup, ColumnBlock, Standing
 from streamagg.recount import PartitionRecount, Recount
 from streamagg.settings import NO_CEILING, CeilingSettings, DecodeSettings, WindowSettings
 from tests.support.memory import MemoryOutput, MemoryPublisher, MemoryReader, MemoryTopic, Message
@@ -307,6 +307,37 @@ def test_the_last_windows_of_a_bounded_run_go_out_together() -> None:
     while not session.windows_published:
         session.tick(0)
     assert session.windows_published == 3
+
+
+@pytest.mark.parametrize("unmarshallers", [1, 3])
+def test_a_bounded_run_is_not_over_where_its_reader_finds_no_more(unmarshallers: int) -> None:
+    """Behind offset 20 a transaction is open: what its records may change stays open, and the rest is out.
+
+    ::
+
+        partition 0   10 s ───── 30 s │ open ....... 39 s │   its clock lets the window [10, 20) close
+        partition 1   10 s ──────────────────────── 109 s     read to its end
+    """
+    rows = {
+        0: [Message(i, json.dumps({"ts": 10 + i, "uid": f"a{i}"}).encode()) for i in range(30)],
+        1: [Message(i, json.dumps({"ts": 10 + i, "uid": f"b{i}"}).encode()) for i in range(100)],
+    }
+    whole = MemoryTopic(rows, {0: 30, 1: 100})
+    bench = Bench(MemoryTopic(rows | {0: rows[0][:21]}, {0: 21, 1: 100}), random.Random(7), unmarshallers)
+    session, workers = bench.session(dict(whole.ends))
+    for _ in range(400):
+        turn(session, workers, 0)
+    assert not session.finished
+    assert session.standing() == {0: Standing(21, 30)}
+    assert bench.published().keys() == {10_000}
+    bench.topic.partitions, bench.topic.ends = whole.partitions, whole.ends
+    turns = 0
+    while not session.finished:
+        turn(session, workers, 0)
+        turns += 1
+        assert turns < MOST_TURNS
+    assert session.standing() == {}
+    assert bench.published() == recounted(whole)
 
 
 @pytest.mark.parametrize("unmarshallers", [1, 3])

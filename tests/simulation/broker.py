@@ -38,6 +38,13 @@ class Log:
     end: int
     records: list[Record] = field(default_factory=list)
     appended_ms: int = 0
+    hidden_from: int | None = None
+    """Where another producer's open transaction begins."""
+
+    @property
+    def committed_end(self) -> int:
+        """Where a committed reader finds the end."""
+        return self.end if self.hidden_from is None else self.hidden_from
 
     def append(self, content: Content, chance: random.Random, now_ms: int) -> None:
         """One record, maybe behind a gap and before one."""

@@ -75,13 +75,14 @@ class SimFetching:
         if not log.begin <= place.position <= log.end:
             raise Difference(f"partition {partition} is fetched at {place.position}: it ends at {log.end}")
         first = log.index(place.position)
-        records = log.records[first : first + self._chance.choice((1, 4, 12, 40))]
-        at_end = first + len(records) == len(log.records)
-        place.position = log.end if at_end else records[-1].offset + 1
+        last = log.index(log.committed_end)
+        records = log.records[first : min(last, first + self._chance.choice((1, 4, 12, 40)))]
+        at_end = first + len(records) >= last
+        place.position = max(place.position, log.committed_end) if at_end else records[-1].offset + 1
         end = None
         # The event comes behind the records, sometimes not with them.
-        if at_end and place.end_told != log.end and self._chance.random() < 0.8:
-            end = place.end_told = log.end
+        if at_end and place.end_told != place.position and self._chance.random() < 0.8:
+            end = place.end_told = place.position
         if not records and end is None:
             return None
         return Fetched(

@@ -164,6 +164,15 @@ def _any_block(right: Any) -> Any:
     return mutant
 
 
+def _ends_where_the_reader_does(right: Any) -> Any:
+    def mutant(self: LeaseBook, block: ColumnBlock) -> bool:
+        self._lease_size = replace(self._lease_size, ends_early=True)
+        accepted: bool = right(self, block)
+        return accepted
+
+    return mutant
+
+
 def _any_producer(_: Any) -> Any:
     return lambda self, epoch: None
 
@@ -207,7 +216,7 @@ MUTANTS: Final = (
     Mutant("the clock is that of the current position", Partition, "checkpoint", _clock_at_position, 100),
     Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 250),
     Mutant("slots are freed before the commit", Session, "_submit", _freed_early, 100),
-    Mutant("a part has the checkpoint of the whole", Session, "_submit", _ahead_of_its_part, 100),
+    Mutant("a part has the checkpoint of the whole", Session, "_submit", _ahead_of_its_part, 250),
     Mutant(
         "records set aside are not restored",
         checkpoint,
@@ -224,6 +233,13 @@ MUTANTS: Final = (
     ),
     Mutant("counts of an earlier epoch are accepted", Session, "receive_count", _any_epoch, 100),
     Mutant("blocks of dead leases are accepted", LeaseBook, "received", _any_block, 100),
+    Mutant(
+        "a bounded run ends where a committed reader does",
+        LeaseBook,
+        "received",
+        _ends_where_the_reader_does,
+        100,
+    ),
     Mutant("a new leader does not fence the old one", Broker, "check_epoch", _any_producer, 100),
     Mutant("late records are told again", LateBook, "add", _told_again, 100),
     Mutant("late records are told by their own offset", LateBook, "add", _told_by_offset, 400),

@@ -11,6 +11,7 @@ from tests.simulation.broker import Broker, Difference, Fenced
 from tests.simulation.feed import Feed
 from tests.simulation.instance import Instance
 from tests.simulation.scenario import Scenario, scenario
+from tests.simulation.transactions import Transactions
 from tests.simulation.workers import SimWorker
 
 MOST_STEPS: Final = 20_000
@@ -66,6 +67,7 @@ class World:
         self.instances: list[Instance] = []
         self.feed = Feed(self.scenario, self.broker, self.chance)
         self._endless = self.scenario.kind == "endless"
+        self._transactions = Transactions(self.broker, seed)
         self._last_run = False
         self._finished: Instance | None = None
 
@@ -91,6 +93,8 @@ class World:
     def _run(self, *, last: bool) -> None:
         self._last_run = last
         self._finished = None
+        if not self._endless:
+            self._transactions.begin(self.now_ms)
         while self._finished is None:
             self._watch_progress()
             self.steps += 1
@@ -234,6 +238,7 @@ class World:
     def _pass_time(self) -> None:
         luck = self.chance.random()
         self.now_ms += int(luck * luck * self._pace_ms())
+        self._transactions.end(self.now_ms)
         if luck < 0.04:
             self._disturb()
 
