@@ -104,7 +104,9 @@ class Board:
 
     def _table(self) -> list[Text]:
         rows = [Row(row.window_ms, row.value.unique, row.value.records) for row in self._shown()]
-        return table(rows, self._console.width, glyphs_for(self._console.encoding), dated=False)
+        return table(
+            rows, self._console.width, glyphs_for(self._console.encoding), dated=False, named="minute"
+        )
 
     def _shown(self) -> Sequence[Published]:
         """As many of the latest rows as the screen has lines for."""

@@ -29,14 +29,16 @@ class Row:
     approximate: bool = False
 
 
-def table(rows: Sequence[Row], width: int, glyphs: Glyphs, *, dated: bool) -> list[Text]:
+def table(
+    rows: Sequence[Row], width: int, glyphs: Glyphs, *, dated: bool, named: str = "window"
+) -> list[Text]:
     """A heading and a line for each window; the bar shows the unique users as a part of the records."""
     wide = width >= WIDE
     moments = [moment(row.start_ms, rows, dated=dated) for row in rows]
     users = [_users(row, glyphs) for row in rows]
     records = [f"{row.records:,}" for row in rows]
     columns = [
-        _column(["window (UTC)" if wide else "window", *moments], "<"),
+        _column([f"{named} (UTC)" if wide else named, *moments], "<"),
         _column(["unique users" if wide else "users", *users], ">"),
         _column(["records", *records], ">"),
     ]
