@@ -8,7 +8,7 @@ from rich.text import Text
 from streamagg.panel.glyphs import Glyphs, cropped, printable, sparkline
 from streamagg.panel.model import Figures, Line, Model
 from streamagg.panel.table import WIDE, Row, moment, table
-from streamagg.quantities import duration_text
+from streamagg.quantities import duration_parts
 
 _MOST_ROWS: Final = 12
 _LEAST_ROWS: Final = 3
@@ -100,8 +100,8 @@ def _about(model: Model) -> Text:
         return Text("not ready: " + "; ".join(model.unready), "yellow")
     facts = model.facts
     text = (
-        f"group {printable(facts.group)}, windows of {duration_text(facts.granularity_ms)},"
-        f" max lag {duration_text(facts.max_lag_ms)}"
+        f"group {printable(facts.group)}, windows of {duration_parts(facts.granularity_ms)},"
+        f" max lag {duration_parts(facts.max_lag_ms)}"
     )
     return Text(text + (f", {model.url}/metrics" if model.url else ""), "dim")
 

@@ -17,7 +17,7 @@ from tests.support.panel import FACTS, FIGURES, MODEL, NOW_MS, WARNING
 
 WIDE = """\
 streamagg  visits → visitors                                     leader  0:12:32
-group streamagg, windows of 60s, max lag 5s, http://127.0.0.1:9464/metrics
+group streamagg, windows of 1m, max lag 5s, http://127.0.0.1:9464/metrics
 
 rate        182,310 records/s  ▁▃▆▇██████▇▅▅▅▆▇█████████▇██████████
 to read     1,203,441, caught up in 8 s
@@ -41,7 +41,7 @@ window (UTC)      unique users  records  █ unique users ░ records
 12:01:00  partition 3 is idle: time goes on without it"""
 MIDDLE = """\
 streamagg  visits -> visitors                leader  0:12:32
-group streamagg, windows of 60s, max lag 5s, http://127.0...
+group streamagg, windows of 1m, max lag 5s, http://127.0...
 
 rate        182,310 records/s  ###*===+*#########*##########
 to read     1,203,441, caught up in 8 s
@@ -115,7 +115,7 @@ def test_before_kafka_is_reached() -> None:
     model = Model(FACTS, "waiting for Kafka", 1.0, NOW_MS)
     assert drawn(model) == (
         "streamagg  visits → visitors                          waiting for Kafka  0:00:01\n"
-        "group streamagg, windows of 60s, max lag 5s\n"
+        "group streamagg, windows of 1m, max lag 5s\n"
         "\n"
         "reaching Kafka at kafka:9092, and joining the group ..."
     )
@@ -124,7 +124,7 @@ def test_before_kafka_is_reached() -> None:
 def test_a_standby() -> None:
     assert drawn(Model(FACTS, "standby", 3_601.0, NOW_MS)).splitlines() == [
         "streamagg  visits → visitors                                    standby  1:00:01",
-        "group streamagg, windows of 60s, max lag 5s",
+        "group streamagg, windows of 1m, max lag 5s",
         "",
         "another instance of the group counts; this one takes over when that one ends",
     ]
