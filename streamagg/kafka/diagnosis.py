@@ -1,12 +1,14 @@
 """Says in a user's words why a broker cannot be used, where librdkafka says too little.
 
 For a refused certificate librdkafka has one text whatever is wrong with it, and for a client without
-TLS at a port with TLS it has none. A handshake of our own, never used for data, finds out.
+TLS at a port with TLS it has none. For one with TLS at a port without it depends on who closes the connection
+first. A handshake of our own, never used for data, finds out.
 """
 
 import re
 import socket
 import ssl
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,10 @@ _REFUSED_BY_BROKER: Final = "SSL alert number"
 _PROBE: Final = "probe"
 """The client looks for the authorities of the operating system."""
 _NOT_VERIFIED: Final = "certificate verify failed"
+
+_QUESTION: Final = struct.pack(">ihhih", 10, 18, 0, int.from_bytes(b"aggr"), -1)
+"""Which requests a broker knows, ApiVersions 0: the one that each of them answers to anybody."""
+_ANSWER: Final = struct.Struct(">i4s")
 
 Address = tuple[str, int]
 
@@ -37,17 +43,15 @@ def diagnosis(kafka: KafkaSettings, trouble: str | None) -> str | None:
     encrypted = kafka.client.get("security.protocol", "plaintext").lower() in ("ssl", "sasl_ssl")
     if not encrypted:
         return _without_tls(kafka.bootstrap_servers)
-    if trouble is None:
-        return None
-    if is_refusal(trouble):
+    if trouble is not None and is_refusal(trouble):
         return (
             "the broker ends the TLS handshake: it wants a client certificate (ssl.certificate.location and"
             " ssl.key.location), or does not accept this one"
         )
-    if _NOT_VERIFIED in trouble:
+    if trouble is not None and _NOT_VERIFIED in trouble:
         found = _BROKER.search(trouble)
         return _wrong_certificate(_address(found), kafka.client) if found else None
-    return None
+    return _with_tls(kafka.bootstrap_servers)
 
 
 def _without_tls(servers: str) -> str | None:
@@ -62,6 +66,25 @@ def _without_tls(servers: str) -> str | None:
     except OSError:
         return None
     return f"{found[0]} speaks TLS, and security.protocol is neither SSL nor SASL_SSL"
+
+
+def _with_tls(servers: str) -> str | None:
+    found = _ADDRESS.search(servers)
+    if found is None or not _answers_openly(_address(found)):
+        return None
+    return f"{found[0]} speaks no TLS (it is a PLAINTEXT broker listener), and security.protocol asks for it"
+
+
+def _answers_openly(address: Address) -> bool:
+    """A broker answers there that speaks without TLS."""
+    try:
+        with socket.create_connection(address, timeout=_TIMEOUT_S) as plain:
+            plain.settimeout(_TIMEOUT_S)
+            plain.sendall(_QUESTION)
+            answer = plain.recv(_ANSWER.size, socket.MSG_WAITALL)
+    except OSError:
+        return False
+    return len(answer) == _ANSWER.size and _ANSWER.unpack(answer)[1] == b"aggr"
 
 
 def _wrong_certificate(address: Address, client: Mapping[str, str]) -> str | None:

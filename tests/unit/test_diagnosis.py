@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -110,6 +111,31 @@ def test_a_client_without_tls_at_a_port_with_tls(serve: Serve) -> None:
     address = serve(AUTHORITY.server("127.0.0.1"))
     assert str(found(address, None, {})).startswith(f"{address} speaks TLS")
     assert str(found(f"{address},other:1", None, {"security.protocol": "SASL_PLAINTEXT"})).startswith(address)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "ssl://h:1/bootstrap: SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?",
+        "ssl://h:1/bootstrap: SSL handshake failed: error:0A00010B:SSL routines::wrong version number",
+        "ssl://h:1/bootstrap: Receive failed: Connection reset by peer",
+        None,
+    ],
+)
+def test_a_client_with_tls_at_a_port_without(trouble: str | None, trusting: dict[str, str]) -> None:
+    """Whoever closed the connection first."""
+
+    def answer() -> None:
+        with listener.accept()[0] as plain:
+            question = plain.recv(100)
+            plain.sendall(struct.pack(">i4sh", 300, question[8:12], 0) + bytes(294))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        broker = threading.Thread(target=answer)
+        broker.start()
+        assert str(found(address, trouble, trusting)).startswith(f"{address} speaks no TLS")
+        broker.join()
 
 
 def test_nothing_is_said_of_a_server_that_is_mute_or_absent(serve: Serve, trusting: dict[str, str]) -> None:
