@@ -1,6 +1,7 @@
 """From layers of text to frozen settings, with the checks that need more than one of them."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ from streamagg.settings import (
 MOST_UNMARSHALLERS: Final = 8
 """Beyond this the sequencer, which is one process, is what bounds the speed."""
 CORES_PER_AGGREGATOR: Final = 8
+_PRINTABLE: Final = re.compile("[ -~]+")
 SPARE_SLOTS: Final = 2
 """Beside the windows that max lag keeps open: the one being filled and the one being published."""
 
@@ -126,6 +128,8 @@ class Resolver:
                 " add --until-end or leave it out."
             )
         self._check_slots()
+        if self._layers.value("delivery") == "exactly-once":
+            self._check_names()
         return RunSettings(
             input=input_topic,
             output=output_topic,
@@ -246,6 +250,18 @@ class Resolver:
                 )
             if topic is not None:
                 seen[topic] = name
+
+    def _check_names(self) -> None:
+        """The client hands on group and member, whose name begins with client.id, as such text only."""
+        names = {"group": self._layers.given("group")}
+        if "client.id" in (client := self._layers.client()):
+            names["client.id"] = client["client.id"]
+        for name, given in names.items():
+            if not _PRINTABLE.fullmatch(str(given.value)):
+                raise SettingsError(
+                    f"{name} = {given} must consist of printable ASCII characters for exactly-once:"
+                    " choose another name, or --delivery at-least-once."
+                )
 
     @staticmethod
     def _ask_librdkafka(given: Mapping[str, Given]) -> None:

@@ -113,6 +113,20 @@ def test_the_default_address_is_not_required() -> None:
     assert resolved(TOPICS).run().http == HttpSettings("127.0.0.1:9464", required=False)
 
 
+@pytest.mark.parametrize("given", [{"group": "größe"}, {"group": "a\tb"}, {"kafka": ["client.id=größe"]}])
+def test_names_that_the_client_cannot_hand_on_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="printable ASCII"):
+        resolved({**TOPICS, **given}).run()
+    assert resolved({**TOPICS, **given, "delivery": "at-least-once"}).run().delivery == "at-least-once"
+
+
+def test_the_consumer_protocol_goes_without_settings_of_the_other() -> None:
+    protocol = "group.protocol=consumer"
+    assert resolved({**TOPICS, "kafka": [protocol]}).run().kafka.client == {"group.protocol": "consumer"}
+    with pytest.raises(SettingsError, match=r"session\.timeout\.ms"):
+        resolved({**TOPICS, "kafka": [protocol, "session.timeout.ms=3000"]}).run()
+
+
 def test_nothing_is_served_when_http_is_off() -> None:
     assert resolved({**TOPICS, "http": "off"}).run().http is None
 
