@@ -179,6 +179,11 @@ def kafka_error(cause: KafkaException | KafkaError, doing: str, *needs: Right) -
             f"{text}. Brokers refuse records from a time far ahead of theirs: "
             "check the clock of this machine."
         )
+    if is_too_large(error):
+        return TopicError(
+            f"{text}. Raise max.message.bytes of that topic: 65536 is enough for what is published, and the "
+            "default of 1048588 for everything."
+        )
     if error.code() in _TOPIC:
         return TopicError(f"{text}. Check the name of the topic and the rights of this user.")
     return KafkaFailed(f"{text} ({error.name()}).")
@@ -207,6 +212,11 @@ def fatal_errors() -> Iterator[None]:
         if isinstance(error.__cause__, KafkaException):
             raise error.__cause__ from None
         raise
+
+
+def is_too_large(error: KafkaError) -> bool:
+    """Whether a record is larger than client, topic or broker allow."""
+    return error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
 def is_denied(error: KafkaError) -> bool:

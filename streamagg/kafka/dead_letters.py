@@ -14,7 +14,14 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streamagg.errors import KafkaUnreachable, StreamaggError
-from streamagg.kafka.client import Right, consumer_config, fatal_errors, kafka_error, producer_config
+from streamagg.kafka.client import (
+    Right,
+    consumer_config,
+    fatal_errors,
+    is_too_large,
+    kafka_error,
+    producer_config,
+)
 from streamagg.kafka.fetching import origin_of
 from streamagg.records import Batch, no_origin
 from streamagg.settings import KafkaSettings
@@ -58,7 +65,7 @@ class _LetterReports:
         """For ``on_delivery``."""
         if error is None:
             return
-        if _is_too_large(error) and letter.whole:
+        if is_too_large(error) and letter.whole:
             self.too_large.append(letter)
         else:
             self.failed = error
@@ -116,7 +123,7 @@ class KafkaDeadLetters:
             except BufferError:
                 self._producer.poll(1.0)
             except KafkaException as error:
-                if _is_too_large(error.args[0]) and letter.whole:
+                if is_too_large(error.args[0]) and letter.whole:
                     # More than a client sends by default, and so also by itself.
                     self._produce(letter.omitted())
                     return
@@ -136,10 +143,6 @@ class KafkaDeadLetters:
     def _error(self, cause: KafkaException | KafkaError) -> StreamaggError:
         doing = f"Writing to the dead-letter topic {self._topic}"
         return kafka_error(cause, doing, Right("WRITE", "topic", self._topic))
-
-
-def _is_too_large(error: KafkaError) -> bool:
-    return error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
 class FutureLetters:

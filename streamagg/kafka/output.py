@@ -28,6 +28,7 @@ from streamagg.kafka.client import (
     is_denied,
     is_passing,
     is_time_refused,
+    is_too_large,
     kafka_error,
     producer_config,
 )
@@ -44,6 +45,7 @@ TRANSACTION_TIMEOUT_MS: Final = 12_000
 """A killed leader blocks read_committed readers for so long."""
 _MESSAGE_TIMEOUT_MS: Final = 10_000
 _CALL_TIMEOUT_S: Final = 10.0
+_BATCH_BYTES: Final = 1 << 16
 _ATTEMPTS: Final = 3
 _ATTEMPT_PAUSE_S: Final = 0.5
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
@@ -129,7 +131,8 @@ class Output:
                 self._transact(publication, began)
                 return
             except KafkaException as error:
-                if not self._aborted(error.args[0]) or is_denied(error.args[0]) or attempt == _ATTEMPTS - 1:
+                hopeless = is_denied(error.args[0]) or is_too_large(error.args[0])
+                if not self._aborted(error.args[0]) or hopeless or attempt == _ATTEMPTS - 1:
                     raise
                 # The group has a new generation: its metadata comes with the next assignment.
                 sleep(_ATTEMPT_PAUSE_S)
@@ -147,7 +150,7 @@ class Output:
         """What the session hears of a publication that did not get out."""
         if isinstance(cause, KafkaException):
             self._numbers.client.failed(cause.args[0].name())
-            cause = self._denied(cause) or cause
+            cause = self._denied(cause) or self._unfit(cause) or cause
         return _failure(cause)
 
     def close(self) -> None:
@@ -160,6 +163,8 @@ class Output:
         owned: dict[str, Any] = {
             "linger_ms": 0,
             "enable_idempotence": True,
+            # A topic refuses a batch for its size as it would a record.
+            "batch_size": _BATCH_BYTES,
             "message_timeout_ms": _MESSAGE_TIMEOUT_MS,
         }
         if self._exactly_once:
@@ -204,6 +209,11 @@ class Output:
             needs = [Right("READ", "topic", self._settings.input)]
         return kafka_error(error, f"Publishing to the topic {self._settings.output}", *needs)
 
+    def _unfit(self, error: KafkaException) -> StreamaggError | None:
+        if not is_too_large(error.args[0]):
+            return None
+        return kafka_error(error, f"Publishing to the topic {self._reports.topic or self._settings.output}")
+
     def _needs(self) -> list[Right]:
         needs = [Right("WRITE", "topic", topic) for topic in self._settings.published]
         needs.append(Right("READ", "group", self._settings.group))
@@ -234,7 +244,7 @@ class Output:
         self._numbers.last_commit_s = time()
 
     def _produce(self, publication: Publication, began: float) -> None:
-        self._reports.error = None
+        self._reports.error = self._reports.topic = None
         for count in publication.windows:
             key, value = render(self._windows, count)
             self._enqueue(self._settings.output, key, value)

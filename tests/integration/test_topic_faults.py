@@ -2,15 +2,17 @@
 
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.support.instances import READY_S, wait_until
-from tests.support.pipeline import Feed, Run, made_records, record
+from tests.support.pipeline import Feed, Run, made_records, read_all, record
 
 pytestmark = pytest.mark.kafka
 T0 = 1_468_244_380
@@ -29,6 +31,29 @@ def remake(run: Run, topic: str, partitions: int) -> None:
         return True
 
     wait_until(made, f"{topic} made again")
+
+
+@pytest.mark.parametrize("role", ["output", "late topic", "dead-letter topic"])
+def test_a_topic_that_is_too_small_for_a_record_is_named(
+    role: str, new_run: RunFactory, topic: TopicFactory
+) -> None:
+    run, small = new_run(), topic("small", config={"max.message.bytes": "100"})
+    Feed(run.bootstrap, run.input).send(made_records(2_000, corrupt=0.01))
+    flags = {"late topic": ("--late-topic", small), "dead-letter topic": ("--dead-letter", small)}
+    instance = replace(run, output=small if role == "output" else run.output)
+    code, words = instance.refused(*flags.get(role, ()))
+    assert code == 2
+    assert f"topic {small} failed" in words
+    assert "max.message.bytes" in words
+
+
+def test_a_topic_that_takes_each_record_takes_many(new_run: RunFactory, topic: TopicFactory) -> None:
+    """The client would put more into a batch than that."""
+    run, small = new_run(), topic("small", config={"max.message.bytes": "65536"})
+    early = [record(T0 + 100 + i / 100, f"u{i}") for i in range(20)]
+    Feed(run.bootstrap, run.input).send([*early, *(record(T0, f"u{i}") for i in range(3_000))])
+    assert run.until_end("--late-topic", small)["late"] == 3_000
+    assert len(list(read_all(run.bootstrap, small))) == 3_000
 
 
 @pytest.mark.slow

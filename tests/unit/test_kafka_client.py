@@ -157,7 +157,8 @@ def test_librdkafka_judges_names_and_values(client: dict[str, str], words: str |
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicError),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, AccessDenied),
         (KafkaError.GROUP_AUTHORIZATION_FAILED, AccessDenied),
-        (KafkaError.MSG_SIZE_TOO_LARGE, KafkaFailed),
+        (KafkaError.MSG_SIZE_TOO_LARGE, TopicError),
+        (KafkaError.INVALID_REQUIRED_ACKS, KafkaFailed),
     ],
 )
 def test_errors_have_their_place_in_the_tree(code: int, kind: type[StreamaggError]) -> None:
