@@ -20,13 +20,15 @@ from streamagg.settings import KafkaSettings
 
 _TIMEOUT_S: Final = 5.0
 _ATTEMPTS: Final = 2
+_NO_ID: Final = "A" * 22
+"""Sixteen zero bytes in base64."""
 
 
 class Topic(NamedTuple):
     """What a broker says about a topic."""
 
     id: str
-    """The same for all topics on brokers older than 2.8, which give none."""
+    """Empty on brokers older than 2.8, which give none."""
     partitions: int
 
 
@@ -54,7 +56,8 @@ class TopicIdentity:
     def confirm(self, expected: str) -> Topic:
         """The same as ``ask``; raises CheckpointError when the topic is another one than expected."""
         found = self.ask()
-        if found.id != expected:
+        # A cluster that is upgraded under a run gives ids from then on.
+        if found.id != expected and found.id and expected:
             raise CheckpointError(
                 f"the topic {self._topic} was deleted and made anew while it was read, and nothing of it has "
                 "been counted since; start anew with --from earliest"
@@ -88,7 +91,8 @@ class TopicIdentity:
             right = Right("DESCRIBE", "topic", self._topic)
             raise kafka_error(error, f"Looking up the topic {self._topic}", right) from error
         _let_go(found)
-        return Topic(str(found.topic_id), len(found.partitions))
+        given = str(found.topic_id)
+        return Topic("" if given == _NO_ID else given, len(found.partitions))
 
 
 def _let_go(found: Any) -> None:

@@ -57,6 +57,11 @@ broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 # Lets tests of a dying leader use short sessions.
 group.min.session.timeout.ms=1000
+# With the consumer protocol the broker says how long sessions are: short, as in QUICK_GROUP.
+group.consumer.min.session.timeout.ms=1000
+group.consumer.session.timeout.ms=3000
+group.consumer.min.heartbeat.interval.ms=200
+group.consumer.heartbeat.interval.ms=500
 """
 
 
@@ -141,7 +146,7 @@ class Broker:
         """The first half of ``start``: a broker of a cluster answers once the others run."""
         if self.pid() is None:
             self._refuse_taken_port()
-            library = jars.fetch()
+            library = self._library()
             self._format(library)
             self._launch(library, detached)
 
@@ -183,6 +188,9 @@ class Broker:
         os.kill(pid, number)
         return True
 
+    def _library(self) -> Path:
+        return jars.fetch()
+
     def _refuse_taken_port(self) -> None:
         with socket.socket() as probe:
             if probe.connect_ex((HOST, self.port)) == 0:
@@ -209,13 +217,7 @@ class Broker:
 
     def _launch(self, library: Path, detached: bool) -> None:
         command = [*self._java(library, "kafka.Kafka", *self._options), str(self._properties)]
-        if not detached and shutil.which("setpriv"):
-            # A session that is killed runs no finalizer: let the kernel end the broker then.
-            command = ["setpriv", "--pdeathsig", "KILL", *command]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        self._process = spawn(command, self.log, detached=detached)
         self._pid_file.write_text(str(self._process.pid))
 
     def _java(self, library: Path, main_class: str, *options: str) -> list[str]:
@@ -239,6 +241,17 @@ class Broker:
 
     def _log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-LOG_TAIL_CHARS:] or f"see {self.log}"
+
+
+def spawn(command: list[str], log: Path, *, detached: bool = False) -> subprocess.Popen[bytes]:
+    """A process that dies with this one, unless it is ``detached``."""
+    if not detached and shutil.which("setpriv"):
+        # A session that is killed runs no finalizer: let the kernel end it then.
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
 
 
 def free_port() -> int:

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Final
 
 POM: Final = Path(__file__).with_name("pom.xml")
+OLDEST: Final = "2.5.1"
+"""The oldest version that is tested, beside the one in the pom."""
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 OLDEST_JAVA: Final = 17
 MAVEN_TIMEOUT_S: Final = 300
+_KAFKA: Final = re.compile(r"(?<=<artifactId>kafka_2.13</artifactId>\n      <version>)[0-9.]+")
 
 
 class BrokerMissing(Exception):
@@ -27,12 +30,12 @@ def home() -> Path:
     return Path(os.environ.get("STREAMAGG_BROKER_HOME") or REPOSITORY / ".streamagg" / "broker")
 
 
-def missing() -> str | None:
+def missing(version: str | None = None) -> str | None:
     """What must be installed before a broker can run here, or None."""
     lacks = []
     if _java_version() < OLDEST_JAVA:
         lacks.append(f"Java {OLDEST_JAVA}")
-    if not jar_directory().is_dir() and shutil.which("mvn") is None:
+    if not jar_directory(version).is_dir() and shutil.which("mvn") is None:
         lacks.append("Maven (mvn)")
     return " and ".join(lacks) or None
 
@@ -43,34 +46,39 @@ def java() -> str:
     return f"{java_home}/bin/java" if java_home else "java"
 
 
-def jar_directory() -> Path:
+def jar_directory(version: str | None = None) -> Path:
     """Where the jars of this pom are, or will be: another pom has another directory."""
-    digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(_pom(version).encode()).hexdigest()[:12]
     return home() / f"jars-{digest}"
 
 
-def fetch() -> Path:
-    """Directory of the jars, fetched unless they are there.
+def fetch(version: str | None = None) -> Path:
+    """Directory of the jars, fetched unless they are there; ``version``: of Kafka, if not that of the pom.
 
     Raises ``BrokerMissing``.
     """
-    lacks = missing()
+    lacks = missing(version)
     if lacks:
         raise BrokerMissing(f"missing here: {lacks}")
-    target = jar_directory()
+    target = jar_directory(version)
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         jars = Path(scratch) / "jars"
-        _run_maven(Path(scratch), jars)
+        _run_maven(_pom(version), Path(scratch), jars)
         _publish(jars, target)
     return target
 
 
-def _run_maven(scratch: Path, jars: Path) -> None:
+def _pom(version: str | None) -> str:
+    text = POM.read_text()
+    return text if version is None else _KAFKA.sub(version, text, count=1)
+
+
+def _run_maven(pom: str, scratch: Path, jars: Path) -> None:
     # A copy, because Maven writes beside the pom it is given.
-    shutil.copy(POM, scratch / "pom.xml")
+    (scratch / "pom.xml").write_text(pom)
     command = ["mvn", "-q", "-B", "-C", "-Dstyle.color=never", "-DincludeScope=runtime"]
     command += [f"-DoutputDirectory={jars}", "dependency:copy-dependencies"]
     try:

@@ -21,6 +21,8 @@ WINDOW: Final = WindowSettings(GRANULARITY_MS, max_lag_ms=5_000, max_jump_ms=15_
 DECODE: Final = DecodeSettings()
 QUICK_GROUP: Final = ("-X", "session.timeout.ms=3000", "-X", "heartbeat.interval.ms=500")
 """A killed member holds its successor up for the session time-out: short where that is not the point."""
+CONSUMER_GROUP: Final = ("-X", "group.protocol=consumer")
+"""The same with the other protocol, where the broker of the tests makes it short."""
 
 
 def made_records(count: int, *, seed: int = 1, corrupt: float = 0.001) -> list[bytes]:
