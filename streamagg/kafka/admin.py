@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from time import monotonic
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupType, IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 # The package marks these names as its own in its documentation, not in its types.
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -17,9 +17,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
+from streamagg.errors import KafkaUnreachable, SettingsError, StreamaggError, TopicError
 from streamagg.events import Log
-from streamagg.kafka.client import HOPELESS, Right, admin_config, kafka_error, sentence
+from streamagg.kafka.client import COOPERATIVE, HOPELESS, Right, admin_config, kafka_error, sentence
 from streamagg.kafka.diagnosis import diagnosis, is_refusal
 from streamagg.settings import KafkaSettings
 
@@ -182,7 +182,25 @@ def has_members(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) 
 
     Raises KafkaUnreachable or KafkaFailed.
     """
-    return _Admin(kafka, timeout_ms).members(group) > 0
+    return bool(_Admin(kafka, timeout_ms).group(group).members)
+
+
+def refuse_foreign(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) -> None:
+    """Raises SettingsError for a group at work whose members share partitions out as no member of ours does.
+
+    With the consumer protocol the broker would let an instance in: it turns the group to that protocol.
+    """
+    found = _Admin(kafka, timeout_ms).group(group)
+    if found.type != ConsumerGroupType.CONSUMER and found.assignor not in ("", COOPERATIVE):
+        raise foreign(group)
+
+
+def foreign(group: str) -> SettingsError:
+    """What is said of the group of another program."""
+    return SettingsError(
+        f"The group {group} belongs to another program, whose members share partitions out in another way: "
+        "choose another --group, or stop that program."
+    )
 
 
 class _Trouble:
@@ -199,6 +217,15 @@ class _Trouble:
         """Keep it, unless it only follows the error that says why: "all brokers are down"."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN or self.error is None:
             self.error = error
+
+
+class _Group(NamedTuple):
+    """A consumer group as a broker describes it."""
+
+    members: int
+    assignor: str
+    """Of a group at work."""
+    type: ConsumerGroupType
 
 
 class _Admin:
@@ -277,19 +304,21 @@ class _Admin:
         need = Right("DESCRIBE", "topic", topic)
         return self._asked(ask, _NO_LEADER_YET, f"Looking up offsets of the topic {topic}", need)
 
-    def members(self, group: str) -> int:
-        """How many members a consumer group has; a group that does not exist has none."""
+    def group(self, group: str) -> _Group:
+        """What a consumer group is; one that does not exist has no members."""
 
-        def ask() -> int:
+        def ask() -> _Group:
             future = self._client.describe_consumer_groups([group], request_timeout=self._left_s())[group]
             try:
-                return len(self._answer(future).members)
+                found = self._answer(future)
             except KafkaException as exc:
                 if exc.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                    return 0
+                    return _Group(0, "", ConsumerGroupType.UNKNOWN)
                 raise
+            return _Group(len(found.members), found.partition_assignor, found.type)
 
-        need = Right("DESCRIBE", "group", group)
+        # Less would do here, but not for the membership that follows.
+        need = Right("READ", "group", group)
         return self._asked(ask, _NO_COORDINATOR_YET, f"Looking up the consumer group {group}", need)
 
     def _asked(self, ask: Callable[[], T], passing: Container[int], doing: str, need: Right) -> T:

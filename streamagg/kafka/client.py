@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from streamagg.errors import AccessDenied, KafkaFailed, KafkaUnreachable, StreamaggError, TopicError
 from streamagg.settings import KafkaSettings
 
+COOPERATIVE: Final = "cooperative-sticky"
+"""How members of the group share partitions out with the classic protocol."""
 Config = dict[str, Any]
 OnError = Callable[[KafkaError], None]
 
@@ -42,6 +44,8 @@ OWNED_CONSUMER: Final[Mapping[str, object]] = {
     "enable.auto.offset.store": False,
     "isolation.level": "read_committed",
     "allow.auto.create.topics": False,
+    # Of all but the member of the group, which brings its own.
+    "group.protocol": "classic",
     # A missing offset is an error to report, never a silent jump to an end of the log.
     "auto.offset.reset": "error",
 }

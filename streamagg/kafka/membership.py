@@ -5,20 +5,23 @@ of split partitions do not add up, so the others wait. Nothing is fetched throug
 """
 
 from collections.abc import Iterable
+from struct import Struct
 from time import monotonic
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from streamagg.errors import StreamaggError
+from streamagg.errors import KafkaFailed, SettingsError, StreamaggError
 from streamagg.events import Log
-from streamagg.kafka.client import Right, consumer_config, kafka_error
+from streamagg.kafka.admin import foreign
+from streamagg.kafka.client import COOPERATIVE, Right, consumer_config, kafka_error
 from streamagg.kafka.contact import Contact
 from streamagg.kafka.observing import observing
 from streamagg.measured import ClientNumbers
 from streamagg.settings import KafkaSettings
 
 _LEADING_PARTITION: Final = 0
+_PROTOCOL: Final = "group.protocol"
 _COMMITTED_TIMEOUT_S: Final = 10.0
 _SESSION_TIMEOUT: Final = "session.timeout.ms"
 _SESSION_TIMEOUT_MS: Final = "10000"
@@ -31,6 +34,10 @@ _WAKE_EVERY_S: Final = 1.0
 """Far less than a member of the group may be silent."""
 _OUTSIDE_S: Final = 15.0
 """A client that the group has not given a name for so long is replaced."""
+_DEALT_S: Final = 1.0
+"""Who was dealt nothing for so long after it has joined is dealt nothing (with the consumer protocol)."""
+_EPOCH: Final = Struct("=7xi")
+"""Where the epoch of a member stands in librdkafka's group metadata, behind ``CGMDv2:``."""
 
 log = Log(__name__)
 
@@ -76,6 +83,7 @@ class Membership:
         self._group = group
         self._topic = topic
         self._needs = _rights(group, topic)
+        self._classic = kafka.client.get(_PROTOCOL, "classic").lower() == "classic"
         self._owned: set[int] = set()
         self._failed: StreamaggError | None = None
         self._next_wake = 0.0
@@ -84,17 +92,17 @@ class Membership:
         """Times that the group has dealt its partitions out anew."""
         self.metadata: Any = None
         """Group metadata of the generation in which partition 0 became ours."""
-        session_ms = kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS)
-        poll_ms = str(max(_POLL_INTERVAL_MS, int(session_ms)))
+        self._session_ms = kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS)
+        poll_ms = str(max(_POLL_INTERVAL_MS, int(self._session_ms)))
         self._config = consumer_config(
             kafka,
             group_id=group,
-            partition_assignment_strategy="cooperative-sticky",
-            session_timeout_ms=session_ms,
             max_poll_interval_ms=kafka.client.get(_POLL_INTERVAL, poll_ms),
             queued_min_messages=1,
+            **self._protocol(),
             **observing(self.numbers),
         )
+        self._was_known = False
         self._join()
 
     @property
@@ -105,7 +113,16 @@ class Membership:
     @property
     def joined(self) -> bool:
         """The group knows this instance."""
-        return bool(self._consumer.memberid())
+        # With the consumer protocol a member has a name before it has asked.
+        return bool(self._consumer.memberid()) if self._classic else self._epoch() > 0
+
+    @property
+    def settled(self) -> bool:
+        """The group has told this instance what is its part."""
+        if self.rebalances:
+            return self.joined
+        # With the consumer protocol nobody hears of a part without partitions.
+        return not self._classic and self.joined and monotonic() - self._unknown_s > _DEALT_S
 
     def poll(self) -> None:
         """Serve the group; raises a StreamaggError when membership is impossible.
@@ -120,7 +137,10 @@ class Membership:
             raise self._failed
         error = message.error() if message is not None else None
         if error is not None and (error.fatal() or error.code() in _HOPELESS):
-            raise kafka_error(error, f"Joining the consumer group for the topic {self._topic}", *self._needs)
+            raise self._refusal(error)
+        if self.leader and not self._classic:
+            # Every change of the group raises the epoch, also where nobody is assigned anything else.
+            self.metadata = self._consumer.consumer_group_metadata()
 
     def committed(self, partitions: list[int]) -> dict[int, tuple[int, str]]:
         """Committed offset and metadata by partition; partitions without one are left out.
@@ -139,6 +159,31 @@ class Membership:
         """Leave the group, so that a standby takes over at once."""
         self._consumer.close()
 
+    def _protocol(self) -> dict[str, Any]:
+        """How the group is joined; with the consumer protocol the brokers decide the rest."""
+        if not self._classic:
+            return {"group_protocol": "consumer"}
+        return {
+            "group_protocol": "classic",
+            "partition_assignment_strategy": COOPERATIVE,
+            "session_timeout_ms": self._session_ms,
+        }
+
+    def _epoch(self) -> int:
+        epoch: int = _EPOCH.unpack_from(self._consumer.consumer_group_metadata())[0]
+        return epoch
+
+    def _refusal(self, error: KafkaError) -> StreamaggError:
+        """What the group has against this instance."""
+        if error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+            return foreign(self._group)
+        if error.code() == KafkaError.INVALID_SESSION_TIMEOUT:
+            return SettingsError(
+                f"The brokers do not allow {_SESSION_TIMEOUT}={self._session_ms}: give one between their "
+                "group.min.session.timeout.ms and group.max.session.timeout.ms."
+            )
+        return kafka_error(error, f"Joining the group {self._group}", *self._needs)
+
     def _replace_if_lost(self) -> None:
         """A client that no broker answers, or that the group does not know, gives way to another.
 
@@ -148,6 +193,12 @@ class Membership:
         if self._contact.lost():
             log.warning("group_rejoined", "no broker answers: joining the group with a new connection")
         elif monotonic() - self._known_s > _OUTSIDE_S:
+            if not (self._classic or self._was_known):
+                # The client says nothing of brokers that do not know the protocol: it asks again without end.
+                raise KafkaFailed(
+                    f"The group {self._group} has not let this instance in within {_OUTSIDE_S:g} s: "
+                    f"{_PROTOCOL}=consumer needs Kafka 4.0 or newer. Leave it out for older brokers."
+                )
             log.warning(
                 "group_rejoined",
                 "not in the group for {seconds:g} s: joining it with a new connection",
@@ -161,7 +212,7 @@ class Membership:
     def _join(self) -> None:
         self._consumer = Consumer(self._config)
         self._contact = Contact(self._consumer, self._topic)
-        self._known_s = monotonic()
+        self._known_s = self._unknown_s = monotonic()
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -176,7 +227,10 @@ class Membership:
             self._next_wake = monotonic() + _WAKE_EVERY_S
             self._consumer.assignment()
             if self.joined:
+                self._was_known = True
                 self._known_s = monotonic()
+            else:
+                self._unknown_s = monotonic()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.rebalances += 1

@@ -25,7 +25,6 @@ REFUSED: Final = {
     "metadata.broker.list": _BROKERS,
     "group.id": "use --group, STREAMAGG_GROUP or the key group",
     "group.instance.id": _MEMBERSHIP,
-    "group.protocol": _MEMBERSHIP,
     "group.protocol.type": _MEMBERSHIP,
     "group.remote.assignor": _MEMBERSHIP,
     "partition.assignment.strategy": _MEMBERSHIP,

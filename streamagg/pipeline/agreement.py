@@ -13,8 +13,8 @@ from typing import Final
 from streamagg.core import checkpoint
 from streamagg.errors import CheckpointError, StreamaggError
 from streamagg.events import Log
-from streamagg.kafka.admin import has_members, partitions_of
-from streamagg.kafka.identity import TopicIdentity
+from streamagg.kafka.admin import has_members, refuse_foreign
+from streamagg.kafka.identity import Topic, TopicIdentity
 from streamagg.kafka.membership import committed_offsets
 from streamagg.settings import RunSettings, StartAt
 
@@ -30,21 +30,23 @@ class Agreement:
         """Raises CheckpointError if it would do something else, and what Kafka has against the question."""
         self.identity = TopicIdentity(settings.kafka, settings.input)
         self._settings = settings
-        self._fresh = self._may_differ()
-        self._found = self._committed()
+        refuse_foreign(settings.kafka, settings.group)
+        # In this order: what is committed in between is not taken for what was found.
+        self._found = self._committed(self.identity.ask())
+        self._alone = self._may_differ()
         self._asked: Future[str] | None = None
         self._next_ask = 0.0
         self.require()
 
     def require(self) -> str:
         """The id of the input. Raises CheckpointError if the group does something else than this instance."""
-        topic_id = self.identity.ask().id
-        committed = self._committed()
+        topic = self.identity.ask()
+        committed = self._committed(topic)
         if self.start(committed) == StartAt():
-            signature = self.signature(topic_id, committed)
+            signature = self.signature(topic.id, committed)
             for offset, metadata in committed.values():
                 checkpoint.decode(offset, metadata, signature)
-        return topic_id
+        return topic.id
 
     def look(self, asking: ThreadPoolExecutor) -> None:
         """The same for a standby, every few seconds and without waiting for the answer."""
@@ -72,13 +74,9 @@ class Agreement:
             return checkpoint.bound(print_, topic_id)
         return checkpoint.bound(print_, topic_id, checkpoint.destination(self._settings))
 
-    def begun(self) -> None:
-        """A session has begun: the next ones continue what it publishes."""
-        self._fresh = False
-
     def _holds(self, committed: Mapping[int, tuple[int, str]]) -> bool:
-        """--from and --change-destination hold: nobody else has published since this one was started."""
-        return self._fresh and committed == self._found
+        """--from and --change-destination hold: nobody has committed anything since this one was started."""
+        return self._alone and committed == self._found
 
     def _may_differ(self) -> bool:
         """What this instance was told to begin differently is for a group without members."""
@@ -95,6 +93,6 @@ class Agreement:
             )
         return False
 
-    def _committed(self) -> dict[int, tuple[int, str]]:
-        kafka, topic = self._settings.kafka, self._settings.input
-        return committed_offsets(kafka, self._settings.group, topic, range(partitions_of(kafka, topic)))
+    def _committed(self, topic: Topic) -> dict[int, tuple[int, str]]:
+        settings = self._settings
+        return committed_offsets(settings.kafka, settings.group, settings.input, range(topic.partitions))

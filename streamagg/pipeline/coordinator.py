@@ -106,7 +106,7 @@ class Coordinator:
 
     def _tell_standby(self) -> None:
         """Once the group has told who works, and not again before this instance has led."""
-        if self._membership.rebalances and not self._told_standby:
+        if self._membership.settled and not self._told_standby:
             self._told_standby = True
             log.info("standing_by", "standing by: this instance does not lead")
 
@@ -174,7 +174,6 @@ class Coordinator:
             self._pulse.beat(self._tally)
         signature, start = self._agreement.signature(topic_id, committed), self._agreement.start(committed)
         opened = openings(settings, signature, partitions, committed, start, self._stops)
-        self._agreement.begun()
         session = Session(
             Plan(
                 Windows(settings.window),

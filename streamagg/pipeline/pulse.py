@@ -92,7 +92,7 @@ class Pulse:
     def _show_readiness(self, session: Session | None, tally: Tally) -> None:
         reasons = unready(
             # Before its first share of the partitions a member knows neither what to do nor what not.
-            joined=self._membership.joined and self._membership.rebalances > 0,
+            joined=self._membership.settled,
             leader=self._membership.leader,
             reading=session is not None,
             leased=session is not None and session.first_lease_ms is not None,

@@ -8,10 +8,13 @@ import pytest
 
 from tests.integration.conftest import RunFactory
 from tests.support.instances import Instance, wait_until
-from tests.support.pipeline import QUICK_GROUP, Feed, made_records
+from tests.support.pipeline import CONSUMER_GROUP, QUICK_GROUP, Feed, made_records
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 LEADING = "leading:"
+BOTH_PROTOCOLS = pytest.mark.parametrize(
+    "protocol", [QUICK_GROUP, CONSUMER_GROUP], ids=["classic", "consumer"]
+)
 OWNED = re.compile(r"(?:assigned|left with) \[(.*)\]")
 
 
@@ -39,14 +42,15 @@ def owned(instance: Instance) -> set[int]:
     return {int(number) for number in told[-1].split(",") if number.strip()} if told else set()
 
 
-def test_a_standby_takes_over_from_a_killed_leader(new_run: RunFactory) -> None:
+@BOTH_PROTOCOLS
+def test_a_standby_takes_over_from_a_killed_leader(protocol: tuple[str, ...], new_run: RunFactory) -> None:
     run = new_run(2)
     made = made_records(20_000)
     feed = Feed(run.bootstrap, run.input, 2)
     feed.send(made[:10_000])
-    with run.start("--from", "earliest", *QUICK_GROUP) as one:
+    with run.start("--from", "earliest", *protocol) as one:
         one.wait_for(LEADING)
-        with run.start("--from", "earliest", *QUICK_GROUP) as other:
+        with run.start("--from", "earliest", *protocol) as other:
             leader, standby = led_by_one(2, one, other)
             wait_until(lambda: len(run.published()) > 5, "windows of the leader")
             took_over = standby.log.count(LEADING) + 1
@@ -57,7 +61,7 @@ def test_a_standby_takes_over_from_a_killed_leader(new_run: RunFactory) -> None:
             wait_until(lambda: len(run.published()) > before, "windows of the standby")
             standby.signal(signal.SIGTERM)
             assert standby.wait(10) == 0
-    run.until_end(*QUICK_GROUP)
+    run.until_end(*protocol)
     run.check()
 
 
@@ -77,14 +81,15 @@ def test_an_instance_that_joins_a_group_at_work_does_not_begin_anew(new_run: Run
     run.check()
 
 
-def test_a_leader_that_wakes_up_publishes_nothing(new_run: RunFactory) -> None:
+@BOTH_PROTOCOLS
+def test_a_leader_that_wakes_up_publishes_nothing(protocol: tuple[str, ...], new_run: RunFactory) -> None:
     run = new_run(2)
     made = made_records(20_000)
     feed = Feed(run.bootstrap, run.input, 2)
     feed.send(made[:10_000])
-    with run.start(*QUICK_GROUP) as one:
+    with run.start(*protocol) as one:
         one.wait_for(LEADING)
-        with run.start(*QUICK_GROUP) as other:
+        with run.start(*protocol) as other:
             leader, standby = led_by_one(2, one, other)
             wait_until(lambda: len(run.published()) > 5, "windows of the leader")
             took_over = standby.log.count(LEADING) + 1
@@ -101,7 +106,7 @@ def test_a_leader_that_wakes_up_publishes_nothing(new_run: RunFactory) -> None:
             for instance in (leader, standby):
                 instance.signal(signal.SIGTERM)
                 assert instance.wait(15) == 0, instance.log
-    run.until_end(*QUICK_GROUP)
+    run.until_end(*protocol)
     run.check()
     assert all(json.loads(value)["cnt"] for value in run.published())
 
@@ -123,4 +128,49 @@ def test_a_leader_that_leaves_hands_over_at_once(new_run: RunFactory) -> None:
             standby.signal(signal.SIGTERM)
             assert standby.wait(10) == 0
     run.until_end()
+    run.check()
+
+
+def test_a_standby_that_owns_nothing_is_ready_with_the_consumer_protocol(new_run: RunFactory) -> None:
+    """It is told nothing by the group, which raises the epoch of the leader."""
+    run = new_run(1)
+    made = made_records(10_000)
+    feed = Feed(run.bootstrap, run.input)
+    feed.send(made[:5_000])
+    with run.start(*CONSUMER_GROUP) as leader:
+        leader.wait_for("ready as leader")
+        with run.start(*CONSUMER_GROUP) as standby:
+            standby.wait_for("standing by")
+            standby.wait_for("ready as standby")
+            before = len(run.published())
+            feed.send(made[5_000:])
+            wait_until(lambda: len(run.published()) > before, "windows of the leader")
+            leader.signal(signal.SIGTERM)
+            assert leader.wait(10) == 0, leader.log
+            standby.wait_for(LEADING)
+            standby.signal(signal.SIGTERM)
+            assert standby.wait(10) == 0
+        assert leader.log.count(LEADING) == 1
+        assert "standing by" not in leader.log
+    run.until_end()
+    run.check()
+
+
+def test_the_protocol_changes_one_instance_after_the_other(new_run: RunFactory) -> None:
+    run = new_run(2)
+    made = made_records(10_000)
+    feed = Feed(run.bootstrap, run.input, 2)
+    feed.send(made[:5_000])
+    with run.start(*QUICK_GROUP) as old:
+        old.wait_for(LEADING)
+        with run.start(*CONSUMER_GROUP) as new:
+            new.wait_for("ready as")
+            old.signal(signal.SIGTERM)
+            assert old.wait(10) == 0, old.log
+            new.wait_for(LEADING)
+            feed.send(made[5_000:])
+            wait_until(lambda: len(run.published()) > 5, "windows")
+            new.signal(signal.SIGTERM)
+            assert new.wait(10) == 0
+    run.until_end(*QUICK_GROUP)
     run.check()

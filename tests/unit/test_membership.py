@@ -1,9 +1,12 @@
-"""A client of the group that has to be replaced; what the group itself decides is tested on a real broker."""
+"""What a member makes of a group that knows it or not; what groups decide is tested on a real broker."""
 
-from typing import Any
+import struct
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from streamagg.errors import KafkaFailed
 from streamagg.kafka import contact, membership
 from streamagg.kafka.membership import Membership
 from streamagg.settings import KafkaSettings
@@ -17,6 +20,8 @@ class Group:
         self.names: list[str] = []
         """What the group calls the first, second, ... client."""
         self.clients: list[Client] = []
+        self.epoch = 0
+        """Of the member, with the consumer protocol."""
 
     def client(self, config: dict[str, Any]) -> "Client":
         self.clients.append(Client(self, len(self.clients)))
@@ -33,6 +38,9 @@ class Client:
 
     def memberid(self) -> str:
         return self._group.names[self._number]
+
+    def consumer_group_metadata(self) -> bytes:
+        return b"CGMDv2:" + struct.pack("=i", self._group.epoch) + b"group\0id\0"
 
     def subscribe(self, topics: list[str], **callbacks: object) -> None:
         assert topics == ["input"]
@@ -93,3 +101,47 @@ def test_a_client_that_the_group_has_forgotten_is_replaced(group: Group) -> None
     member.poll()
 
     assert [client.closed for client in group.clients] == [True, False]
+
+
+CONSUMER = KafkaSettings(client={"group.protocol": "consumer"})
+
+
+def test_a_member_that_is_dealt_nothing_hears_nothing(group: Group) -> None:
+    """With the consumer protocol; its name is its own from the beginning."""
+    group.names = ["mine"]
+    member = Membership(CONSUMER, "group", "input")
+    assert (member.joined, member.settled) == (False, False)
+    seen = []
+    for group.epoch in (0, 1, 1, 2):
+        group.now += 1
+        member.poll()
+        seen.append((member.joined, member.settled))
+    assert seen == [(False, False), (True, False), (True, True), (True, True)]
+    group.epoch = 0
+    assert (member.joined, member.settled) == (False, False)
+
+
+def test_the_epoch_of_a_leader_is_followed(group: Group) -> None:
+    group.names = ["mine"]
+    member = Membership(CONSUMER, "group", "input")
+    leading = SimpleNamespace(partition=0)
+    known = group.clients[0].consumer_group_metadata
+    client = SimpleNamespace(incremental_assign=len, pause=len, consumer_group_metadata=known)
+    group.epoch = 1
+    member._on_assign(cast(Any, client), [cast(Any, leading)])
+    first = member.metadata
+    group.epoch = 2
+    member.poll()
+    assert first != member.metadata == known()
+
+
+def test_brokers_that_do_not_know_the_protocol_are_given_up(group: Group) -> None:
+    """librdkafka asks them for ever, and says nothing."""
+    group.names = ["mine"]
+    member = Membership(CONSUMER, "group", "input")
+    for _ in range(15):
+        group.now += 1
+        member.poll()
+    group.now += 1
+    with pytest.raises(KafkaFailed, match=r"needs Kafka 4\.0"):
+        member.poll()

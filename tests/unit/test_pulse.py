@@ -61,8 +61,7 @@ class Surroundings:
     caplog: pytest.LogCaptureFixture
     told: Told = field(default_factory=Told)
     outside: Outside = field(init=False)
-    joined: bool = True
-    rebalances: int = 1
+    settled: bool = True
     leader: bool = False
     session: Any = None
     quiet: list[str] = field(default_factory=list)
@@ -125,13 +124,10 @@ def reading(first_lease_ms: int | None) -> Any:
 
 
 def test_a_start_is_not_told_but_its_end_is(around: Surroundings, pulse: Pulse) -> None:
-    around.joined = False
+    around.settled = False
     assert around.events(pulse) == []
     assert around.outside.health.unready() == ["not in the consumer group"]
-    around.joined, around.rebalances = True, 0
-    assert around.events(pulse) == []
-    assert around.outside.health.unready() == ["not in the consumer group"]
-    around.rebalances = 1
+    around.settled = True
     assert around.events(pulse) == [("ready", {"role": "standby"})]
     assert around.outside.health.unready() == []
     assert around.events(pulse) == []
