@@ -41,7 +41,7 @@ window (UTC)      unique users  records  █ unique users ░ records
 12:01:00  partition 3 is idle: time goes on without it"""
 MIDDLE = """\
 streamagg  visits -> visitors                leader  0:12:32
-group streamagg, windows of 1m, max lag 5s, http://127.0...
+group streamagg, windows of 1m, max lag 5s, http://127.0....
 
 rate        182,310 records/s  ###*===+*#########*##########
 to read     1,203,441, caught up in 8 s
