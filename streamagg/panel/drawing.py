@@ -89,7 +89,7 @@ def _blocks(
 def _title(model: Model, width: int, glyphs: Glyphs) -> Text:
     facts = model.facts
     state = f"{model.state}  {_clock(model.elapsed_s)}"
-    title = Text.assemble(("streamagg", "bold"), f"  {facts.input} {glyphs.arrow} {facts.output}")
+    title = Text.assemble(("streamagg  ", "bold"), f"{facts.input} {glyphs.arrow} {facts.output}")
     title = cropped(title, width - len(state) - 2, glyphs)
     title.append(" " * (width - title.cell_len - len(state)))
     return title.append(state, _STYLES.get(model.state, "bold yellow"))
@@ -121,7 +121,7 @@ def _middle(model: Model, width: int, glyphs: Glyphs) -> list[Text]:
 
 def _figures(figures: Figures, now_ms: int, width: int, glyphs: Glyphs) -> list[Text]:
     values = {
-        "rate": Text.assemble((f"{figures.rate:,.0f} records/s", "bold")),
+        "rate": Text.assemble((f"{figures.rate:,.0f} records/s  ", "bold")),
         "to read": Text(_to_read(figures)),
         "event time": Text(_event_time(figures.watermark_ms, now_ms)),
         "counted": Text(f"{figures.counted:,} of {figures.records:,}"),
@@ -129,9 +129,9 @@ def _figures(figures: Figures, now_ms: int, width: int, glyphs: Glyphs) -> list[
         "rejected": _outsiders(sum(figures.rejected.values()), figures.records, figures.rejected),
     }
     label = max(map(len, values)) + 2
-    room = min(_MOST_SPARKS, width - label - values["rate"].cell_len - 2)
+    room = min(_MOST_SPARKS, width - label - values["rate"].cell_len)
     if room > 0:
-        values["rate"].append("  " + sparkline(figures.rates[-room:], glyphs), "cyan")
+        values["rate"].append(sparkline(figures.rates[-room:], glyphs), "cyan")
     return [Text.assemble((f"{name:<{label}}", "dim"), value) for name, value in values.items()]
 
 

@@ -55,8 +55,9 @@ def table(
     ):
         shown, unique, number = cells
         style = "dim" if row.users is None else "bold green"
-        line = Text(shown + _GAP).append(unique, style).append(_GAP + number + _GAP)
-        lines.append(line.append_text(bar).append(note, "dim"))
+        # Blanks go with the text before them: some that show SVG drop those at the beginning of a piece.
+        line = Text(shown + _GAP + _indent(unique)).append(unique.strip() + _GAP + _indent(number), style)
+        lines.append(line.append(number.strip() + _GAP).append_text(bar).append(note, "dim"))
     return [cropped(line, width, glyphs) for line in lines]
 
 
@@ -83,6 +84,10 @@ def _users(row: Row, glyphs: Glyphs) -> str:
 def _column(cells: Sequence[str], side: str) -> list[str]:
     width = max(map(len, cells))
     return [f"{cell:{side}{width}}" for cell in cells]
+
+
+def _indent(cell: str) -> str:
+    return " " * (len(cell) - len(cell.strip()))
 
 
 def _bars(rows: Sequence[Row], width: int, glyphs: Glyphs) -> list[Text]:
