@@ -21,8 +21,9 @@ from streamagg.formats import BYTE_ORDER_MARK, HEAD_BYTES, foreign_format, refus
 STDIN: Final = "-"
 READ_BYTES: Final = 1 << 18
 """Bytes taken from the file at once, before decompression."""
-SLICE_BYTES: Final = 1 << 12
-"""Bytes decompressed at once: 128 MiB at most come of it, and so much of what is good is lost at damage."""
+GZIP_SLICE_BYTES: Final = 4 << 10
+ZSTD_SLICE_BYTES: Final = 1 << 10
+"""Bytes decompressed at once, of which 4 MiB or 32 MiB come at most; so many are lost at damage."""
 MAX_LINE_BYTES: Final = 64 << 20
 """No more of a line is kept: memory stays bounded whatever the file holds."""
 MAX_WINDOW_BYTES: Final = 512 << 20
@@ -142,7 +143,7 @@ class LineFile:
         head = yield from _head(blocks, _MAGICS)
         whole = _chain(head, blocks)
         if head.startswith(GZIP_MAGIC):
-            yield from _decompress(whole, lambda: zlib.decompressobj(wbits=31), padding=b"\0")
+            yield from _decompress(whole, _begin_gzip, GZIP_SLICE_BYTES, padding=b"\0")
         elif head.startswith(ZSTD_MAGICS):
             yield from self._unzstd(whole)
         else:
@@ -152,7 +153,7 @@ class LineFile:
         decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
         frames = _ZstdFrames(decompressor)
         try:
-            yield from _decompress(blocks, frames.begin)
+            yield from _decompress(blocks, frames.begin, ZSTD_SLICE_BYTES)
         except zstandard.ZstdError:
             if (need := frames.need) is not None:
                 file = "" if self.source == STDIN else f" {shlex.quote(self.source)}"
@@ -260,6 +261,10 @@ def _compressed(raw: BinaryIO, suffix: str) -> BinaryIO:
     return raw
 
 
+def _begin_gzip() -> _Frame:
+    return zlib.decompressobj(wbits=31)
+
+
 class _Need(NamedTuple):
     """Why a Zstandard frame is not read that is in order, and what ``zstd`` needs to be told."""
 
@@ -307,7 +312,7 @@ class _ZstdFrames:
 
 
 def _decompress(
-    blocks: Iterator[bytes], begin: Callable[[], _Frame], padding: bytes | None = None
+    blocks: Iterator[bytes], begin: Callable[[], _Frame], slice_bytes: int, padding: bytes | None = None
 ) -> Iterator[bytes]:
     """The content of all members or frames, one after the other; EOFError if the last one is cut short.
 
@@ -317,8 +322,8 @@ def _decompress(
     for block in blocks:
         if not block:
             yield b""
-        for start in range(0, len(block), SLICE_BYTES):
-            rest = block[start : start + SLICE_BYTES]
+        for start in range(0, len(block), slice_bytes):
+            rest = block[start : start + slice_bytes]
             while rest:
                 if frame is None:
                     rest = rest.lstrip(padding) if padding else rest
