@@ -51,6 +51,8 @@ _NO_COORDINATOR_YET: Final = (
     KafkaError.NOT_COORDINATOR,
 )
 """A broker that has just started, or has just lost the group to another one, says so for a moment."""
+_NO_GROUP: Final = (KafkaError.GROUP_ID_NOT_FOUND, KafkaError._UNSUPPORTED_FEATURE)
+"""The second is the answer of the broker inside librdkafka."""
 _SLICE_S: Final = 0.25
 """How often a wait looks at the errors that the client reported meanwhile."""
 
@@ -312,7 +314,7 @@ class _Admin:
             try:
                 found = self._answer(future)
             except KafkaException as exc:
-                if exc.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                if exc.args[0].code() in _NO_GROUP:
                     return _Group(0, "", ConsumerGroupType.UNKNOWN)
                 raise
             return _Group(len(found.members), found.partition_assignor, found.type)
