@@ -50,7 +50,7 @@ class Lease(Message, frozen=True, tag=True, array_like=True, gc=False):
     start: int
     stop: int
     timestamps: bool = False
-    """Look up the Kafka timestamp of every record (see ``ColumnBlock.live``)."""
+    """Look up when the broker has appended every record (see ``ColumnBlock.live``)."""
     careful: tuple[tuple[int, int], ...] = ()
     """Ranges of offsets in which records are read one at a time (see ``Trying``)."""
     poison: tuple[int, ...] = ()
@@ -97,7 +97,7 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
         event_time_ms  |  8 bytes int64   |  milliseconds since the epoch
         user           |  8 bytes uint64  |  xxh3 of the user id
         delta          |  4 bytes uint32  |  offset minus ``first``
-        live           |  1 byte bool     |  absent, or: Kafka timestamp within max_jump of event time
+        live           |  1 byte bool     |  absent, or: appended by the broker within max_jump of event time
     """
 
     lease: int
@@ -273,6 +273,8 @@ class Batch:
     """Shape ``(len(payloads),)``."""
     timestamps_ms: Int64Column | None = None
     """Kafka timestamps of the same shape, if the lease asks for them; -1 where a record has none."""
+    appended_ms: Int64Column | None = None
+    """Those of them at which the broker has appended the record; -1 where its producer has stamped it."""
     origin: Origin = no_origin
     """What else is known of each record."""
     payload_bytes: int = 0

@@ -7,6 +7,7 @@ the core; what both follow is the written policy (docs/decoding.md) and the rule
 import heapq
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,8 +25,9 @@ YEAR_10000_MS: Final = 253_402_300_800_000
 DAY_MS: Final = 86_400_000
 MAX_USER_BYTES: Final = 512
 MOST_LEVELS: Final = 512
-VOTERS: Final = 32
-VOTES_NEEDED: Final = 3
+VOTES_NEEDED: Final = 24
+MOST_WAITING: Final = 32
+HAS_NO_VOTE: Final = 5
 MS_PER_UNIT: Final[dict[TimeUnit, Fraction]] = {
     "s": Fraction(1_000),
     "ms": Fraction(1),
@@ -275,26 +277,32 @@ class Waiting:
     """A record too far ahead of the clock, and what the records behind it say."""
 
     event: Event
-    seen: int = 0
-    support: int = 0
+    votes: int = 0
+    """For it, less those against it."""
 
 
 class PartitionRecount:
     """Applies the records of one partition, in offset order, and adds them to a recount.
 
-    The rules: a record is late if its window, plus max lag, had ended by the partition's clock. One
-    more than max jump ahead of the clock waits until 3 of the next 32 are at least about as late.
+    The rules: a record is late if its window, plus max lag, had ended by the partition's clock. One more than
+    max jump ahead of the clock waits until those behind it that are no older than that lead the others by 24,
+    or are behind by 24. One within max jump moves the clock, unless most are half of max jump behind it.
     """
 
     def __init__(self, window: WindowSettings, decode: DecodeSettings, recount: Recount) -> None:
         self._window = window
+        self._jump_ms = window.max_jump_ms
         self._recounter = Recounter(decode)
         self._recount = recount
         self._clock_ms: int | None = None
+        self._agreement = VOTES_NEEDED
         self._waiting: list[Waiting] = []
 
-    def add(self, payload: bytes | None, kafka_time_ms: int | None) -> None:
-        """One record and its Kafka timestamp (milliseconds since the epoch), if it has one."""
+    def add(self, payload: bytes | None, kafka_time_ms: int | None, *, by_broker: bool = False) -> None:
+        """One record and its Kafka timestamp (milliseconds since the epoch), if it has one.
+
+        ``by_broker``: that is when the broker has appended it, and not a time of its producer.
+        """
         self._recount.consumed += 1
         try:
             event = self._recounter.event(payload)
@@ -305,52 +313,69 @@ class PartitionRecount:
         if (why := _unlikely(event.time_ms, kafka_time_ms)) is not None:
             self._recount.unlikely[why] = self._recount.unlikely.get(why, 0) + 1
             self._recount.samples.setdefault(why, payload)
-        for waiting in self._waiting:
-            waiting.seen += 1
-            waiting.support += event.time_ms >= waiting.event.time_ms - self._window.max_jump_ms
-        live = kafka_time_ms is not None and abs(kafka_time_ms - event.time_ms) <= self._window.max_jump_ms
-        if live or self._reaches(event):
+        stands = self._agreement <= 0
+        self._vote(event)
+        if self._reaches(event):
+            self._apply(event, moves=not stands)
+        elif by_broker and kafka_time_ms is not None and abs(kafka_time_ms - event.time_ms) <= self._jump_ms:
             self._apply(event)
         else:
-            self._waiting.append(Waiting(event))
+            self._wait(event)
         if self._waiting:
             self._decide()
 
     def end(self) -> None:
-        """No record follows: who still waits is believed if every record behind it agreed."""
-        while (first := self._first(all_agree=True)) is not None:
-            self._waiting.remove(first)
-            self._apply(first.event)
+        """No record follows: who still waits is believed unless more were against it than for it."""
+        self._apply_while(lambda waiting: waiting.votes >= 0)
         for _ in self._waiting:
             self._recount.reject("future")
         self._waiting.clear()
 
+    def _vote(self, event: Event) -> None:
+        """A record has a say about those that wait, and about the clock, unless it is far behind."""
+        behind_ms = 0 if self._clock_ms is None else self._clock_ms - event.time_ms
+        if behind_ms > HAS_NO_VOTE * self._jump_ms:
+            return
+        for waiting in self._waiting:
+            waiting.votes += 1 if event.time_ms >= waiting.event.time_ms - self._jump_ms else -1
+        if self._clock_ms is not None:
+            agreement = self._agreement + (1 if behind_ms <= self._jump_ms // 2 else -1)
+            self._agreement = max(-VOTES_NEEDED, min(VOTES_NEEDED, agreement))
+
+    def _wait(self, event: Event) -> None:
+        self._waiting.append(Waiting(event))
+        if len(self._waiting) > MOST_WAITING:
+            latest = max(waiting.event.time_ms for waiting in self._waiting)
+            self._give_up([w for w in self._waiting if w.event.time_ms == latest][-1:])
+
     def _decide(self) -> None:
-        while (first := self._first(all_agree=False)) is not None:
-            self._waiting.remove(first)
-            self._apply(first.event)
-        for waiting in [w for w in self._waiting if w.seen >= VOTERS]:
-            self._waiting.remove(waiting)
+        self._apply_while(lambda waiting: waiting.votes >= VOTES_NEEDED)
+        self._give_up([waiting for waiting in self._waiting if waiting.votes <= -VOTES_NEEDED])
+
+    def _give_up(self, waiting: list[Waiting]) -> None:
+        for one in waiting:
+            self._waiting = [other for other in self._waiting if other is not one]
             self._recount.reject("future")
 
-    def _first(self, *, all_agree: bool) -> Waiting | None:
-        """The first one waiting that is confirmed, or within reach since the clock moved."""
-        for waiting in self._waiting:
-            agreed = waiting.support == waiting.seen if all_agree else waiting.support >= VOTES_NEEDED
-            if agreed or self._reaches(waiting.event):
-                return waiting
-        return None
+    def _apply_while(self, believed: Callable[[Waiting], bool]) -> None:
+        """Apply, one after the other, the first that is believed or within reach since the clock moved."""
+        while True:
+            first = next((w for w in self._waiting if believed(w) or self._reaches(w.event)), None)
+            if first is None:
+                return
+            self._waiting = [other for other in self._waiting if other is not first]
+            self._apply(first.event, moves=not self._reaches(first.event) or self._agreement > 0)
 
     def _reaches(self, event: Event) -> bool:
-        return self._clock_ms is not None and event.time_ms <= self._clock_ms + self._window.max_jump_ms
+        return self._clock_ms is not None and event.time_ms <= self._clock_ms + self._jump_ms
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: Event, *, moves: bool = True) -> None:
         length, offset = self._window.granularity_ms, self._window.offset_ms
         start_ms = (event.time_ms - offset) // length * length + offset
         if self._clock_ms is not None and start_ms + length + self._window.max_lag_ms <= self._clock_ms:
             self._recount.late += 1
             return
-        if self._clock_ms is None or event.time_ms > self._clock_ms:
+        if self._clock_ms is None or (moves and event.time_ms > self._clock_ms):
             self._clock_ms = event.time_ms
         counted = self._recount.windows.setdefault(start_ms, Window())
         counted.users.add(event.user)

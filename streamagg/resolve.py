@@ -24,6 +24,7 @@ from streamagg.settings import (
     RunSettings,
     StartAt,
     WindowSettings,
+    default_max_jump_ms,
 )
 
 MOST_UNMARSHALLERS: Final = 8
@@ -31,7 +32,9 @@ MOST_UNMARSHALLERS: Final = 8
 CORES_PER_AGGREGATOR: Final = 8
 _PRINTABLE: Final = re.compile("[ -~]+")
 SPARE_SLOTS: Final = 2
-"""Beside the windows that max lag keeps open: the one being filled and the one being published."""
+"""Beside the windows that max lag and max jump keep open: the one being filled, the one being published."""
+DEFAULT_SLOTS: Final = 64
+"""An hour of minutes that partitions may be apart without waiting for each other."""
 
 
 class Resolver:
@@ -94,7 +97,9 @@ class Resolver:
             granularity_ms=granularity_ms,
             offset_ms=offset_ms,
             max_lag_ms=max_lag_ms,
-            max_jump_ms=granularity_ms + max_lag_ms if max_jump_ms is None else max_jump_ms,
+            max_jump_ms=(
+                default_max_jump_ms(granularity_ms, max_lag_ms) if max_jump_ms is None else max_jump_ms
+            ),
             empty_windows=self._layers.value("empty_windows"),
         )
 
@@ -112,7 +117,7 @@ class Resolver:
             unmarshallers=self._layers.value("unmarshallers") or min(cores, MOST_UNMARSHALLERS),
             aggregators=self._layers.value("aggregators") or max(1, cores // CORES_PER_AGGREGATOR),
             inline=self._layers.value("inline"),
-            slots=self._layers.value("slots"),
+            slots=self._layers.value("slots") or max(DEFAULT_SLOTS, self._fewest_slots()),
             idle_timeout_ms=self._layers.value("idle_timeout"),
             max_restarts=self._layers.value("max_restarts"),
         )
@@ -215,14 +220,18 @@ class Resolver:
         given: bool | None = self._layers.value("as_run")
         return self._layers.has("max_lag") or self._layers.has("max_jump") if given is None else given
 
-    def _check_slots(self) -> None:
+    def _fewest_slots(self) -> int:
         window = self.window()
-        least = -(-window.max_lag_ms // window.granularity_ms) + SPARE_SLOTS
-        if self._layers.value("slots") < least:
+        return -(-(window.max_lag_ms + window.max_jump_ms) // window.granularity_ms) + SPARE_SLOTS
+
+    def _check_slots(self) -> None:
+        slots: int | None = self._layers.value("slots")
+        if slots is not None and slots < self._fewest_slots():
             raise SettingsError(
-                f"slots = {self._layers.given('slots')} cannot hold the windows that stay open for"
-                f" max_lag = {self._layers.given('max_lag')} at"
-                f" granularity = {self._layers.given('granularity')}: give at least {least} slots."
+                f"slots = {self._layers.given('slots')} cannot hold the windows that may be open with"
+                f" max_lag = {self._layers.given('max_lag')}, max_jump = {self._layers.given('max_jump')} and"
+                f" granularity = {self._layers.given('granularity')}: give at least"
+                f" {self._fewest_slots()} slots."
             )
 
     def _check_sketch(self, max_users: int | None) -> None:

@@ -127,7 +127,7 @@ _ROWS: Final = (
         "How far ahead of its partition's clock a record is believed at once.",
         "DURATION",
         WINDOWS,
-        default_note="granularity + max lag",
+        default_note="max lag, at least a tenth of the granularity",
     ),
     Setting(
         "window_offset",
@@ -255,7 +255,14 @@ _ROWS: Final = (
         default_note="one for each 8 cores",
     ),
     Setting("inline", switch, "Do everything in one process.", "", PROCESSES, "false"),
-    Setting("slots", whole_number(2, 100_000), "Windows that may be open at once.", "N", PROCESSES, "64"),
+    Setting(
+        "slots",
+        whole_number(2, 100_000),
+        "Windows that may be open at once.",
+        "N",
+        PROCESSES,
+        default_note="64, more where max lag or max jump need it",
+    ),
     Setting(
         "max_restarts",
         whole_number(0, 1_000),

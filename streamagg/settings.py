@@ -22,8 +22,8 @@ class WindowSettings:
     granularity_ms: int = 60_000
     offset_ms: int = 0
     max_lag_ms: int = 5_000
-    max_jump_ms: int = 65_000
-    """How far a record may lie ahead of its partition's clock. Default: granularity + max lag."""
+    max_jump_ms: int = 6_000
+    """How far ahead of its partition's clock a record is believed at once."""
     empty_windows: bool = False
     """Publish ``cnt: 0`` for windows without records that lie between published ones."""
 
@@ -38,6 +38,11 @@ class CeilingSettings:
 
     max_users: int | None = None
     above: AboveMaxUsers = "stop"
+
+
+def default_max_jump_ms(granularity_ms: int, max_lag_ms: int) -> int:
+    """Max lag, at least a tenth of the granularity: a clock so far ahead makes hardly a record late."""
+    return max(max_lag_ms, granularity_ms // 10, 1)
 
 
 NO_CEILING: Final = CeilingSettings()

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 import orjson
 from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
@@ -118,7 +119,11 @@ def recount_topic(settings: VerifySettings, progress: Progress) -> Recount:
         if partition is None:
             partition = partitions[number] = PartitionRecount(settings.window, settings.decode, recount)
         kind, kafka_time_ms = message.timestamp()
-        partition.add(message.value(), None if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time_ms)
+        partition.add(
+            message.value(),
+            None if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time_ms,
+            by_broker=kind == TIMESTAMP_LOG_APPEND_TIME,
+        )
         if recount.consumed % BATCH_RECORDS == 0:
             progress(topic.passed / topic.length, recount.consumed)
     for partition in partitions.values():

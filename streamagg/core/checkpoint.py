@@ -2,27 +2,34 @@
 
 Format, ASCII, fields separated by blanks, ``-`` for none::
 
-    streamagg1 fingerprint closed_through read_before clock_ms began_inside partial_through set_aside
+    streamagg2 fingerprint closed_through read_before clock_ms began_inside partial_through
+        agreement set_aside
 
-``set_aside`` is base64 of 26 bytes a record: offset, event time (int64), user (uint64), seen and
-support (uint8), little-endian; at most 32 records, so that the text stays below 1.5 KB of the
-4,096 bytes that a broker accepts by default.
+``set_aside`` is base64 of 25 bytes a record: offset, event time (int64), user (uint64), lead (int8),
+little-endian; at most 32 records, so that the text stays below 1.5 KB of the 4,096 bytes that a broker
+accepts by default.
+
+``streamagg1``, which is read but no longer written, has no agreement, and 26 bytes a record: votes seen and
+votes in support (uint8) in the place of the lead. Its max jump was granularity plus max lag by default.
 """
 
 import base64
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
-from streamagg.core.clock import PartitionState, SetAside
+from streamagg.core.ballot import LEAD, SetAside
+from streamagg.core.clock import PartitionState
 from streamagg.errors import CheckpointError
-from streamagg.settings import DecodeSettings, RunSettings, WindowSettings
+from streamagg.settings import DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
 
-_VERSION = "streamagg1"
-_SET_ASIDE = struct.Struct("<qqQBB")
+_VERSION = "streamagg2"
+_BEFORE = "streamagg1"
+_SET_ASIDE = struct.Struct("<qqQb")
+_SET_ASIDE_BEFORE = struct.Struct("<qqQBB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,13 @@ def fingerprint(window: WindowSettings, decode: DecodeSettings) -> str:
     if decode.framing == DecodeSettings().framing:
         del shaping[1]["framing"]
     return hashlib.sha256(msgspec.json.encode(shaping)).hexdigest()[:12]
+
+
+def fingerprint_before(window: WindowSettings, decode: DecodeSettings) -> str:
+    """The fingerprint that ``streamagg1`` gave to the same settings of a user."""
+    if window.max_jump_ms == default_max_jump_ms(window.granularity_ms, window.max_lag_ms):
+        window = replace(window, max_jump_ms=window.granularity_ms + window.max_lag_ms)
+    return fingerprint(window, decode)
 
 
 def destination(settings: RunSettings) -> str:
@@ -74,31 +88,35 @@ def encode(checkpoint: Checkpoint, settings: str) -> str:
         state.clock_ms,
         int(state.began_inside),
         state.partial_through,
+        state.agreement,
         base64.b64encode(packed).decode() or None,
     )
     return " ".join([_VERSION, settings, *("-" if field is None else str(field) for field in fields)])
 
 
-def decode(offset: int, metadata: str, settings: str) -> Checkpoint:
-    """Read back what ``encode`` wrote.
+def decode(offset: int, metadata: str, settings: str, before: str | None = None) -> Checkpoint:
+    """Read back what ``encode`` wrote; ``before``: what ``streamagg1`` has for a fingerprint.
 
     Raises CheckpointError if it was written by another version, under other settings, for another
     topic or destination, or by something else.
     """
     version, _, rest = metadata.partition(" ")
-    if version != _VERSION:
+    if version not in (_VERSION, _BEFORE):
         raise CheckpointError(
             "the group has committed offsets that this version of streamagg did not write; "
             "use another --group, or start anew with --from earliest"
         )
     try:
-        written_for, closed, read_before, clock, began, partial, aside = rest.split(" ")
-        state = PartitionState(offset, _integer(clock), _set_aside(aside), began == "1", _integer(partial))
+        written_for, closed, read_before, clock, began, partial, *votes = rest.split(" ")
+        agreement, aside = _votes(*votes) if version == _VERSION else _votes_before(*votes)
+        state = PartitionState(offset, _integer(clock), aside, began == "1", _integer(partial), agreement)
         checkpoint = Checkpoint(state, _integer(closed), int(read_before))
-    except (ValueError, struct.error) as error:
+    except (TypeError, ValueError, struct.error) as error:
         raise CheckpointError(
             "the committed checkpoint is damaged; start anew with --from earliest"
         ) from error
+    if version == _BEFORE and before is not None and written_for.startswith(f"{before}:"):
+        settings = f"{before}:{settings.partition(':')[2]}"
     _compare(written_for, settings)
     return checkpoint
 
@@ -128,6 +146,17 @@ def _integer(text: str) -> int | None:
     return None if text == "-" else int(text)
 
 
-def _set_aside(text: str) -> tuple[SetAside, ...]:
-    packed = b"" if text == "-" else base64.b64decode(text, validate=True)
-    return tuple(SetAside(*record) for record in _SET_ASIDE.iter_unpack(packed))
+def _votes(agreement: str, set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
+    return int(agreement), tuple(SetAside(*record) for record in _SET_ASIDE.iter_unpack(_unpacked(set_aside)))
+
+
+def _votes_before(set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
+    records = _SET_ASIDE_BEFORE.iter_unpack(_unpacked(set_aside))
+    return LEAD, tuple(
+        SetAside(offset, time_ms, user, max(1 - LEAD, 2 * support - seen))
+        for offset, time_ms, user, seen, support in records
+    )
+
+
+def _unpacked(text: str) -> bytes:
+    return b"" if text == "-" else base64.b64decode(text, validate=True)

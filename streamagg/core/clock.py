@@ -1,31 +1,48 @@
 """The clock of one partition: what is late, what lies too far ahead, what is accepted.
 
-What comes next is a pure function of the partition's state and the records from there on;
-neither the cut of the blocks nor other partitions have a say.
+The problem: event time comes from other people's clocks. A device whose clock is an hour fast must not make
+the records of all others late, and a night without traffic must not keep the morning from being counted. Both
+begin with a record far ahead of what was seen so far; only what follows tells them apart.
+
+The rules, each a function of the partition's state and of its records from there on, so that neither the cut
+of the blocks nor other partitions nor a restart have a say:
+
+1. A record at most max jump ahead of the clock is counted at once, and moves the clock. A clock that is no
+   more than max lag ahead of the truth makes no record late that comes in order; hence the default.
+2. Many small steps make a large one: each of many clocks that are up to a minute fast finds the partition's
+   clock where the last one has put it. So it stands while most records are more than half of max jump behind
+   it: what comes within reach is counted as ever, and does not move it.
+3. A record further ahead is set aside, and the decodable records behind it vote: for it if they are no older
+   than itself less max jump, else against it. When one side leads by ``LEAD`` it is believed, or rejected as
+   future. This is a sequential test: a random quarter of the records wins it with a chance of 3e-12, an
+   honest gap passes it after ``LEAD`` records. What is more than ``PAST`` times max jump behind the clock has
+   no vote, here or for rule 2: it is of the past under either view, and says nothing about the present.
+4. ``ROOM`` records may be set aside at once. Of more, the one furthest ahead is rejected.
+5. A record close to the time at which its *broker* has appended it is live, and believed at once. A time that
+   its producer has stamped proves nothing: that is the same clock.
+6. At the end of a log, and in silence, a record is believed that no majority of those behind it contradicts.
+
+The price: where less than one record comes in max jump, each is set aside until 24 others have come or, live,
+for the idle time-out. What else was tried is in docs/design.md, with figures. The vote is a sequential
+probability ratio test with equal errors (Wald, Ann. Math. Statist. 16, 1945), the standing clock a cumulative
+sum that is cut off at both ends (Page, Biometrika 41, 1954).
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from streamagg.core.ballot import LEAD, NEVER_MS, Ballot, Candidate, SetAside, Standing
 from streamagg.core.windows import Windows
 from streamagg.records import BoolColumn, Int64Column, UInt64Column
 
-VOTERS: Final = 32
-"""So many decodable records decide about a record that was set aside."""
-VOTES_NEEDED: Final = 3
-
-
-class SetAside(NamedTuple):
-    """A record out of reach of the clock, waiting for the votes of the records behind it."""
-
-    offset: int
-    event_time_ms: int
-    user: int
-    seen: int
-    support: int
+PAST: Final = 5
+"""So many times max jump behind the clock a record has no vote."""
+_AT_ONCE: Final = 256
+"""Rows that become Python's numbers together where they are applied one by one, or columns after that."""
 
 
 class PartitionState(NamedTuple):
@@ -33,15 +50,37 @@ class PartitionState(NamedTuple):
 
     offset: int
     clock_ms: int | None = None
-    """Greatest accepted event time; None before the first."""
+    """Greatest event time that has moved the clock; None before the first."""
     set_aside: tuple[SetAside, ...] = ()
     began_inside: bool = False
     """Reading began inside the log: what came before is unknown."""
     partial_through: int | None = None
     """If reading began inside the log, the window of the first record accepted."""
+    agreement: int = LEAD
+    """Records close behind the clock less those further behind, at most ``LEAD``; from 0 down, it stands."""
 
 
-Verdict = Callable[[SetAside], bool]
+class Moment(NamedTuple):
+    """A state that is put together only when somebody asks for it."""
+
+    base: PartitionState
+    offset: int
+    clock_ms: int | None
+    agreement: int
+    standing: Standing
+
+    def state(self) -> PartitionState:
+        """The same as a state."""
+        return self.base._replace(
+            offset=self.offset,
+            clock_ms=self.clock_ms,
+            agreement=self.agreement,
+            set_aside=self.standing.records(),
+        )
+
+
+_Before = tuple[PartitionState, int, int | None, int, tuple[Candidate, ...], tuple[int, ...], int]
+"""What a ``Moment`` is made of, which costs more to make."""
 
 
 class TimestampsNeeded(Exception):
@@ -58,61 +97,123 @@ class Run:
     """The state just before the first row; the offset is that of its step."""
     offset: Int64Column
     """Offset of each row."""
-    steps: list[PartitionState] | None = None
-    """The state just before the step that applied the row; None when each row was applied where it stands."""
+    agreement: Int64Column | None = None
+    """The partition's agreement just before each row; None: ``LEAD``, or the steps tell it."""
+    steps: "Steps | None" = None
+    """How the rows were applied one by one; None: each where it stands, and each may move the clock."""
+
+    def clocks_after(self) -> Int64Column:
+        """The partition's clock just behind each row, in milliseconds."""
+        if self.steps is not None:
+            return self.steps.clock_ms
+        clocks = np.maximum.accumulate(self.event_time_ms)
+        return clocks if self.before.clock_ms is None else np.maximum(clocks, self.before.clock_ms)
 
     def clock_before(self, row: int) -> int | None:
         """The partition's clock just before a row, in milliseconds."""
         clock = self.before.clock_ms
         if row == 0:
             return clock
+        if self.steps is not None:
+            return int(self.steps.clock_ms[row - 1])
         top = int(self.event_time_ms[:row].max())
         return top if clock is None else max(clock, top)
 
     def clocks_before(self) -> Int64Column:
         """The partition's clock just before each row; before its first record, that record's own time."""
+        clocks = self.clocks_after()
         first = self.event_time_ms[0] if self.before.clock_ms is None else self.before.clock_ms
-        return clocks_before(int(first), self.event_time_ms)
+        return np.concatenate(([first], clocks[:-1]))
 
     def step_offsets(self) -> Int64Column:
         """Where each row was applied: at its own offset, or at that of the record that decided about it."""
-        if self.steps is None:
-            return self.offset
-        return np.array([step.offset for step in self.steps], np.int64)
+        return self.offset if self.steps is None else self.steps.offset
 
     def state_before(self, row: int) -> PartitionState:
         """The state from which reading must begin again to see this row and all that follow."""
         if self.steps is not None:
-            return self.steps[row]
-        return self.before._replace(offset=int(self.offset[row]), clock_ms=self.clock_before(row))
+            return self.steps.state_before(row)
+        return self.before._replace(
+            offset=int(self.offset[row]),
+            clock_ms=self.clock_before(row),
+            agreement=LEAD if self.agreement is None else int(self.agreement[row]),
+        )
 
     def clock_after_first(self) -> int:
         """The clock once the first row is applied; no later row can belong to a window it closes."""
-        first = int(self.event_time_ms[0])
-        clock = self.clock_before(0)
-        return first if clock is None else max(clock, first)
+        first = self.event_time_ms if self.steps is None else self.steps.clock_ms
+        return int(first[0]) if self.before.clock_ms is None else max(self.before.clock_ms, int(first[0]))
 
     def cut(self, row: int) -> tuple["Run", "Run"]:
         """The rows before ``row`` and those from it on; ``0 < row < n``."""
-        head, tail = slice(None, row), slice(row, None)
-        before = self.state_before(row)
-        offset, steps = self.offset, self.steps
-        return (
-            Run(
-                self.event_time_ms[head],
-                self.user[head],
-                self.before,
-                offset[head],
-                None if steps is None else steps[head],
-            ),
-            Run(
-                self.event_time_ms[tail],
-                self.user[tail],
-                before._replace(clock_ms=self.clock_before(row)),
-                offset[tail],
-                None if steps is None else steps[tail],
-            ),
+        behind = self.state_before(row)._replace(clock_ms=self.clock_before(row))
+        return self._part(0, row, self.before), self._part(row, len(self.user), behind)
+
+    def _part(self, first: int, stop: int, before: PartitionState) -> "Run":
+        rows = slice(first, stop)
+        return Run(
+            self.event_time_ms[rows],
+            self.user[rows],
+            before,
+            self.offset[rows],
+            None if self.agreement is None else self.agreement[rows],
+            None if self.steps is None else self.steps.part(first, stop),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How rows were applied one by one.
+
+    The state before each of them would take half a kilobyte. It is kept where a window begins, which is where
+    it is asked for; any other is worked out from the last one that is kept and the records from there on.
+    """
+
+    offset: Int64Column
+    """Of the record that decided about each row: its own, or a later one. Shape ``(n,)``, n > 0."""
+    clock_ms: Int64Column
+    """The partition's clock just behind each row."""
+    kept: list[tuple[int, Moment]]
+    """Rows, ascending, and the state just before the step that applied them; the first row is among them."""
+    log: "Rows"
+    """The records that the steps were made of, and perhaps more."""
+    windows: Windows
+
+    def state_before(self, row: int) -> PartitionState:
+        """The state just before the step that applied a row."""
+        _, moment = self.kept[bisect_right(self.kept, row, key=itemgetter(0)) - 1]
+        state, offset = moment.state(), int(self.offset[row])
+        if state.offset < offset:
+            clock = PartitionClock(self.windows, state)
+            clock.feed(*self.log.between(state.offset, offset), offset)
+            state = clock.state
+        return state
+
+    def part(self, first: int, stop: int) -> "Steps":
+        """The steps of the rows ``[first, stop)``."""
+        begin = bisect_right(self.kept, first, key=itemgetter(0)) - 1
+        return Steps(
+            self.offset[first:stop],
+            self.clock_ms[first:stop],
+            [(max(0, row - first), moment) for row, moment in self.kept[begin:] if row < stop],
+            self.log,
+            self.windows,
+        )
+
+
+class Rows(NamedTuple):
+    """Decodable records, columns of shape ``(n,)``."""
+
+    event_time_ms: Int64Column
+    user: UInt64Column
+    offset: Int64Column
+    live: BoolColumn | None
+
+    def between(self, first: int, stop: int) -> "Rows":
+        """Those of the offsets ``[first, stop)``."""
+        rows = slice(*np.searchsorted(self.offset, (first, stop)).tolist())
+        event_time_ms, user, offset, live = self
+        return Rows(event_time_ms[rows], user[rows], offset[rows], None if live is None else live[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,70 +261,139 @@ class PartitionClock:
     ) -> Outcome:
         """Apply the decodable records of one block; columns of shape ``(n,)``.
 
-        ``live`` tells which records carry a Kafka timestamp within max jump of their event time.
+        ``live`` tells which records a broker has appended within max jump of their event time.
         Raises TimestampsNeeded, and changes nothing, if that is not known but decides.
         """
-        pass_ = _Pass(self._windows, self.state, self._keep_late)
-        row, rows = 0, len(event_time_ms)
+        log = Rows(event_time_ms, user, offset, live)
+        pass_ = _Pass(self._windows, self.state, self._keep_late, log)
+        row, rows, span = 0, len(event_time_ms), len(event_time_ms)
         while row < rows:
-            stop = pass_.within_reach(event_time_ms, row)
-            if stop > row:
-                pass_.apply(event_time_ms[row:stop], user[row:stop], offset[row:stop])
-                row = stop
+            here = slice(row, row + span)
+            count = pass_.apply_columns(event_time_ms[here], user[here], offset[here])
+            row += count
+            if count == span:
+                span *= 2
                 continue
-            time = int(event_time_ms[row])
-            reached = pass_.reaches(time)
-            if live is None and not reached:
-                raise TimestampsNeeded
-            pass_.step(
-                time, int(user[row]), int(offset[row]), reached or bool(live is not None and live[row])
+            span = _AT_ONCE
+            rest = slice(row, row + _AT_ONCE)
+            flags = None if live is None else live[rest].tolist()
+            row += pass_.apply_steps(
+                event_time_ms[rest].tolist(), user[rest].tolist(), offset[rest].tolist(), flags
             )
-            row += 1
         self.state = pass_.finish(next_offset)
         return pass_.outcome
 
-    def settle(self) -> Outcome:
-        """The partition fell silent or ended: decide about what is still set aside.
+    def end(self) -> Outcome:
+        """The partition has ended: decide about everything set aside.
 
-        A record is applied if every record that followed it supports it, else rejected as future.
+        A record is applied unless a majority of those behind it contradicts it, else rejected as future.
         """
-        pass_ = _Pass(self._windows, self.state, self._keep_late)
-        pass_.settle()
+        return self._decide(None)
+
+    def believes(self, now_ms: int) -> bool:
+        """Whether ``believe`` would apply anything."""
+        limit_ms = now_ms + self._windows.max_jump_ms
+        return any(record.lead >= 0 and record.event_time_ms <= limit_ms for record in self.state.set_aside)
+
+    def believe(self, now_ms: int) -> Outcome:
+        """In silence: apply what no majority contradicts and what is not ahead of the present.
+
+        ``now_ms``: the time of day, in milliseconds since the epoch. What is ahead of it stays set aside.
+        """
+        return self._decide(now_ms)
+
+    def _decide(self, now_ms: int | None) -> Outcome:
+        pass_ = _Pass(self._windows, self.state, self._keep_late, _NO_ROWS)
+        pass_.decide(now_ms)
         self.state = pass_.finish(self.state.offset)
         return pass_.outcome
+
+
+_NO_ROWS: Final = Rows(np.empty(0, np.int64), np.empty(0, np.uint64), np.empty(0, np.int64), None)
 
 
 class _Pass:
     """One pass over a block: the state on the way, committed by ``finish``."""
 
-    def __init__(self, windows: Windows, state: PartitionState, keep_late: bool) -> None:
+    def __init__(self, windows: Windows, state: PartitionState, keep_late: bool, log: Rows) -> None:
         self.windows = windows
-        self.state = state
+        self._log = log
         self.outcome = Outcome()
+        self._granularity_ms = windows.granularity_ms
+        self._offset_ms = windows.offset_ms
+        self._closing_ms = windows.offset_ms + windows.max_lag_ms
+        self._max_jump_ms = windows.max_jump_ms
+        self._close_ms = windows.max_jump_ms // 2
+        self._past_ms = windows.max_jump_ms * PAST
+        self._base = state
+        self._clock_ms = state.clock_ms
+        self._agreement = state.agreement
+        self._ballot = Ballot(state.set_aside, windows.max_jump_ms)
         self._keep_late = keep_late
-        self._taken: list[SetAside] = []
-        self._steps: list[PartitionState] = []
+        self._taken: list[Candidate] = []
+        self._step_offsets: list[int] = []
+        self._clocks: list[int] = []
+        self._kept: list[tuple[int, Moment]] = []
+        self._top_window: int | None = None
         self._late: list[tuple[int, int, int, int]] = []
 
-    def within_reach(self, times: Int64Column, row: int) -> int:
-        """The end of the rows from ``row`` on that need no vote."""
-        clock, max_jump = self.state.clock_ms, self.windows.max_jump_ms
-        if clock is None or self.state.set_aside:
-            return row
-        rest = times[row:]
-        if int(rest.max()) <= clock + max_jump:
-            return len(times)
-        beyond = rest > clocks_before(clock, rest) + max_jump
-        return row + int(np.argmax(beyond)) if beyond.any() else len(times)
+    def apply_columns(self, times: Int64Column, users: UInt64Column, offsets: Int64Column) -> int:
+        """Apply rows from the first on as long as all of them are within reach and move the clock.
 
-    def apply(self, times: Int64Column, users: UInt64Column, offsets: Int64Column) -> None:
-        """Whole columns within reach, nothing set aside."""
+        Returns how many. Nothing is set aside meanwhile.
+        """
+        clock = self._clock_ms
+        if (
+            clock is None
+            or self._ballot.candidates
+            or self._agreement <= 0
+            or times[0] > clock + self._max_jump_ms
+        ):
+            return 0
+        before = clocks_before(clock, times)
+        behind = before - times
+        if int(behind.min()) < -self._max_jump_ms:
+            stop = int(np.argmax(behind < -self._max_jump_ms))
+            times, before, behind = times[:stop], before[:stop], behind[:stop]
+        agreement = self._agreements(behind)
+        if agreement is not None and int(agreement.min()) <= 0:
+            stop = int(np.argmax(agreement <= 0))
+            times, before, agreement = times[:stop], before[:stop], agreement[: stop + 1]
+        count = len(times)
+        self._accept(times, before, users[:count], offsets[:count], agreement)
+        return count
+
+    def _agreements(self, behind_ms: Int64Column) -> Int64Column | None:
+        """The agreement before each row and behind the last, shape ``(n + 1,)``; None: always ``LEAD``."""
+        votes = np.ones(len(behind_ms) + 1, np.int64)
+        votes[0] = self._agreement
+        if int(behind_ms.max()) > self._close_ms:
+            further = behind_ms > self._close_ms
+            votes[1:][further] = -1
+            votes[1:][behind_ms > self._past_ms] = 0
+        elif self._agreement == LEAD:
+            return None
+        # A walk that goes no higher than LEAD.
+        walk: Int64Column = np.cumsum(votes)
+        walk -= np.maximum(np.maximum.accumulate(walk) - LEAD, 0)
+        return walk
+
+    def _accept(
+        self,
+        times: Int64Column,
+        before: Int64Column,
+        users: UInt64Column,
+        offsets: Int64Column,
+        agreement: Int64Column | None,
+    ) -> None:
+        """Whole columns, each row of which may move the clock; n > 0."""
         self._flush()
-        state, windows = self.state, self.windows
-        assert state.clock_ms is not None
-        clock = max(state.clock_ms, int(times.max()))
+        clock = max(int(before[-1]), int(times[-1]))
+        windows, state = self.windows, self._state(int(offsets[0]))
+        if agreement is not None:
+            self._agreement = int(agreement[-1])
+            agreement = agreement[:-1]
         if windows.number(int(times.min())) <= windows.last_closed(clock):
-            before = clocks_before(state.clock_ms, times)
             timely = windows.timely(times, before)
             if late := len(times) - int(np.count_nonzero(timely)):
                 self.outcome.late += late
@@ -231,70 +401,116 @@ class _Pass:
                     at = offsets[~timely]
                     self.outcome.late_rows.append(LateRows(at, times[~timely], before[~timely], at))
                 times, users, offsets = times[timely], users[timely], offsets[timely]
+                agreement = None if agreement is None else agreement[timely]
         if len(times):
-            self.outcome.runs.append(Run(times, users, state._replace(offset=int(offsets[0])), offsets))
-        self.state = state._replace(clock_ms=clock)
+            first = state._replace(
+                offset=int(offsets[0]), agreement=LEAD if agreement is None else int(agreement[0])
+            )
+            self.outcome.runs.append(Run(times, users, first, offsets, agreement))
+        self._clock_ms = clock
 
-    def reaches(self, time: int) -> bool:
-        """Whether a record needs no vote."""
-        clock = self.state.clock_ms
-        return clock is not None and time <= clock + self.windows.max_jump_ms
+    def apply_steps(
+        self, times: list[int], users: list[int], offsets: list[int], live: list[bool] | None
+    ) -> int:
+        """Apply rows one by one until columns can be applied again; returns how many."""
+        ballot, max_jump_ms = self._ballot, self._max_jump_ms
+        for row, time in enumerate(times):
+            clock = self._clock_ms
+            reached = clock is not None and time <= clock + max_jump_ms
+            if reached:
+                if self._agreement > 0 and not ballot.candidates:
+                    return row
+            elif live is None:
+                raise TimestampsNeeded
+            self._step((offsets[row], time, users[row]), reached, live is not None and live[row])
+        return len(times)
 
-    def step(self, time: int, user: int, offset: int, believed: bool) -> None:
+    def _step(self, record: Candidate, reached: bool, live: bool) -> None:
         """One record: it votes, it is applied or set aside, and what that decides is applied too."""
-        before = self.state._replace(offset=offset)
-        record = SetAside(offset, time, user, 0, 0)
-        max_jump = self.windows.max_jump_ms
-        waiting = [
-            a._replace(seen=a.seen + 1, support=a.support + (time >= a.event_time_ms - max_jump))
-            for a in before.set_aside
-        ]
-        if believed:
-            self._take(before, record)
-        else:
-            waiting.append(record)
-        self._take_decided(before, waiting, lambda a: a.support >= VOTES_NEEDED)
-        self.outcome.future += [a.offset for a in waiting if a.seen >= VOTERS]
-        self.state = self.state._replace(set_aside=tuple(a for a in waiting if a.seen < VOTERS))
+        ballot, clock = self._ballot, self._clock_ms
+        offset, time, _ = record
+        # All of it is replaced and never changed, so this is the state as it is now.
+        before = (self._base, offset, clock, self._agreement, ballot.candidates, ballot.marks, ballot.votes)
+        # Within reach it makes no difference whether a record is live: that is not always known.
+        moves = self._agreement > 0 or not reached
+        contradicts = self._vote(time)
+        if reached or live:
+            self._take(before, record, moves=moves)
+        elif without_room := ballot.add(record):
+            self.outcome.future.append(without_room[0])
+        if ballot.candidates:
+            self._take_decided(before, LEAD)
+        if contradicts:
+            self.outcome.future += [refuted[0] for refuted in ballot.take_refuted()]
 
-    def settle(self) -> None:
-        """Decide about everything set aside."""
-        before = self.state
-        waiting = list(before.set_aside)
-        self._take_decided(before, waiting, lambda a: a.support == a.seen)
-        self.outcome.future += [a.offset for a in waiting]
-        self.state = self.state._replace(set_aside=())
+    def _vote(self, time: int) -> bool:
+        """What a record says of those set aside and of the clock; returns whether it contradicts any."""
+        if self._clock_ms is None:
+            return self._ballot.vote(time)
+        behind = self._clock_ms - time
+        if behind > self._close_ms:
+            if behind > self._past_ms:
+                return False
+            self._agreement = max(-LEAD, self._agreement - 1)
+        elif self._agreement < LEAD:
+            self._agreement += 1
+        return self._ballot.vote(time)
+
+    def decide(self, now_ms: int | None) -> None:
+        """Decide about what is set aside: finally, or as far as the time of day lets it be believed."""
+        before = (*self._moment(self._base.offset)[:4], *self._ballot.standing())
+        if now_ms is None:
+            self._take_decided(before, 0)
+            self.outcome.future += [left[0] for left in self._ballot.take_rest()]
+        else:
+            self._take_decided(before, 0, now_ms + self._max_jump_ms)
 
     def finish(self, next_offset: int) -> PartitionState:
         """The state after the pass."""
         self._flush()
-        return self.state._replace(offset=next_offset)
+        return self._state(next_offset)
 
-    def _take_decided(self, before: PartitionState, waiting: list[SetAside], confirmed: "Verdict") -> None:
-        """Apply, in offset order, what is confirmed or within reach since the clock moved."""
+    def _state(self, offset: int) -> PartitionState:
+        return self._moment(offset).state()
+
+    def _moment(self, offset: int) -> Moment:
+        return Moment(self._base, offset, self._clock_ms, self._agreement, self._ballot.standing())
+
+    def _take_decided(self, before: _Before, lead: int, until_ms: int = NEVER_MS) -> None:
+        """Apply, in offset order, what leads or is within reach since the clock moved."""
+        ballot = self._ballot
         while True:
-            decided = next((a for a in waiting if confirmed(a) or self.reaches(a.event_time_ms)), None)
+            reach_ms = -1 if self._clock_ms is None else self._clock_ms + self._max_jump_ms
+            if ballot.top + ballot.votes < lead and ballot.nearest_ms > reach_ms:
+                return
+            decided = ballot.take(reach_ms, lead, until_ms)
             if decided is None:
                 return
-            waiting.remove(decided)
-            self._take(before, decided)
+            self._take(before, decided, moves=decided[1] > reach_ms or self._agreement > 0)
 
-    def _take(self, before: PartitionState, record: SetAside) -> None:
+    def _take(self, before: _Before, record: Candidate, *, moves: bool) -> None:
         """Apply one record: clock, lateness, window."""
-        clock, time = self.state.clock_ms, record.event_time_ms
-        window = self.windows.number(time)
-        if clock is not None and window <= self.windows.last_closed(clock):
-            self.outcome.late += 1
-            if self._keep_late:
-                self._late.append((record.offset, time, clock, before.offset))
-            return
-        if clock is not None and not self.reaches(time):
-            self.outcome.jumps.append((clock, time))
-        if self.state.began_inside and self.state.partial_through is None:
-            self.state = self.state._replace(partial_through=window)
-        self.state = self.state._replace(clock_ms=time if clock is None else max(clock, time))
+        offset, time, _ = record
+        clock = self._clock_ms
+        window = (time - self._offset_ms) // self._granularity_ms
+        if clock is not None:
+            if window < (clock - self._closing_ms) // self._granularity_ms:
+                self.outcome.late += 1
+                if self._keep_late:
+                    self._late.append((offset, time, clock, before[1]))
+                return
+            if time > clock + self._max_jump_ms:
+                self.outcome.jumps.append((clock, time))
+        if self._base.began_inside and self._base.partial_through is None:
+            self._base = self._base._replace(partial_through=window)
+        if clock is None or (moves and time > clock):
+            self._clock_ms = clock = time
+        if self._top_window is None or window > self._top_window:
+            self._top_window = window
+            self._kept.append((len(self._taken), Moment(*before[:4], Standing(*before[4:]))))
         self._taken.append(record)
-        self._steps.append(before)
+        self._step_offsets.append(before[1])
+        self._clocks.append(clock)
 
     def _flush(self) -> None:
         """Turn what single steps came to into columns."""
@@ -304,11 +520,25 @@ class _Pass:
             self._late = []
         if not self._taken:
             return
-        times = np.array([record.event_time_ms for record in self._taken], np.int64)
-        users = np.array([record.user for record in self._taken], np.uint64)
-        offsets = np.array([record.offset for record in self._taken], np.int64)
-        self.outcome.runs.append(Run(times, users, self._steps[0], offsets, self._steps))
-        self._taken, self._steps = [], []
+        offsets, times, users = zip(*self._taken, strict=True)
+        steps = Steps(
+            np.array(self._step_offsets, np.int64),
+            np.array(self._clocks, np.int64),
+            self._kept,
+            self._log,
+            self.windows,
+        )
+        self.outcome.runs.append(
+            Run(
+                np.array(times, np.int64),
+                np.array(users, np.uint64),
+                self._kept[0][1].state(),
+                np.array(offsets, np.int64),
+                steps=steps,
+            )
+        )
+        self._taken, self._step_offsets, self._clocks, self._kept = [], [], [], []
+        self._top_window = None
 
 
 def clocks_before(clock_ms: int, times: Int64Column) -> Int64Column:

@@ -67,7 +67,7 @@ class Trial:
         for clock, loss in zip(self.clocks, self.losses, strict=True):
             loss.add(clock.feed(event_time_ms, user, offset, live, next_offset))
 
-    def settle(self) -> None:
+    def end(self) -> None:
         """The partition has ended."""
         for clock, loss in zip(self.clocks, self.losses, strict=True):
-            loss.add(clock.settle())
+            loss.add(clock.end())

@@ -62,8 +62,24 @@ class Partition:
         self.caught_up = False
         self.arrived_ms = 0
         """Wall clock of the last arrival."""
+        self.stands_since_ms = 0
+        """Wall clock of the arrival of the first record set aside."""
+        self._first_aside: int | None = None
         self.at_end_ms: int | None = None
         """Since when the broker has said, whenever it was asked, that nothing follows; None: it has not."""
+
+    def note_set_aside(self) -> None:
+        """After records were applied: how many are set aside, and since when the first of them is."""
+        waiting = self.clock.state.set_aside
+        self.counts.set_aside = len(waiting)
+        first = waiting[0].offset if waiting else None
+        if first != self._first_aside:
+            self._first_aside = first
+            self.stands_since_ms = self.arrived_ms
+
+    def quiet_since_ms(self, time_of_day_ms: int) -> int:
+        """Wall clock of the last arrival, or of the first record that is set aside and might be believed."""
+        return self.stands_since_ms if self.clock.believes(time_of_day_ms) else self.arrived_ms
 
     @property
     def position(self) -> int:

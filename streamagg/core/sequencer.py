@@ -137,11 +137,24 @@ class Sequencer:
         self._move_watermark(now_ms)
         yield from self._close()
 
-    def set_idle(self, partition: int) -> None:
-        """The partition is silent: it stops holding the watermark, and its set-aside records are decided."""
+    def set_ended(self, partition: int) -> None:
+        """The partition has ended: it stops holding the watermark, and its set-aside records are decided."""
         part = self.partitions[partition]
         part.idle = True
-        self._account(part, part.clock.settle())
+        self._account(part, part.clock.end())
+
+    def set_idle(self, partition: int, time_of_day_ms: int) -> None:
+        """The partition is silent: it stops holding the watermark; see also ``believe``."""
+        self.partitions[partition].idle = True
+        self.believe(partition, time_of_day_ms)
+
+    def believe(self, partition: int, time_of_day_ms: int) -> None:
+        """What the partition has set aside is believed as far as nothing speaks against it.
+
+        ``time_of_day_ms``: since the epoch.
+        """
+        part = self.partitions[partition]
+        self._account(part, part.clock.believe(time_of_day_ms))
 
     def close_all(self) -> None:
         """Nothing follows in any partition: let every open window close."""
@@ -200,7 +213,7 @@ class Sequencer:
         if outcome.future:
             part.counts.reject("future", len(outcome.future))
             self._future += [(part.number, offset) for offset in outcome.future]
-        part.counts.set_aside = len(part.clock.state.set_aside)
+        part.note_set_aside()
         if outcome.jumps:
             part.jumps += len(outcome.jumps)
             part.last_jump = outcome.jumps[-1]

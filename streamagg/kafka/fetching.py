@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, cimpl
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, cimpl
 
 from streamagg.errors import CheckpointError
 from streamagg.events import Log
@@ -37,6 +37,8 @@ class Fetched:
     """Ascending, shape ``(len(payloads),)``."""
     timestamps_ms: Callable[[], Int64Column]
     """Kafka timestamps of the same shape; -1 where a record has none."""
+    appended_ms: Callable[[], Int64Column]
+    """Those of them at which the broker has appended the record; -1 where its producer has stamped it."""
     end: int | None
     """The end of the partition, if the consumer has come to it and nothing follows."""
     origin: Origin = no_origin
@@ -120,12 +122,12 @@ class NativeFetching:
                 self._numbers.failed(KafkaError(error).name())
                 raise_error(KafkaError(error), self._topic, partition)
             offsets = np.frombuffer(messages.offsets(), np.int64)
-            timestamps = partial(_packed_timestamps, messages)
             yield Fetched(
                 partition,
                 messages,
                 offsets,
-                timestamps,
+                partial(_packed, messages.timestamps),
+                partial(_packed, messages.appended),
                 end if end >= 0 else None,
                 messages.origin,
                 _packed_size,
@@ -179,7 +181,8 @@ class MessageFetching:
                 partition,
                 list(map(Message.value, messages)),
                 np.fromiter(map(Message.offset, messages), np.int64, len(messages)),
-                partial(_timestamps, messages),
+                partial(_column, _timestamp, messages),
+                partial(_column, appended_at, messages),
                 end,
                 partial(_origin_at, messages),
             )
@@ -239,12 +242,18 @@ def _packed_size(messages: Any) -> int:
     return int(np.frombuffer(messages, np.int64)[1::2].sum())
 
 
-def _packed_timestamps(messages: Any) -> Int64Column:
-    return np.frombuffer(messages.timestamps(), np.int64)
+def _packed(numbers: Callable[[], bytes]) -> Int64Column:
+    return np.frombuffer(numbers(), np.int64)
 
 
-def _timestamps(messages: list[Message]) -> Int64Column:
-    return np.fromiter(map(_timestamp, messages), np.int64, len(messages))
+def _column(number_of: Callable[[Message], int], messages: list[Message]) -> Int64Column:
+    return np.fromiter(map(number_of, messages), np.int64, len(messages))
+
+
+def appended_at(message: Message) -> int:
+    """When the broker has appended a record, in milliseconds; -1 if its time is that of its producer."""
+    kind, timestamp = message.timestamp()
+    return timestamp if kind == TIMESTAMP_LOG_APPEND_TIME else -1
 
 
 def origin_of(message: Message) -> tuple[bytes | None, int]:

@@ -122,6 +122,7 @@ class LeaseReader:
                     payload_bytes=fetched.size_of(payloads),
                     offsets=offsets[part],
                     timestamps_ms=fetched.timestamps_ms()[part] if lease.timestamps else None,
+                    appended_ms=fetched.appended_ms()[part] if lease.timestamps else None,
                     origin=behind_first(fetched.origin, taken),
                 )
             )

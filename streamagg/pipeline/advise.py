@@ -20,7 +20,7 @@ from streamagg.pipeline.supervisor import ProcessWorkers
 from streamagg.pipeline.symptoms import FitWatch, Symptoms
 from streamagg.pipeline.workers import Event, InlineWorkers, UnmarshallerReplaced, Workers
 from streamagg.records import AggregatorSetup, ColumnBlock, Revoke, Standing, Trying, UnmarshallerSetup
-from streamagg.settings import AdviseSettings, WindowSettings
+from streamagg.settings import AdviseSettings, WindowSettings, default_max_jump_ms
 
 _WORTH_PROCESSES_BYTES: Final = 64 << 20
 _WORTH_PROCESSES_RECORDS: Final = 200_000
@@ -29,10 +29,6 @@ _TICK_MS: Final = 50
 
 Progress = Callable[[float, int], None]
 """Told how many offsets are read, and how many records that were."""
-
-
-def default_max_jump_ms(window: WindowSettings) -> int:
-    return max(window.max_lag_ms, window.granularity_ms // 10)
 
 
 class Extent(NamedTuple):
@@ -142,13 +138,14 @@ class _Survey:
     def __init__(
         self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, *, files: bool
     ) -> None:
-        self.advice = Advice(Lateness(window), MaxJumps(window, default_max_jump_ms(window)))
+        default_ms = default_max_jump_ms(window.granularity_ms, window.max_lag_ms)
+        self.advice = Advice(Lateness(window), MaxJumps(window, default_ms))
         self.symptoms = Symptoms()
         self._workers = workers
         self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES if files else RECORDS)
         self._partitions: dict[int, _Partition] = {}
         for number, (begin, end) in found.items():
-            ahead = self.advice.ahead[number] = Ahead(default_max_jump_ms(window))
+            ahead = self.advice.ahead[number] = Ahead(default_ms)
             self._partitions[number] = _Partition(window, begin, ahead, self.advice.max_jumps.clocks(begin))
             self._leases.add_partition(number, begin, end, end, timestamps=not files)
 
@@ -205,9 +202,9 @@ class _Survey:
             partition.ahead.add(times)
             partition.trial.feed(times, users, offsets, block.next)
         if not partition.settled and not partition.parked and self._leases.finished(number):
-            self._account(partition.clock.settle())
+            self._account(partition.clock.end())
             partition.ahead.end()
-            partition.trial.settle()
+            partition.trial.end()
             partition.settled = True
 
     def _read_again(self, number: int, partition: _Partition) -> None:

@@ -21,7 +21,9 @@ _TOTAL: Final = (
     "{late:,} of {records:,} records were late and {rejected:,} rejected, and are in no count; most in"
     " partition {partition}, {share:.1%}"
 )
-_PEAK: Final = ", and up to {peak:.1%} of a partition in a minute, at {peak_at}"
+_CAUSE: Final = ". {cause}"
+_WITHOUT_PEAK: Final = _TOTAL + _CAUSE
+_WITH_PEAK: Final = _TOTAL + ", and up to {peak:.1%} of a partition in a minute, at {peak_at}" + _CAUSE
 
 log = Log(__name__)
 
@@ -73,9 +75,10 @@ class Complaints:
         if max(most, peak.share) <= MUCH or not found:
             return
         partition = next(number for number, each in found.items() if each.share == most)
+        text = _WITH_PEAK if peak.share > MUCH else _WITHOUT_PEAK
         log.warning(
             "uncounted_total",
-            _TOTAL + (_PEAK if peak.share > MUCH else "") + ". {cause}",
+            text,
             records=sum(sample.consumed for sample in samples.values()),
             late=sum(sample.late for sample in samples.values()),
             rejected=sum(sum(sample.rejected.values()) for sample in samples.values()),

@@ -203,9 +203,8 @@ def _batch(
     caught_up: bool = False,
 ) -> Batch:
     # Lines have no timestamps. That is said even where nobody asks, for a stream cannot be read again.
-    return Batch(
-        lease.id, lease.partition, first, end, end, caught_up, lines, starts, np.full(len(lines), -1)
-    )
+    none = np.full(len(lines), -1)
+    return Batch(lease.id, lease.partition, first, end, end, caught_up, lines, starts, none, none)
 
 
 def _plain(path: str, size: int, start: int, kept: int) -> Iterator[_Chunk]:

@@ -49,7 +49,8 @@ def openings(
         end_offsets(settings.kafka, settings.input, partitions, at="latest"),
     ).within(stops)
     if start.kind == "committed":
-        return continued(bounds, committed, signature, stops)
+        before = checkpoint.fingerprint_before(settings.window, settings.decode)
+        return continued(bounds, committed, signature, stops, before)
     offsets = _start_offsets(settings, partitions, start)
     return _openings(
         bounds, {p: _anew(offsets[p], begin, {}) for p, begin in bounds.begins.items()}, set(), stops
@@ -78,12 +79,15 @@ def continued(
     committed: Mapping[int, tuple[int, str]],
     signature: str,
     stops: Mapping[int, int] | None,
+    before: str | None = None,
 ) -> dict[int, Opening]:
     """Openings at the committed checkpoints, and at the beginning of partitions that have none.
 
+    ``before`` is the fingerprint of checkpoints of an earlier version.
+
     Raises CheckpointError when a checkpoint cannot be continued.
     """
-    known = {p: checkpoint.decode(*committed[p], signature) for p in bounds.begins if p in committed}
+    known = {p: checkpoint.decode(*committed[p], signature, before) for p in bounds.begins if p in committed}
     for partition, at in known.items():
         _check_history(partition, at.state.offset, bounds.begins[partition], bounds.ends[partition])
     anew = {p: _anew(begin, begin, known) for p, begin in bounds.begins.items() if p not in known}

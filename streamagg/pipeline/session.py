@@ -202,8 +202,12 @@ class Session:
         waits = {n: self._leases.standing(n, part.position) for n, part in parts if not part.ready}
         return {number: at for number, at in waits.items() if at is not None}
 
-    def silent(self, now_ms: int) -> list[int]:
-        """Partitions that may fall idle: caught up, and nothing arrived for half the idle time-out."""
+    def silent(self, now_ms: int, time_of_day_ms: int) -> list[int]:
+        """Partitions that are caught up, and that for half the idle time-out nothing has come of.
+
+        Either nothing arrived, or what did is set aside and might be believed. ``time_of_day_ms``: since the
+        epoch.
+        """
         if self.plan.bounded:
             return []
         return [
@@ -212,18 +216,19 @@ class Session:
             if part.caught_up
             and part.drained
             and not part.idle
-            and now_ms - part.arrived_ms >= self.plan.idle_timeout_ms / 2
+            and now_ms - part.quiet_since_ms(time_of_day_ms) >= self.plan.idle_timeout_ms / 2
         ]
 
-    def confirm_idle(self, ends: Mapping[int, int], asked_ms: int) -> None:
+    def confirm_idle(self, ends: Mapping[int, int], asked_ms: int, time_of_day_ms: int) -> None:
         """The log's end offsets, asked for after ``silent``.
 
         A partition is idle that has been there for the idle time-out, as the broker has said for half of
         it: a time in which nobody could write is no silence. Nor is it one if anything arrived after the
-        question: the answer may be as old as the question.
+        question: the answer may be as old as the question. Where something arrives now and then and all of
+        it is set aside, the partition is not idle, but what it set aside is believed.
         """
         timeout_ms = self.plan.idle_timeout_ms
-        for number in self.silent(asked_ms):
+        for number in self.silent(asked_ms, time_of_day_ms):
             part = self.sequencer.partitions[number]
             if ends.get(number) != part.position:
                 part.at_end_ms = None
@@ -231,7 +236,9 @@ class Session:
             if part.at_end_ms is None:
                 part.at_end_ms = asked_ms
             if asked_ms - part.arrived_ms >= timeout_ms and asked_ms - part.at_end_ms >= timeout_ms / 2:
-                self.sequencer.set_idle(number)
+                self.sequencer.set_idle(number, time_of_day_ms)
+            elif asked_ms - part.quiet_since_ms(time_of_day_ms) >= timeout_ms > asked_ms - part.arrived_ms:
+                self.sequencer.believe(number, time_of_day_ms)
 
     def ends_unknown(self) -> None:
         """The broker does not answer: whatever silence there was begins again."""
@@ -301,7 +308,7 @@ class Session:
         partitions = self.sequencer.partitions.items()
         for number, part in partitions:
             if not part.idle and part.drained and self._leases.finished(number):
-                self.sequencer.set_idle(number)
+                self.sequencer.set_ended(number)
         self._take(self.sequencer.advance(now_ms))
         if all(part.idle and part.drained for _, part in partitions):
             self.sequencer.close_all()

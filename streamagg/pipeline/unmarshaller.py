@@ -162,6 +162,7 @@ def _singles(batch: Batch) -> Iterator[Batch]:
             payload_bytes=len(batch.payloads[number] or b""),
             offsets=batch.offsets[at],
             timestamps_ms=None if batch.timestamps_ms is None else batch.timestamps_ms[at],
+            appended_ms=None if batch.appended_ms is None else batch.appended_ms[at],
             origin=behind_first(batch.origin, number),
         )
 
@@ -169,9 +170,9 @@ def _singles(batch: Batch) -> Iterator[Batch]:
 def _block(batch: Batch, decoded: Decoded, max_jump_ms: int, findings: Findings) -> ColumnBlock:
     whole = len(decoded.index) == len(batch.payloads)
     live = None
-    if batch.timestamps_ms is not None:
-        timestamps = batch.timestamps_ms[decoded.index]
-        live = ((np.abs(timestamps - decoded.event_time_ms) <= max_jump_ms) & (timestamps >= 0)).tobytes()
+    if batch.appended_ms is not None:
+        appended = batch.appended_ms[decoded.index]
+        live = ((np.abs(appended - decoded.event_time_ms) <= max_jump_ms) & (appended >= 0)).tobytes()
     rejected: dict[str, int] = {}
     for _, reason in decoded.rejected:
         rejected[reason] = rejected.get(reason, 0) + 1

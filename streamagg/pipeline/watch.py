@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
 from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError
@@ -76,7 +76,7 @@ class InputWatch:
     def _look_for_silence(self) -> None:
         if self._ends is None:
             self._ends_asked_ms = monotonic_ms()
-            silent = self._session.silent(self._ends_asked_ms)
+            silent = self._session.silent(self._ends_asked_ms, _time_of_day_ms())
             if silent and monotonic() >= self._next_silence:
                 kafka, topic = self._settings.kafka, self._settings.input
                 self._ends = self._asking.submit(log_ends, kafka, topic, silent)
@@ -93,7 +93,7 @@ class InputWatch:
                 )
                 self._session.ends_unknown()
                 return
-            self._session.confirm_idle(ends, self._ends_asked_ms)
+            self._session.confirm_idle(ends, self._ends_asked_ms, _time_of_day_ms())
             self._tell_held_up(ends)
 
     def _tell_held_up(self, ends: dict[int, int]) -> None:
@@ -144,3 +144,7 @@ class InputWatch:
         if not fresh:
             return {}
         return openings(self._settings, "", fresh, {}, EARLIEST, None)
+
+
+def _time_of_day_ms() -> int:
+    return int(time() * 1000)

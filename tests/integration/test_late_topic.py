@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from streamagg.recount import Recounter, Rejected
 from streamagg.settings import DecodeSettings
@@ -51,7 +51,7 @@ def told_of(message: Message, recounter: Recounter, max_jump_ms: int) -> Told | 
     except Rejected:
         return None
     kind, stamp_ms = message.timestamp()
-    live = kind != TIMESTAMP_NOT_AVAILABLE and abs(stamp_ms - event.time_ms) <= max_jump_ms
+    live = kind == TIMESTAMP_LOG_APPEND_TIME and abs(stamp_ms - event.time_ms) <= max_jump_ms
     return Told(event.time_ms, event.user, live)
 
 

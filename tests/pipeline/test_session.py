@@ -35,6 +35,9 @@ from streamagg.recount import PartitionRecount, Recount
 from streamagg.settings import NO_CEILING, CeilingSettings, DecodeSettings, WindowSettings
 from tests.support.memory import MemoryOutput, MemoryPublisher, MemoryReader, MemoryTopic, Message
 
+TIME_OF_DAY_MS = 1 << 50
+"""Behind every event time."""
+
 WINDOW = WindowSettings(10_000, max_lag_ms=5_000, max_jump_ms=15_000)
 SLOTS = 4
 PRINT = fingerprint(WINDOW, DecodeSettings())
@@ -360,8 +363,8 @@ def test_a_worker_that_is_replaced(unmarshallers: int) -> None:
 
 def test_a_silent_topic_closes_its_windows() -> None:
     """An unbounded session: nothing arrives any more, time runs on by the wall clock."""
-    rows = [Message(i, json.dumps({"ts": 1_000 + i, "uid": str(i)}).encode()) for i in range(7)]
-    bench = Bench(MemoryTopic({0: rows, 1: []}, {0: 7, 1: 0}), random.Random(5))
+    rows = [Message(i, json.dumps({"ts": 1_000 + i / 5, "uid": str(i)}).encode()) for i in range(31)]
+    bench = Bench(MemoryTopic({0: rows, 1: []}, {0: 31, 1: 0}), random.Random(5))
     session, workers = bench.session(None)
     for _ in range(100):
         session.tick(0)
@@ -369,18 +372,18 @@ def test_a_silent_topic_closes_its_windows() -> None:
             assert isinstance(event, ColumnBlock)
             session.receive_block(event, 0)
     session.tick(0)
-    assert session.silent(499) == []
-    assert session.silent(500) == [1], "the other has rows that wait for the watermark"
-    session.confirm_idle({1: 1}, 500)
-    assert session.silent(500) == [1], "its end has moved: something is on the way"
-    session.confirm_idle({1: 0}, 500)
-    session.confirm_idle({1: 0}, 999)
-    assert session.silent(999) == [1], "the idle time-out is not over"
-    session.confirm_idle({1: 0}, 1_000)
+    assert session.silent(499, TIME_OF_DAY_MS) == []
+    assert session.silent(500, TIME_OF_DAY_MS) == [1], "the other has rows that wait for the watermark"
+    session.confirm_idle({1: 1}, 500, TIME_OF_DAY_MS)
+    assert session.silent(500, TIME_OF_DAY_MS) == [1], "its end has moved: something is on the way"
+    session.confirm_idle({1: 0}, 500, TIME_OF_DAY_MS)
+    session.confirm_idle({1: 0}, 999, TIME_OF_DAY_MS)
+    assert session.silent(999, TIME_OF_DAY_MS) == [1], "the idle time-out is not over"
+    session.confirm_idle({1: 0}, 1_000, TIME_OF_DAY_MS)
     session.tick(1_000)
-    assert session.silent(1_000) == [0]
+    assert session.silent(1_000, TIME_OF_DAY_MS) == [0]
     for asked_ms in (1_000, 1_500):
-        session.confirm_idle({0: 7}, asked_ms)
+        session.confirm_idle({0: 31}, asked_ms, TIME_OF_DAY_MS)
     # The window [1000, 1010) closes at 1015 of event time, 9 s after the last record.
     for now_ms in (1_500, 8_900):
         session.tick(now_ms)
@@ -400,11 +403,11 @@ def test_an_answer_older_than_the_last_arrival_makes_nothing_idle() -> None:
     asked at 1,000 ── the end is 7 ── records up to 7 arrive at 1,500 ── answered at 9,000
     """
     session = seven_read(1_500)
-    session.confirm_idle({0: 7}, 1_000)
-    session.confirm_idle({0: 7}, 9_000)
-    assert session.silent(9_499) == [0], "who knows what was written since"
-    session.confirm_idle({0: 7}, 9_500)
-    assert session.silent(9_500) == []
+    session.confirm_idle({0: 7}, 1_000, TIME_OF_DAY_MS)
+    session.confirm_idle({0: 7}, 9_000, TIME_OF_DAY_MS)
+    assert session.silent(9_499, TIME_OF_DAY_MS) == [0], "who knows what was written since"
+    session.confirm_idle({0: 7}, 9_500, TIME_OF_DAY_MS)
+    assert session.silent(9_500, TIME_OF_DAY_MS) == []
 
 
 def test_a_time_in_which_nobody_could_write_is_no_silence() -> None:
@@ -413,23 +416,23 @@ def test_a_time_in_which_nobody_could_write_is_no_silence() -> None:
     records up to 7 at 0 ── no answer from 500 on ── the broker is back at 60,000, and its producers soon
     """
     session = seven_read(0)
-    session.confirm_idle({0: 7}, 500)
+    session.confirm_idle({0: 7}, 500, TIME_OF_DAY_MS)
     session.ends_unknown()
-    session.confirm_idle({0: 7}, 60_000)
-    session.confirm_idle({0: 7}, 60_499)
-    assert session.silent(60_499) == [0]
-    session.confirm_idle({0: 7}, 60_500)
-    assert session.silent(60_500) == []
+    session.confirm_idle({0: 7}, 60_000, TIME_OF_DAY_MS)
+    session.confirm_idle({0: 7}, 60_499, TIME_OF_DAY_MS)
+    assert session.silent(60_499, TIME_OF_DAY_MS) == [0]
+    session.confirm_idle({0: 7}, 60_500, TIME_OF_DAY_MS)
+    assert session.silent(60_500, TIME_OF_DAY_MS) == []
 
 
 def test_silence_begins_again_where_the_end_has_moved() -> None:
     session = seven_read(0)
-    session.confirm_idle({0: 7}, 500)
-    session.confirm_idle({0: 8}, 700)
-    session.confirm_idle({0: 7}, 1_000)
-    assert session.silent(1_000) == [0]
-    session.confirm_idle({0: 7}, 1_500)
-    assert session.silent(1_500) == []
+    session.confirm_idle({0: 7}, 500, TIME_OF_DAY_MS)
+    session.confirm_idle({0: 8}, 700, TIME_OF_DAY_MS)
+    session.confirm_idle({0: 7}, 1_000, TIME_OF_DAY_MS)
+    assert session.silent(1_000, TIME_OF_DAY_MS) == [0]
+    session.confirm_idle({0: 7}, 1_500, TIME_OF_DAY_MS)
+    assert session.silent(1_500, TIME_OF_DAY_MS) == []
 
 
 def seven_read(now_ms: int) -> Session:

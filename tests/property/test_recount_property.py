@@ -21,7 +21,7 @@ def test_recount_and_core_agree(stream: list[tuple[int, int, bool]]) -> None:
     result = Recount()
     partition = PartitionRecount(WINDOW, DecodeSettings(), result)
     for time_s, user, live in stream:
-        partition.add(b'{"ts":%d,"uid":%d}' % (time_s, user), time_s * 1_000 if live else None)
+        partition.add(b'{"ts":%d,"uid":%d}' % (time_s, user), time_s * 1_000, by_broker=live)
     partition.end()
 
     windows = Windows(WINDOW)
@@ -35,7 +35,7 @@ def test_recount_and_core_agree(stream: list[tuple[int, int, bool]]) -> None:
             columns[:, 2].astype(np.bool_),
             len(columns),
         ),
-        clock.settle(),
+        clock.end(),
     ]
     users: dict[int, set[int]] = {}
     for run in (run for outcome in outcomes for run in outcome.runs):

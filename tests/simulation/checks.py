@@ -11,7 +11,6 @@ from tests.simulation.broker import Broker, Difference
 from tests.simulation.oracle import Expected, Verdict, expected
 from tests.simulation.scenario import Scenario
 
-_VOTERS: Final = 32
 _METADATA_BYTES: Final = 4_096
 """What a broker accepts by default."""
 
@@ -150,8 +149,7 @@ def _late(broker: Broker, told: Expected, *, repeats: bool) -> Iterator[str]:
     found = Counter(broker.late)
     if found.keys() != wanted:
         yield f"late: missing {sorted(wanted - found.keys())}, not late {sorted(found.keys() - wanted)}"
-    at_end = {(p, offset) for p, log in told.verdicts.items() for offset in sorted(log)[-_VOTERS:]}
-    twice = {place for place, times in found.items() if times > 1} - at_end
+    twice = {place for place, times in found.items() if times > 1} - told.decided_at_end
     if twice and not repeats:
         yield f"late: told twice {sorted(twice)}"
 

@@ -90,6 +90,7 @@ class SimFetching:
             [record.content.payload for record in records],
             np.array([record.offset for record in records], np.int64),
             lambda: _timestamps(records),
+            lambda: _timestamps(records),
             end,
         )
 

@@ -23,6 +23,8 @@ from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import Scenario
 from tests.simulation.workers import SimWorkers
 
+_TIME_OF_DAY_MS: Final = 0
+"""Before every event time: silence believes nothing, the log alone decides about what is set aside."""
 _NO_ANSWER: Final = 0.05
 """How often the broker does not tell where its logs end."""
 
@@ -174,7 +176,7 @@ class Instance:
     def _look_for_silence(self, session: Session) -> None:
         now = self._clock_ms()
         if self._ends is None:
-            silent = session.silent(now)
+            silent = session.silent(now, _TIME_OF_DAY_MS)
             if silent:
                 ends = self._broker.ends()
                 slow = self._chance.random() < self._scenario.odds.stall
@@ -185,7 +187,7 @@ class Instance:
             if self._chance.random() < _NO_ANSWER:
                 session.ends_unknown()
             else:
-                session.confirm_idle(question.answer, question.asked_ms)
+                session.confirm_idle(question.answer, question.asked_ms, _TIME_OF_DAY_MS)
 
     def _look_for_partitions(self, session: Session) -> None:
         logs = self._broker.logs

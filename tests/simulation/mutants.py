@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from streamagg.core import checkpoint, clock
+from streamagg.core import ballot, checkpoint, clock
+from streamagg.core.ballot import LEAD, Ballot, Candidate
 from streamagg.core.clock import LateRows, PartitionState
 from streamagg.core.late import LateBook
 from streamagg.core.partition import Partition
@@ -38,7 +39,7 @@ class Mutant:
         """The program with the defect."""
         right = getattr(self.target, self.method)
         # A generator that is left in the middle may put this one back too late.
-        kept = patch.object(clock._Pass, "apply", clock._Pass.apply)
+        kept = patch.object(clock._Pass, "_accept", clock._Pass._accept)
         with kept, patch.object(self.target, self.method, self.make(right)):
             yield
 
@@ -65,30 +66,30 @@ def _late_by_watermark(advance: Any) -> Any:
     """Judge by the watermark of all partitions: how they are interleaved decides."""
     watermark: list[int | None] = [None]
 
-    def apply(self: Any, times: Any, users: Any, offsets: Any) -> None:
+    def accept(self: Any, times: Any, before: Any, users: Any, offsets: Any, agreement: Any) -> None:
         self._flush()
-        state, windows = self.state, self.windows
-        new_clock = max(state.clock_ms, int(times.max()))
+        first = self._state(int(offsets[0]))
+        new_clock = max(self._clock_ms, int(times.max()))
         if watermark[0] is not None:
-            timely = windows.number(times) > windows.last_closed(watermark[0])
+            timely = self.windows.number(times) > self.windows.last_closed(watermark[0])
             self.outcome.late += len(times) - int(np.count_nonzero(timely))
             times, users, offsets = times[timely], users[timely], offsets[timely]
         if len(times):
-            before = state._replace(offset=int(offsets[0]))
-            self.outcome.runs.append(clock.Run(times, users, before, offsets))
-        self.state = state._replace(clock_ms=new_clock)
+            first = first._replace(offset=int(offsets[0]))
+            self.outcome.runs.append(clock.Run(times, users, first, offsets))
+        self._clock_ms = new_clock
 
-    clock_apply = clock._Pass.apply
+    clock_accept = clock._Pass._accept
 
     def advancing(self: Sequencer, now_ms: int) -> Iterator[Any]:
         watermark[0] = self.watermark_ms
-        clock._Pass.apply = apply  # type: ignore[method-assign]
+        clock._Pass._accept = accept  # type: ignore[method-assign]
         try:
             for step in advance(self, now_ms):
                 watermark[0] = self.watermark_ms
                 yield step
         finally:
-            clock._Pass.apply = clock_apply  # type: ignore[method-assign]
+            clock._Pass._accept = clock_accept  # type: ignore[method-assign]
 
     return advancing
 
@@ -119,9 +120,9 @@ def _restored(**changes: Any) -> Callable[[Any], Any]:
 
 
 def _idle_not_caught_up(_: Any) -> Any:
-    def mutant(self: Session, ends: Mapping[int, int], now_ms: int) -> None:
-        for partition in self.silent(now_ms):
-            self.sequencer.set_idle(partition)
+    def mutant(self: Session, ends: Mapping[int, int], now_ms: int, time_of_day_ms: int) -> None:
+        for partition in self.silent(now_ms, time_of_day_ms):
+            self.sequencer.set_idle(partition, time_of_day_ms)
 
     return mutant
 
@@ -203,6 +204,36 @@ def _counts_outside(right: Any) -> Any:
     return mutant
 
 
+def _three_votes(right: Any) -> Any:
+    return lambda self, before, lead, *until: right(self, before, min(lead, 3), *until)
+
+
+def _never_stands(right: Any) -> Any:
+    def mutant(self: Any, time: int) -> bool:
+        contradicts: bool = right(self, time)
+        self._agreement = max(1, self._agreement)
+        return contradicts
+
+    return mutant
+
+
+def _past_votes(right: Any) -> Any:
+    def mutant(self: Any, time: int) -> bool:
+        self._past_ms = 1 << 60
+        contradicts: bool = right(self, time)
+        return contradicts
+
+    return mutant
+
+
+def _room_for_all(right: Any) -> Any:
+    def mutant(self: Ballot, record: Candidate) -> None:
+        with patch.object(ballot, "ROOM", 1 << 30):
+            right(self, record)
+
+    return mutant
+
+
 MUTANTS: Final = (
     Mutant("late by the global watermark", Sequencer, "advance", _late_by_watermark, 100),
     Mutant("the current position is committed", Partition, "checkpoint", _commit_position, 100),
@@ -214,6 +245,28 @@ MUTANTS: Final = (
         100,
     ),
     Mutant("the clock is that of the current position", Partition, "checkpoint", _clock_at_position, 100),
+    Mutant(
+        "votes are not restored",
+        checkpoint,
+        "decode",
+        _restored(
+            state=lambda found: found.state._replace(
+                set_aside=tuple(waiting._replace(lead=0) for waiting in found.state.set_aside)
+            )
+        ),
+        100,
+    ),
+    Mutant(
+        "agreement is not restored",
+        checkpoint,
+        "decode",
+        _restored(state=lambda found: found.state._replace(agreement=LEAD)),
+        400,
+    ),
+    Mutant("three votes are enough", clock._Pass, "_take_decided", _three_votes, 100),
+    Mutant("the clock never stands", clock._Pass, "_vote", _never_stands, 400),
+    Mutant("the past has a vote", clock._Pass, "_vote", _past_votes, 100),
+    Mutant("any number is set aside", Ballot, "add", _room_for_all, 400),
     Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 250),
     Mutant("slots are freed before the commit", Session, "_submit", _freed_early, 100),
     Mutant("a part has the checkpoint of the whole", Session, "_submit", _ahead_of_its_part, 250),

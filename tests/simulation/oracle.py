@@ -9,8 +9,9 @@ from typing import Final, Literal, NamedTuple
 
 Verdict = int | Literal["late", "future", "waiting"]
 """The window that a record is counted in, or why it is in none; waiting: set aside, not decided."""
-_VOTERS: Final = 32
-_VOTES: Final = 3
+_LEAD: Final = 24
+_ROOM: Final = 32
+_PAST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,15 @@ class Judgement:
     first_window: int | None = None
     """Of the first record accepted."""
     aside: list[int] = field(default_factory=list)
+    lead: dict[int, int] = field(default_factory=dict)
+    """Of every record that was set aside: votes for it less votes against it."""
+    agreement: int = _LEAD
 
     def near(self, row: int) -> bool:
         """Within reach of the clock."""
         return self.clock_ms is not None and self.log[row].time_ms <= self.clock_ms + self.rules.max_jump_ms
 
-    def take(self, row: int) -> None:
+    def take(self, row: int, *, moves: bool) -> None:
         """Count a record, unless it is late."""
         time_ms = self.log[row].time_ms
         window = self.rules.window(time_ms)
@@ -63,47 +67,56 @@ class Judgement:
         late = self.clock_ms is not None and closes_ms <= self.clock_ms
         self.verdicts[row] = "late" if late else window
         self.first_window = window if self.first_window is None else self.first_window
-        self.clock_ms = max(self.clock_ms or 0, time_ms)
+        if moves or self.clock_ms is None:
+            self.clock_ms = max(self.clock_ms or 0, time_ms)
 
-    def confirmed(self, row: int, at: int, needed: int) -> bool:
-        """So many of the records behind it, up to ``at``, support it."""
-        floor = self.log[row].time_ms - self.rules.max_jump_ms
-        return sum(later.time_ms >= floor for later in self.log[row + 1 : at + 1]) >= needed
+    def vote(self, row: int) -> None:
+        """What a record says of those set aside and of the clock."""
+        time_ms, jump_ms = self.log[row].time_ms, self.rules.max_jump_ms
+        behind_ms = 0 if self.clock_ms is None else self.clock_ms - time_ms
+        if behind_ms > _PAST * jump_ms:
+            return
+        for other in self.aside:
+            self.lead[other] += 1 if time_ms >= self.log[other].time_ms - jump_ms else -1
+        if self.clock_ms is not None:
+            self.agreement += 1 if behind_ms <= jump_ms // 2 else -1
+            self.agreement = max(-_LEAD, min(_LEAD, self.agreement))
 
-    def take_decided(self, at: int, *, last: bool = False) -> None:
-        """Count, in offset order, what is confirmed or has come within reach."""
-        while True:
-            wanted = (at - row if last else _VOTES for row in self.aside)
-            decided = [
-                row
-                for row, votes in zip(self.aside, wanted, strict=True)
-                if self.near(row) or self.confirmed(row, at, votes)
-            ]
-            if not decided:
-                return
+    def set_aside(self, row: int) -> None:
+        """Of too many, the furthest ahead is rejected."""
+        self.aside.append(row)
+        self.lead[row] = 0
+        if len(self.aside) > _ROOM:
+            self.reject([max(self.aside, key=lambda other: (self.log[other].time_ms, other))])
+
+    def take_decided(self, lead: int) -> None:
+        """Count, in offset order, what leads by so much or has come within reach."""
+        while decided := [row for row in self.aside if self.near(row) or self.lead[row] >= lead]:
             self.aside.remove(decided[0])
-            self.take(decided[0])
+            self.take(decided[0], moves=self.agreement > 0 or not self.near(decided[0]))
 
-    def reject_until(self, row: int) -> None:
-        """What was set aside before this row is not confirmed any more."""
-        while self.aside and self.aside[0] <= row:
-            self.verdicts[self.aside.pop(0)] = "future"
+    def reject(self, rows: Iterable[int]) -> None:
+        """These are not believed."""
+        for row in rows:
+            self.aside.remove(row)
+            self.verdicts[row] = "future"
 
 
 def judge(log: Sequence[Told], rules: Rules, *, ended: bool = True) -> Judgement:
     """A verdict for every record of one partition, in offset order; ``ended``: nothing follows."""
     told = Judgement(log, rules, ["waiting"] * len(log))
     for row, record in enumerate(log):
+        moves = told.agreement > 0 or not told.near(row)
+        told.vote(row)
         if record.live or told.near(row):
-            told.take(row)
+            told.take(row, moves=moves)
         else:
-            told.aside.append(row)
-        if told.aside:
-            told.take_decided(row)
-            told.reject_until(row - _VOTERS)
+            told.set_aside(row)
+        told.take_decided(_LEAD)
+        told.reject([other for other in told.aside if told.lead[other] <= -_LEAD])
     if ended:
-        told.take_decided(len(log) - 1, last=True)
-        told.reject_until(len(log))
+        told.take_decided(0)
+        told.reject(list(told.aside))
     return told
 
 
@@ -116,6 +129,8 @@ class Expected:
     partial_through: int | None = None
     verdicts: dict[int, dict[int, Verdict]] = field(default_factory=dict)
     """By partition and offset."""
+    decided_at_end: set[tuple[int, int]] = field(default_factory=set)
+    """Partition and offset of what the records behind it have not decided."""
 
     def windows(self, *, empty: bool) -> dict[int, tuple[int, int, bool]]:
         """Unique users, records and whether it is partial, by window."""
@@ -134,6 +149,12 @@ def expected(logs: Mapping[int, Sequence[tuple[int, Told]]], inside: Iterable[in
     total = Expected()
     for partition, log in logs.items():
         judged = judge([record for _, record in log], rules)
+        open_ = judge([record for _, record in log], rules, ended=False).verdicts
+        total.decided_at_end |= {
+            (partition, offset)
+            for (offset, _), verdict in zip(log, open_, strict=True)
+            if verdict == "waiting"
+        }
         total.verdicts[partition] = {
             offset: verdict for (offset, _), verdict in zip(log, judged.verdicts, strict=True)
         }

@@ -128,7 +128,9 @@ def scenario(chance: random.Random) -> Scenario:
 def _window(chance: random.Random) -> WindowSettings:
     granularity = chance.choice((1_000, 6_000))
     lag = chance.choice((0, granularity // 2, granularity // 2, 2 * granularity))
-    jump = chance.choice((1, 1, 1, 3)) * (granularity + lag)
+    jump = chance.choice(
+        (max(lag, granularity // 10), lag or granularity, granularity + lag, 3 * (granularity + lag))
+    )
     return WindowSettings(granularity, chance.choice((0, 0, 700)), lag, jump, chance.random() < 0.15)
 
 
@@ -144,7 +146,12 @@ class _Contents:
         self._stamped = chance.choice((0.0, 0.0, 0.4, 1.0))
         self._flips = chance.choice((0.0, 0.01, 0.04))
         self._jumps = chance.choice((0.0, 0.01, 0.03))
-        self._step = window.granularity_ms // chance.choice((2, 6, 12))
+        self._slow = chance.choice((0.3, 0.3, 0.6))
+        self._fast = chance.choice((0.0, 0.0, 0.1, 0.3))
+        """The share of clocks that are a little fast."""
+        dense = chance.random() < 0.25
+        self._step = window.granularity_ms // (100 if dense else chance.choice((2, 6, 12)))
+        self._most = chance.choice(((0, 4, 40, 100), (0, 400)) if dense else ((0, 4, 40, 100),))
         self._partitions = chance.choice((1, 2, 3))
         self._before: dict[int, list[Told]] = {}
 
@@ -170,7 +177,7 @@ class _Contents:
     def _phase(self, partition: int, base: int, number: int) -> list[Content]:
         chance = self._chance
         earlier = self._before.setdefault(partition, [])
-        phase = self._records(base, chance.choice((0, 4, 25, 60)), earlier)
+        phase = self._records(base, chance.choice(self._most), earlier)
         if self._kind != "endless":
             return phase
         # Silence decides about what is set aside: let nothing be, so that it has nothing to decide.
@@ -199,8 +206,10 @@ class _Contents:
             elif luck < 0.03 + self._flips:
                 made.append(chance.choice((FILLER, Content(b"{", time, None))))
                 continue
-            elif luck > 0.7:
+            elif luck > 1 - self._slow:
                 told -= int(chance.random() * chance.choice((1, 4)) * (self._window.max_lag_ms + g))
+            elif luck > 1 - self._slow - self._fast:
+                told += int(chance.random() * 4 * self._window.max_jump_ms)
             made.append(self._append(into, max(base, told), time))
         return made
 

@@ -67,6 +67,7 @@ class MemoryReader:
             self._leases[partition].appendleft((lease, reached))
         if not self._leases[partition]:
             del self._leases[partition]
+        timestamps = np.array([m.timestamp_ms for m in some], np.int64) if lease.timestamps else None
         return Batch(
             lease.id,
             partition,
@@ -76,7 +77,8 @@ class MemoryReader:
             reached == end,
             [m.payload for m in some],
             np.array([m.offset for m in some], np.int64),
-            np.array([m.timestamp_ms for m in some], np.int64) if lease.timestamps else None,
+            timestamps,
+            timestamps,
         )
 
 

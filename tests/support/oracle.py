@@ -29,38 +29,64 @@ def recount(logs: Iterable[Sequence[Record]], settings: WindowSettings) -> Recou
 
 
 def _apply(log: Sequence[Record], settings: WindowSettings, total: Recount) -> None:
-    clock: float = float("-inf")
-    aside: list[int] = []
+    partition = _Partition(log, settings, total)
+    for row in range(len(log)):
+        partition.add(row)
+    partition.take_decided(0)
+    total.future += len(partition.aside)
 
-    def votes(row: int, until: int) -> int:
-        return sum(log[row].time_ms - settings.max_jump_ms <= r.time_ms for r in log[row + 1 : until + 1])
 
-    def take(row: int) -> None:
-        nonlocal clock
-        time = log[row].time_ms - settings.offset_ms
+class _Partition:
+    def __init__(self, log: Sequence[Record], settings: WindowSettings, total: Recount) -> None:
+        self.log, self.settings, self.total = log, settings, total
+        self.clock: float = float("-inf")
+        self.agreement = 24
+        self.aside: dict[int, int] = {}
+        """The rows set aside, in order, and the votes for each less those against it."""
+
+    def near(self, row: int) -> bool:
+        return self.log[row].time_ms <= self.clock + self.settings.max_jump_ms
+
+    def add(self, row: int) -> None:
+        moves = self.agreement > 0 or not self.near(row)
+        self.vote(row)
+        if self.log[row].live or self.near(row):
+            self.take(row, moves)
+        else:
+            self.aside[row] = 0
+            if len(self.aside) > 32:
+                self.give_up(max(self.aside, key=lambda waiting: (self.log[waiting].time_ms, waiting)))
+        self.take_decided(24)
+        for refuted in [waiting for waiting, votes in self.aside.items() if votes <= -24]:
+            self.give_up(refuted)
+
+    def vote(self, row: int) -> None:
+        time, jump = self.log[row].time_ms, self.settings.max_jump_ms
+        if self.clock - time > 5 * jump:
+            return
+        for waiting in self.aside:
+            self.aside[waiting] += 1 if self.log[waiting].time_ms - jump <= time else -1
+        if self.clock > float("-inf"):
+            close = 1 if self.clock - time <= jump // 2 else -1
+            self.agreement = max(-24, min(24, self.agreement + close))
+
+    def take(self, row: int, moves: bool) -> None:
+        settings = self.settings
+        time = self.log[row].time_ms - settings.offset_ms
         window = time // settings.granularity_ms
-        if (window + 1) * settings.granularity_ms + settings.max_lag_ms <= clock - settings.offset_ms:
-            total.late += 1
-        else:
-            total.users.setdefault(window, []).append(log[row].user)
-        clock = max(clock, log[row].time_ms)
+        if (window + 1) * settings.granularity_ms + settings.max_lag_ms <= self.clock - settings.offset_ms:
+            self.total.late += 1
+            return
+        self.total.users.setdefault(window, []).append(self.log[row].user)
+        if moves or self.clock == float("-inf"):
+            self.clock = max(self.clock, self.log[row].time_ms)
 
-    def take_decided(until: int, ended: bool) -> None:
-        for row in aside:
-            needed = until - row if ended else 3
-            if log[row].time_ms <= clock + settings.max_jump_ms or votes(row, until) >= needed:
-                aside.remove(row)
-                take(row)
-                take_decided(until, ended)
-                break
+    def take_decided(self, lead: int) -> None:
+        while decided := [row for row, votes in self.aside.items() if votes >= lead or self.near(row)][:1]:
+            [row] = decided
+            del self.aside[row]
+            self.take(row, self.agreement > 0 or not self.near(row))
 
-    for row, record in enumerate(log):
-        if record.live or record.time_ms <= clock + settings.max_jump_ms:
-            take(row)
-        else:
-            aside.append(row)
-        take_decided(row, ended=False)
-        total.future += sum(row - waiting >= 32 for waiting in aside)
-        aside[:] = [waiting for waiting in aside if row - waiting < 32]
-    take_decided(len(log) - 1, ended=True)
-    total.future += len(aside)
+    def give_up(self, row: int) -> None:
+        del self.aside[row]
+        self.total.future += 1

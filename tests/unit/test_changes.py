@@ -14,6 +14,9 @@ from streamagg.pipeline.session import Plan, Session
 from streamagg.settings import WindowSettings
 from tests.support.blocks import Record, records_at, whole
 
+TIME_OF_DAY_MS = 1 << 50
+"""Behind every event time."""
+
 WINDOWS = Windows(WindowSettings(60_000, 0, 5_000, 65_000))
 FAR_S = 1_000_000
 
@@ -62,7 +65,7 @@ def watched(caplog: pytest.LogCaptureFixture, *clocks_s: int | None, bounded: bo
 def test_silence_and_its_end_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     run = watched(caplog, 100, 100)
     assert run.look() == []
-    run.session.sequencer.set_idle(1)
+    run.session.sequencer.set_idle(1, TIME_OF_DAY_MS)
     assert run.look() == [("partition_idle", {"partition": 1})]
     assert run.look() == []
     run.give(1, records_at(101))
@@ -72,14 +75,14 @@ def test_silence_and_its_end_are_told_once(caplog: pytest.LogCaptureFixture) -> 
 
 def test_the_ends_of_a_bounded_run_are_no_silence(caplog: pytest.LogCaptureFixture) -> None:
     run = watched(caplog, 100, bounded=True)
-    run.session.sequencer.set_idle(0)
+    run.session.sequencer.set_idle(0, TIME_OF_DAY_MS)
     assert run.look() == []
 
 
 def test_a_confirmed_jump_is_told_with_its_times(caplog: pytest.LogCaptureFixture) -> None:
-    """A night without traffic: three later records vote for the first one after it."""
+    """A night without traffic: 24 later records vote for the first one after it."""
     run = watched(caplog, 100)
-    run.give(0, records_at(101, 7_200, 7_201, 7_202, 7_203))
+    run.give(0, records_at(101, 7_200, *[7_201] * 24))
     assert run.look() == [
         (
             "jump_confirmed",
@@ -105,7 +108,7 @@ def test_records_of_a_future_that_nothing_confirms_are_told_together(
 
 def test_the_first_clock_of_a_partition_is_no_jump(caplog: pytest.LogCaptureFixture) -> None:
     run = watched(caplog, None)
-    run.give(0, records_at(7_200, 7_201, 7_202, 7_203))
+    run.give(0, records_at(7_200, *[7_203] * 24))
     assert run.session.sequencer.partitions[0].clock.state.clock_ms == 7_203_000
     assert run.look() == []
 
@@ -131,7 +134,7 @@ def test_who_holds_up_the_others(
 
 def test_an_idle_partition_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
     run = watched(caplog, 1_000, 2_000, 2_000)
-    run.session.sequencer.set_idle(0)
+    run.session.sequencer.set_idle(0, TIME_OF_DAY_MS)
     assert holding_up(run.session.sequencer.partitions, WINDOWS) is None
 
 

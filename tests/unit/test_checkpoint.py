@@ -6,17 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.checkpoint import Checkpoint, bound, decode, destination, encode, fingerprint, signed
-from streamagg.core.clock import PartitionState, SetAside
+from streamagg.core.ballot import SetAside
+from streamagg.core.checkpoint import (
+    Checkpoint,
+    bound,
+    decode,
+    destination,
+    encode,
+    fingerprint,
+    fingerprint_before,
+    signed,
+)
+from streamagg.core.clock import PartitionState
 from streamagg.errors import CheckpointError, ExitCode
 from streamagg.settings import DecodeSettings, RunSettings, WindowSettings
 
 SETTINGS = fingerprint(WindowSettings(), DecodeSettings())
 OFFSETS = st.integers(0, 2**63 - 1)
 TIMES = st.integers(0, 253_402_300_799_999)
-SET_ASIDE = st.builds(
-    SetAside, OFFSETS, TIMES, st.integers(0, 2**64 - 1), st.integers(0, 31), st.integers(0, 2)
-)
+SET_ASIDE = st.builds(SetAside, OFFSETS, TIMES, st.integers(0, 2**64 - 1), st.integers(-23, 23))
 STATES = st.builds(
     PartitionState,
     OFFSETS,
@@ -24,15 +32,17 @@ STATES = st.builds(
     st.lists(SET_ASIDE, max_size=32).map(tuple),
     st.booleans(),
     st.none() | st.integers(-(2**40), 2**40),
+    st.integers(-24, 24),
 )
 CHECKPOINTS = st.builds(Checkpoint, STATES, st.none() | st.integers(-(2**40), 2**40), OFFSETS)
 FULL = Checkpoint(
     PartitionState(
         2**63 - 1,
         253_402_300_799_999,
-        tuple(SetAside(2**63 - 1 - i, 253_402_300_799_999, 2**64 - 1, 31, 2) for i in range(32)),
+        tuple(SetAside(2**63 - 1 - i, 253_402_300_799_999, 2**64 - 1, -23) for i in range(32)),
         True,
         4_223_371_679,
+        -24,
     ),
     4_223_371_679,
     2**63 - 1,
@@ -52,7 +62,7 @@ def test_the_largest_checkpoint_is_ascii_and_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "something else", "streamagg2 a b c", "streamagg", "streamagg10 x - 0 - 0 - -"]
+    "text", ["", "something else", "streamagg3 a b c", "streamagg", "streamagg10 x - 0 - 0 - -"]
 )
 def test_another_writer_is_refused(text: str) -> None:
     with pytest.raises(CheckpointError, match="did not write") as refused:
@@ -126,8 +136,9 @@ GOOD = encode(FULL, SETTINGS)
         GOOD.replace("253402300799999", "1.5"),
         GOOD.replace("253402300799999", ""),
         GOOD[:-10] + "*" + GOOD[-9:],
+        "streamagg2 ",
+        "streamagg2",
         "streamagg1 ",
-        "streamagg1",
     ],
 )
 def test_damage_is_noticed(text: str) -> None:
@@ -159,3 +170,35 @@ def test_a_younger_setting_leaves_the_fingerprints_of_older_checkpoints_alone() 
     window = WindowSettings(60_000, 0, 5_000, 65_000, False)
     assert fingerprint(window, DecodeSettings("ts", "uid", "s", 1 << 20)) == "34810a61af00"
     assert fingerprint(OTHER_WINDOWS, DecodeSettings("time", "id", "ms", 1_000)) == "8f328b9dd0d0"
+
+
+class TestTheVersionBefore:
+    """What ``streamagg1`` wrote under its defaults: max jump was granularity plus max lag."""
+
+    TEXT = (
+        "streamagg1 34810a61af00:nFmyLy5RQsqBGpk-yxwzDA 24478130 7001 1468687859000 0 - "
+        "GAAAAAAAAACAPSP1VQEAAAcAAAAAAAAAAwI="
+    )
+    TOPIC = "nFmyLy5RQsqBGpk-yxwzDA"
+
+    def bounds(self, window: WindowSettings) -> tuple[str, str]:
+        decoding = DecodeSettings()
+        now, before = fingerprint(window, decoding), fingerprint_before(window, decoding)
+        return bound(now, self.TOPIC), before
+
+    def test_it_is_continued(self) -> None:
+        found = decode(6_990, self.TEXT, *self.bounds(WindowSettings()))
+        # It had seen three votes, two of them for it.
+        waiting = SetAside(24, 1_468_696_575_360, 7, 1)
+        assert found.state == PartitionState(6_990, 1_468_687_859_000, (waiting,))
+        assert (found.closed_through, found.read_before) == (24_478_130, 7_001)
+
+    @pytest.mark.parametrize("window", [WindowSettings(max_jump_ms=7_000), WindowSettings(max_lag_ms=6_000)])
+    def test_but_not_with_other_settings(self, window: WindowSettings) -> None:
+        with pytest.raises(CheckpointError, match="other settings"):
+            decode(6_990, self.TEXT, *self.bounds(window))
+
+    def test_nor_for_another_topic(self) -> None:
+        now, before = self.bounds(WindowSettings())
+        with pytest.raises(CheckpointError, match="another topic"):
+            decode(6_990, self.TEXT.replace("nFmy", "xxxx"), now, before)

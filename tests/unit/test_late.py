@@ -13,13 +13,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.clock import LateRows, PartitionState, SetAside
+from streamagg.core.ballot import SetAside
+from streamagg.core.clock import LateRows, PartitionState
 from streamagg.core.late import MOST_LATE, LateBook, LateReferences
 from streamagg.core.publication import render_late
 from streamagg.core.sequencer import Sequencer
 from streamagg.core.windows import Windows
 from streamagg.settings import WindowSettings
 from tests.support.blocks import Record, block, records_at, whole
+
+TIME_OF_DAY_MS = 1 << 50
+"""Behind every event time."""
 
 SETTINGS = WindowSettings(60_000, 0, 5_000, 65_000)
 WINDOWS = Windows(SETTINGS)
@@ -95,7 +99,7 @@ class TestWhichAreTold:
             offset  1  set aside at 300
                     2, 3, 4  live, at 1000: the clock goes there, and 300 is in reach of it and late
         """
-        state = PartitionState(2, 60_000, (SetAside(1, 300_000, 7, 0, 0),))
+        state = PartitionState(2, 60_000, (SetAside(1, 300_000, 7),))
         seq = sequencer(state, read_before=2)
         give(seq, records_at(1_000, first=2, live=True))
         assert told(seq.late.take()) == [(3, 1, 300_000, 1_000_000, False)]
@@ -104,7 +108,7 @@ class TestWhichAreTold:
         """Told with the clock of their own partition, by which they are not late at all."""
         seq = sequencer(PartitionState(0, 60_000))
         give(seq, records_at(70, 130), now_ms=1_000)
-        seq.set_idle(3)
+        seq.set_idle(3, TIME_OF_DAY_MS)
         list(seq.advance(60_000))
         give(seq, records_at(179, 184, first=2), now_ms=61_000)
         assert told(seq.late.take()) == [(3, 2, 179_000, 130_000, True)]
@@ -133,14 +137,14 @@ class TestTheBound:
         assert (seq.late.full, seq.late.waiting, seq.partitions[3].position) == (False, 1, 6)
 
     def test_nor_while_too_many_are_rejected_as_future(self) -> None:
-        """Each of the first two is 32 records old when the one behind them is applied."""
+        """The record that is contradicted by the 24th behind it as well."""
         seq = Sequencer(WINDOWS, 64, {3: PartitionState(0, 60_000)}, most_future=2)
         log = records_at(9_000, 9_999, *[61] * 32, 62)
         seq.offer(block(log, 0, 34, partition=3), 0)
         seq.offer(block(log, 34, 35, partition=3), 0)
         list(seq.advance(0))
         assert (seq.full, seq.untold, seq.partitions[3].position) == (True, True, 34)
-        assert seq.take_future() == ((3, 0), (3, 1))
+        assert seq.take_future() == ((3, 1), (3, 0))
         list(seq.advance(0))
         assert (seq.full, seq.untold, seq.partitions[3].position) == (False, False, 35)
 
@@ -168,7 +172,7 @@ def test_the_cut_of_the_blocks_has_no_say(times_s: list[int], live: list[bool], 
         list(pieces.advance(0))
     give(at_once, log)
     for seq in (pieces, at_once):
-        seq.set_idle(3)
+        seq.set_idle(3, TIME_OF_DAY_MS)
     cut, one = told(pieces.late.take()), told(at_once.late.take())
     assert cut == one
     assert len(one) == at_once.partitions[3].counts.late

@@ -27,7 +27,7 @@ def lateness_of(log: Sequence[Record], window: WindowSettings = WINDOW, cut: int
         runs = clock.feed(part.event_times(), part.users(), part.offsets(), part.live_flags(), part.next).runs
         for run in runs:
             lateness.add(run)
-    for run in clock.settle().runs:
+    for run in clock.end().runs:
         lateness.add(run)
     return lateness
 

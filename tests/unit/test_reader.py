@@ -42,7 +42,8 @@ class Scripted:
 
 def fetched(*offsets: int, end: int | None = None) -> Fetched:
     column = np.array(offsets, np.int64)
-    return Fetched(0, [b""] * len(offsets), column, lambda: np.full(len(offsets), -1, np.int64), end)
+    none = np.full(len(offsets), -1, np.int64)
+    return Fetched(0, [b""] * len(offsets), column, lambda: none, lambda: none, end)
 
 
 def test_the_end_behind_a_gap_is_told_to_every_lease_up_to_it() -> None:

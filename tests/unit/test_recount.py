@@ -30,13 +30,16 @@ def test_corpus(case: dict[str, Any]) -> None:
     assert outcome(case) == expected
 
 
-def recount(times_s: list[float], kafka_time_s: float | None = None, *, end: bool = True) -> Recount:
+def recount(
+    times_s: list[float], kafka_time_s: float | None = None, *, end: bool = True, by_broker: bool = True
+) -> Recount:
     """Records of different users at these event times, in one partition."""
     result = Recount()
     partition = PartitionRecount(WINDOW, DecodeSettings(), result)
     for number, time_s in enumerate(times_s):
         record = json.dumps({"ts": time_s, "uid": f"user {number}"}).encode()
-        partition.add(record, None if kafka_time_s is None else round(kafka_time_s * 1_000))
+        kafka_time_ms = None if kafka_time_s is None else round(kafka_time_s * 1_000)
+        partition.add(record, kafka_time_ms, by_broker=by_broker)
     if end:
         partition.end()
     return result
@@ -68,27 +71,46 @@ def test_one_record_from_far_away_is_rejected_in_the_end() -> None:
     assert result.rejected == {"future": 1}
 
 
-def test_it_is_rejected_at_the_32nd_record_behind_it_and_not_before() -> None:
-    undecided = recount([100, 9_999, *[101] * 31], end=False)
+def test_it_is_rejected_at_the_24th_record_that_speaks_against_it_and_not_before() -> None:
+    undecided = recount([100, 9_999, *[101] * 23], end=False)
     assert undecided.rejected == {}
-    assert recount([100, 9_999, *[101] * 32], end=False).rejected == {"future": 1}
+    assert recount([100, 9_999, *[101] * 24], end=False).rejected == {"future": 1}
 
 
-def test_a_gap_is_believed_with_the_third_record_behind_it() -> None:
-    #   100                     500  501  502  503
-    #    1                       2    3    4    5 confirms 2, which brings 3 and 4 within reach
-    assert counts(recount([100, 500, 501, 502], end=False)) == {100: 1}
-    assert counts(recount([100, 500, 501, 502, 503], end=False)) == {100: 1, 500: 4}
+def test_a_gap_is_believed_with_the_24th_record_behind_it() -> None:
+    #   100                     500  501 ...
+    #   25 x                     26  27 to 50: the last confirms 26, which brings the others within reach
+    assert counts(recount([*[100] * 25, 500, *[501] * 23], end=False)) == {100: 25}
+    assert counts(recount([*[100] * 25, 500, *[501] * 24], end=False)) == {100: 25, 500: 25}
 
 
 def test_the_first_records_of_a_partition_wait_like_any_other() -> None:
-    assert counts(recount([9_999, 100, 101, 102, 103], end=False)) == {100: 4}
+    assert counts(recount([9_999, *[100] * 25], end=False)) == {100: 25}
+
+
+def test_the_33rd_that_waits_is_one_too_many() -> None:
+    #   100             500, 513, ...      every other one of those behind speaks against all of them
+    #    25 x            32 x, 33 x
+    times = [*[100] * 25, *(time for n in range(33) for time in (500 + n * 13, 100))]
+    assert recount(times[:-2], end=False).rejected == {}
+    assert recount(times, end=False).rejected == {"future": 1}
+
+
+def test_the_clock_stands_while_most_are_behind_it() -> None:
+    #   100 101    109         120
+    #        25 x   1, 50 x 101, 1: within reach of 109, but most are 8 s behind that; so 101 is in time
+    result = recount([*[101] * 25, 109, *[101] * 50, 120, 101], end=False)
+    assert (counts(result), result.late) == ({100: 77, 120: 1}, 0)
 
 
 def test_a_live_record_waits_for_nobody() -> None:
     assert counts(recount([100], 100, end=False)) == {100: 1}
     assert counts(recount([100], 112, end=False)) == {100: 1}
     assert counts(recount([100], 112.001, end=False)) == {}
+
+
+def test_a_time_of_its_producer_makes_no_record_live() -> None:
+    assert counts(recount([100], 100, end=False, by_broker=False)) == {}
 
 
 def test_at_the_end_those_are_believed_that_nobody_spoke_against() -> None:

@@ -61,7 +61,7 @@ def test_a_byte_order_mark_is_not_sent(broker: str, tmp_path: Path) -> None:
     assert arrived(broker) == [b"{}"]
 
 
-@pytest.mark.parametrize("content", [bz2.compress(b"a\n"), gzip.compress(bz2.compress(b"a\n"))])
+@pytest.mark.parametrize("content", [bz2.compress(b"a\n"), gzip.compress(bz2.compress(b"a\n"), mtime=0)])
 def test_other_formats_are_refused_before_anything_is_done(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SettingsError, match="is compressed with bzip2"):
         send("nobody:1", tmp_path / "f", content)

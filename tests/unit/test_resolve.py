@@ -76,8 +76,9 @@ def test_a_flag_goes_before_a_variable_before_the_file_before_the_default(tmp_pa
     assert window == WindowSettings(granularity_ms=1_000, max_lag_ms=2_000, max_jump_ms=3_000)
 
 
-def test_max_jump_follows_granularity_and_max_lag() -> None:
-    assert resolved({"granularity": "10s", "max_lag": "2s"}).window().max_jump_ms == 12_000
+@pytest.mark.parametrize(("max_lag", "max_jump_ms"), [("2s", 2_000), ("0s", 1_000), ("1m", 60_000)])
+def test_max_jump_is_max_lag_and_at_least_a_tenth_of_the_granularity(max_lag: str, max_jump_ms: int) -> None:
+    assert resolved({"granularity": "10s", "max_lag": max_lag}).window().max_jump_ms == max_jump_ms
 
 
 def test_the_file_can_be_named_by_a_variable(tmp_path: Path) -> None:
@@ -198,13 +199,18 @@ def _error(
     return caught.value
 
 
-def test_the_slots_must_hold_what_max_lag_keeps_open() -> None:
-    text = refused({"slots": "61", "max_lag": "1h"})
-    assert "slots = 61 (flag --slots)" in text
+def test_the_slots_must_hold_what_max_lag_and_max_jump_keep_open() -> None:
+    text = refused({"slots": "62", "max_lag": "1h", "max_jump": "1m"})
+    assert "slots = 62 (flag --slots)" in text
     assert "max_lag = 1h (flag --max-lag)" in text
     assert "granularity = 60s (the default)" in text
-    assert "at least 62 slots" in text
-    assert resolved({"slots": "62", "max_lag": "1h"}).pipeline().slots == 62
+    assert "at least 63 slots" in text
+    assert resolved({"slots": "63", "max_lag": "1h", "max_jump": "1m"}).pipeline().slots == 63
+
+
+@pytest.mark.parametrize(("max_lag", "slots"), [("5s", 64), ("1h", 122)])
+def test_there_are_as_many_slots_as_max_lag_and_max_jump_need(max_lag: str, slots: int) -> None:
+    assert resolved({"max_lag": max_lag}).pipeline().slots == slots
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,7 @@ def test_what_only_has_a_meaning_in_a_run_makes_count_one(
 
 
 def test_the_slots_matter_only_to_a_count_as_run() -> None:
-    short = {"granularity": "10ms"}
+    short = {"granularity": "10ms", "slots": "64"}
     assert resolved(short).count(["a"]).window.granularity_ms == 10
     with pytest.raises(SettingsError, match="slots = 64"):
         resolved({**short, "as_run": True}).count(["a"])
@@ -252,7 +258,7 @@ def test_an_approximate_count_needs_a_ceiling_worth_it_and_the_package(
 def test_advise_reads_files_or_the_input() -> None:
     advise = resolved({"input": "visits", "max_lag": "9s"}, {"STREAMAGG_FROM": "committed"}).advise([])
     assert (advise.input, advise.files, advise.start_ms) == ("visits", (), None)
-    assert (advise.window.max_lag_ms, advise.window.max_jump_ms) == (9_000, 69_000)
+    assert (advise.window.max_lag_ms, advise.window.max_jump_ms) == (9_000, 9_000)
     advise = resolved({}, {"STREAMAGG_INPUT": "visits"}).advise(["a", "b"])
     assert (advise.input, advise.files) == (None, ("a", "b"))
     assert resolved({"input": "visits", "from": "1970-01-01T00:00:01Z"}).advise([]).start_ms == 1_000

@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from streamagg.core.clock import PartitionState, SetAside
+from streamagg.core.ballot import SetAside
+from streamagg.core.clock import PartitionState
 from streamagg.core.partition import Counts
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.core.windows import FEW, Windows
 from streamagg.settings import WindowSettings
 from tests.support.blocks import Record, block, records_at, whole
+
+TIME_OF_DAY_MS = 1 << 50
+"""Behind every event time."""
 
 WINDOWS = Windows(WindowSettings(60_000, 0, 5_000, 65_000))
 FAR_S = 1_000_000
@@ -163,7 +167,7 @@ class TestPartialWindows:
     )
     def test_the_window_in_which_reading_began(self, inside: bool, partial: dict[int, bool]) -> None:
         seq = Sequencer(WINDOWS, 64, {0: PartitionState(40, began_inside=inside)})
-        steps = give(seq, 0, records_at(130, 131, 190, 191, 245, 250, first=40))
+        steps = give(seq, 0, records_at(130, *[131] * 24, 190, 191, 245, 250, first=40))
         assert {s.window: s.partial for s in steps if isinstance(s, Closed)} == partial
 
     def test_the_partition_that_began_last_decides(self) -> None:
@@ -235,7 +239,7 @@ class TestHolding:
     def test_held_rows_hold_the_watermark_even_when_their_partition_is_idle(self) -> None:
         seq = sequencer({0: 60, 1: 400}, slots=3)
         assert rows(give(seq, 0, records_at(70, 130, 190, 250, 310))) == [1, 2, 3]
-        seq.set_idle(0)
+        seq.set_idle(0, TIME_OF_DAY_MS)
         assert (list(seq.advance(0)), seq.watermark_ms) == ([], 250_000)
         for window in (1, 2, 3):
             seq.free(window)
@@ -289,15 +293,15 @@ class TestSilence:
     def silent(self) -> Sequencer:
         seq = sequencer({0: 60})
         assert closed(give(seq, 0, records_at(70, 130), now_ms=1_000)) == [1]
-        seq.set_idle(0)
+        seq.set_idle(0, TIME_OF_DAY_MS)
         return seq
 
     def test_an_idle_partition_does_not_hold_the_watermark(self) -> None:
         seq = sequencer({0: 60, 1: 60, 2: None})
         give(seq, 0, records_at(70, 130))
-        seq.set_idle(1)
+        seq.set_idle(1, TIME_OF_DAY_MS)
         assert list(seq.advance(0)) == []
-        seq.set_idle(2)
+        seq.set_idle(2, TIME_OF_DAY_MS)
         assert closed(list(seq.advance(0))) == [1]
 
     def test_time_runs_on_with_the_wall_clock(self) -> None:
@@ -326,7 +330,7 @@ class TestSilence:
     def test_a_record_wakes_its_partition_and_it_holds_again(self) -> None:
         seq = sequencer({0: 60, 1: 60})
         give(seq, 0, records_at(70, 100))
-        seq.set_idle(1)
+        seq.set_idle(1, TIME_OF_DAY_MS)
         give(seq, 1, records_at(65))
         assert not seq.partitions[1].idle
         assert closed(give(seq, 0, records_at(130, first=2))) == []
@@ -343,7 +347,7 @@ class TestSilence:
         give(seq, 0, records_at(70, FAR_S))
         give(seq, 1, records_at(FAR_S, 70))
         for partition in (0, 1):
-            seq.set_idle(partition)
+            seq.set_ended(partition)
         assert closed(list(seq.advance(0))) == [1]
         seq.free(1)
         assert rows(list(seq.advance(0))) == [FAR_S // 60]
@@ -389,26 +393,26 @@ class TestCheckpoints:
             assert seq.checkpoint(1)[0] == PartitionState(3, 110_000)
 
     def test_a_partition_without_a_part_in_any_window_stands_where_it_is(self) -> None:
-        seq = sequencer({0: 60, 1: 200})
+        seq = sequencer({0: 60, 1: 600})
         give(seq, 0, records_at(70))
         give(seq, 1, records_at(10, 20))
-        assert seq.checkpoint(None)[1] == PartitionState(2, 200_000)
+        assert seq.checkpoint(None)[1] == PartitionState(2, 600_000)
 
     def test_the_state_holds_what_was_set_aside_before_the_window_began(self) -> None:
         seq = sequencer({0: 60})
         give(seq, 0, records_at(110, FAR_S, 121, 126))
-        waiting = SetAside(1, FAR_S * 1000, 101, 0, 0)
+        waiting = SetAside(1, FAR_S * 1000, 101)
         assert seq.checkpoint(1)[0] == PartitionState(2, 110_000, (waiting,))
 
     def test_what_silence_decided_is_decided_again(self) -> None:
         seq = sequencer({0: 60})
         give(seq, 0, records_at(FAR_S))
-        seq.set_idle(0)
+        seq.set_idle(0, TIME_OF_DAY_MS)
         list(seq.advance(0))
         state = seq.checkpoint(None)[0]
-        assert state == PartitionState(1, 60_000, (SetAside(0, FAR_S * 1000, 100, 0, 0),))
+        assert state == PartitionState(1, 60_000, (SetAside(0, FAR_S * 1000, 100),))
         again = Sequencer(WINDOWS, 64, {0: state}, read_before={0: 1})
-        again.set_idle(0)
+        again.set_idle(0, TIME_OF_DAY_MS)
         assert rows(list(again.advance(0))) == [FAR_S // 60]
 
 
@@ -430,10 +434,10 @@ class TestReadingAgain:
         assert seq.partitions[0].counts == Counts(consumed=5, counted=2, published_before=1, closed_early=2)
 
     def test_what_silence_decided_and_was_published_is_not_closed_early(self) -> None:
-        waiting = SetAside(0, FAR_S * 1000, 7, 0, 0)
+        waiting = SetAside(0, FAR_S * 1000, 7)
         state = PartitionState(1, 60_000, (waiting,))
         seq = Sequencer(WINDOWS, 64, {0: state}, closed_through=FAR_S // 60, read_before={0: 1})
-        seq.set_idle(0)
+        seq.set_idle(0, TIME_OF_DAY_MS)
         assert list(seq.advance(0)) == []
         assert seq.partitions[0].counts == Counts(consumed=1, published_before=1)
 

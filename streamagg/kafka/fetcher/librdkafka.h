@@ -29,6 +29,9 @@ typedef struct {
     void *own;
 } rd_kafka_message_t;
 
+/* What kind of time a record bears: rd_kafka_timestamp_type_t. */
+enum { LOG_APPEND_TIME = 2 };
+
 typedef void log_function(const rd_kafka_t *client, int level, const char *facility, const char *text);
 typedef void error_function(rd_kafka_t *client, int error, const char *reason, void *opaque);
 typedef int statistics_function(rd_kafka_t *client, char *json, size_t size, void *opaque);

@@ -159,6 +159,14 @@ static int64_t timestamp_of(const rd_kafka_message_t *message)
     return type == 0 ? -1 : timestamp_ms;
 }
 
+/* When the broker has appended it: a time that a producer has stamped is that of the producer's clock. */
+static int64_t append_time_of(const rd_kafka_message_t *message)
+{
+    int type;
+    int64_t timestamp_ms = librdkafka.message_timestamp(message, &type);
+    return type == LOG_APPEND_TIME ? timestamp_ms : -1;
+}
+
 /* A number of each message, packed. */
 static PyObject *pack(const Messages *messages, int64_t (*number_of)(const rd_kafka_message_t *))
 {
@@ -183,6 +191,12 @@ static PyObject *Messages_timestamps(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
     return pack((const Messages *)self, timestamp_of);
+}
+
+static PyObject *Messages_appended(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    return pack((const Messages *)self, append_time_of);
 }
 
 static PyObject *Messages_origin(PyObject *self, PyObject *argument)
@@ -210,6 +224,8 @@ static PyMethodDef messages_methods[] = {
     {"offsets", Messages_offsets, METH_NOARGS, "offsets()\n--\n\nOffsets as int64, packed."},
     {"timestamps", Messages_timestamps, METH_NOARGS,
      "timestamps()\n--\n\nKafka timestamps in milliseconds as int64, packed; -1 where a record has none."},
+    {"appended", Messages_appended, METH_NOARGS,
+     "appended()\n--\n\nWhen the broker has appended each, in milliseconds as int64, packed; -1 where it does not say."},
     {"origin", Messages_origin, METH_O,
      "origin(index)\n--\n\nKey of one message or None, and its Kafka timestamp in milliseconds; -1 if it has none."},
     {"state", Messages_state, METH_NOARGS,
