@@ -22,6 +22,7 @@ def extension(name: str, folder: str, libraries: list[str]) -> Extension:
 setup(
     ext_modules=[
         extension("streamagg.decode._scanner", "streamagg/decode/scanner", ["m"]),
+        extension("streamagg.core._stepper", "streamagg/core/stepper", []),
         extension("streamagg.kafka._fetcher", "streamagg/kafka/fetcher", ["dl", "pthread"]),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

@@ -1,5 +1,6 @@
 """The vote about the records of one partition that are too far ahead of its clock to be believed."""
 
+import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -23,6 +24,20 @@ class SetAside(NamedTuple):
 
 Candidate = tuple[int, int, int]
 """Offset, event time in milliseconds and user of a record set aside."""
+
+
+PACKED: Final = struct.Struct("<qqQb")
+"""A record set aside, little-endian, unpadded: offset, event time (int64), user (uint64), lead (int8)."""
+
+
+def pack(records: Iterable[SetAside]) -> bytes:
+    """Records set aside as bytes, ``PACKED`` one after the other."""
+    return b"".join(PACKED.pack(*record) for record in records)
+
+
+def unpack(packed: bytes) -> tuple[SetAside, ...]:
+    """What ``pack`` has packed; raises struct.error."""
+    return tuple(SetAside(*record) for record in PACKED.iter_unpack(packed))
 
 
 class Standing(NamedTuple):

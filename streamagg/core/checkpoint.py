@@ -5,9 +5,8 @@ Format, ASCII, fields separated by blanks, ``-`` for none::
     streamagg2 fingerprint closed_through read_before clock_ms began_inside partial_through
         agreement set_aside
 
-``set_aside`` is base64 of 25 bytes a record: offset, event time (int64), user (uint64), lead (int8),
-little-endian; at most 32 records, so that the text stays below 1.5 KB of the 4,096 bytes that a broker
-accepts by default.
+``set_aside`` is base64 of 25 bytes a record (``core.ballot.PACKED``); at most 32 records, so that the text
+stays below 1.5 KB of the 4,096 bytes that a broker accepts by default.
 
 ``streamagg1``, which is read but no longer written, has no agreement, and 26 bytes a record: votes seen and
 votes in support (uint8) in the place of the lead. Its max jump was granularity plus max lag by default.
@@ -21,14 +20,13 @@ from typing import Final
 
 import msgspec
 
-from streamagg.core.ballot import LEAD, SetAside
+from streamagg.core.ballot import LEAD, SetAside, pack, unpack
 from streamagg.core.clock import PartitionState
 from streamagg.errors import CheckpointError
 from streamagg.settings import DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
 
 _VERSION = "streamagg2"
 _BEFORE = "streamagg1"
-_SET_ASIDE = struct.Struct("<qqQb")
 _SET_ASIDE_BEFORE = struct.Struct("<qqQBB")
 
 
@@ -81,7 +79,6 @@ def signed(metadata: str, signature: str) -> bool:
 def encode(checkpoint: Checkpoint, settings: str) -> str:
     """The metadata to commit with offset ``checkpoint.state.offset``; ``settings`` is a signature."""
     state = checkpoint.state
-    packed = b"".join(_SET_ASIDE.pack(*record) for record in state.set_aside)
     fields = (
         checkpoint.closed_through,
         checkpoint.read_before,
@@ -89,7 +86,7 @@ def encode(checkpoint: Checkpoint, settings: str) -> str:
         int(state.began_inside),
         state.partial_through,
         state.agreement,
-        base64.b64encode(packed).decode() or None,
+        base64.b64encode(pack(state.set_aside)).decode() or None,
     )
     return " ".join([_VERSION, settings, *("-" if field is None else str(field) for field in fields)])
 
@@ -147,16 +144,16 @@ def _integer(text: str) -> int | None:
 
 
 def _votes(agreement: str, set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
-    return int(agreement), tuple(SetAside(*record) for record in _SET_ASIDE.iter_unpack(_unpacked(set_aside)))
+    return int(agreement), unpack(_bytes(set_aside))
 
 
 def _votes_before(set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
-    records = _SET_ASIDE_BEFORE.iter_unpack(_unpacked(set_aside))
+    records = _SET_ASIDE_BEFORE.iter_unpack(_bytes(set_aside))
     return LEAD, tuple(
         SetAside(offset, time_ms, user, max(1 - LEAD, 2 * support - seen))
         for offset, time_ms, user, seen, support in records
     )
 
 
-def _unpacked(text: str) -> bytes:
+def _bytes(text: str) -> bytes:
     return b"" if text == "-" else base64.b64decode(text, validate=True)

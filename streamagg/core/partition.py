@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from streamagg.core.clock import PartitionClock, PartitionState, Run
+from streamagg.core.clock import Moment, PartitionClock, PartitionState, Run
 from streamagg.core.windows import Windows
 from streamagg.records import ColumnBlock
 
@@ -50,7 +50,7 @@ class Partition:
         self.counts = Counts(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
         self.outbox: list[Run] = []
-        self.first_touch: dict[int, PartitionState] = {}
+        self.first_touch: dict[int, PartitionState | Moment] = {}
         """For every open window: the state just before the step that first put a record into it."""
         self.read_before = read_before
         """Offsets below it were read before the start."""
@@ -118,5 +118,5 @@ class Partition:
 
     def checkpoint(self, through: int | None) -> PartitionState:
         """Where reading must begin again once all windows up to ``through`` are published."""
-        states = [s for window, s in self.first_touch.items() if through is None or window > through]
-        return min([*states, self.settled_state()], key=lambda state: state.offset)
+        moments = [m for window, m in self.first_touch.items() if through is None or window > through]
+        return min([*moments, self.settled_state()], key=lambda moment: moment.offset).state()

@@ -267,7 +267,7 @@ class Sequencer:
             self._skip(part, run, window, len(users))
             return
         if window not in part.first_touch:
-            part.first_touch[window] = run.state_before(first_row)
+            part.first_touch[window] = run.moment_before(first_row)
         self._records[window] = self._records.get(window, 0) + len(users)
         self._unfreed.add(window)
         part.counts.counted += len(users)

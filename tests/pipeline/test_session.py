@@ -314,7 +314,7 @@ def test_the_last_windows_of_a_bounded_run_go_out_together() -> None:
 
 @pytest.mark.parametrize("unmarshallers", [1, 3])
 def test_a_bounded_run_is_not_over_where_its_reader_finds_no_more(unmarshallers: int) -> None:
-    """Behind offset 20 a transaction is open: what its records may change stays open, and the rest is out.
+    """Behind offset 40 a transaction is open: what its records may change stays open, and the rest is out.
 
     ::
 
@@ -322,16 +322,16 @@ def test_a_bounded_run_is_not_over_where_its_reader_finds_no_more(unmarshallers:
         partition 1   10 s ──────────────────────── 109 s     read to its end
     """
     rows = {
-        0: [Message(i, json.dumps({"ts": 10 + i, "uid": f"a{i}"}).encode()) for i in range(30)],
+        0: [Message(i, json.dumps({"ts": 10 + i / 2, "uid": f"a{i}"}).encode()) for i in range(60)],
         1: [Message(i, json.dumps({"ts": 10 + i, "uid": f"b{i}"}).encode()) for i in range(100)],
     }
-    whole = MemoryTopic(rows, {0: 30, 1: 100})
-    bench = Bench(MemoryTopic(rows | {0: rows[0][:21]}, {0: 21, 1: 100}), random.Random(7), unmarshallers)
+    whole = MemoryTopic(rows, {0: 60, 1: 100})
+    bench = Bench(MemoryTopic(rows | {0: rows[0][:41]}, {0: 41, 1: 100}), random.Random(7), unmarshallers)
     session, workers = bench.session(dict(whole.ends))
     for _ in range(400):
         turn(session, workers, 0)
     assert not session.finished
-    assert session.standing() == {0: Standing(21, 30)}
+    assert session.standing() == {0: Standing(41, 60)}
     assert bench.published().keys() == {10_000}
     bench.topic.partitions, bench.topic.ends = whole.partitions, whole.ends
     turns = 0

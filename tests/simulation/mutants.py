@@ -40,7 +40,9 @@ class Mutant:
         right = getattr(self.target, self.method)
         # A generator that is left in the middle may put this one back too late.
         kept = patch.object(clock._Pass, "_accept", clock._Pass._accept)
-        with kept, patch.object(self.target, self.method, self.make(right)):
+        # The defects are put into the part in Python.
+        in_python = patch.object(clock, "stepper", None)
+        with kept, in_python, patch.object(self.target, self.method, self.make(right)):
             yield
 
 

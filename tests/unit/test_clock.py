@@ -8,14 +8,17 @@ record, in offset order, and stands below its event time.
 import random
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamagg.core import clock as clock_module
 from streamagg.core.ballot import LEAD, ROOM, SetAside
-from streamagg.core.clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
+from streamagg.core.clock import LateRows, Outcome, PartitionClock, PartitionState, TimestampsNeeded
 from streamagg.core.windows import Windows
 from streamagg.settings import WindowSettings
 from tests.support.blocks import Record, records_at, whole
@@ -376,6 +379,34 @@ def test_the_cut_of_the_blocks_has_no_say(times_s: list[int], chance: random.Ran
     assert sum(o.late for o in cut) == sum(o.late for o in one) == expected.late
     assert sum(len(o.future) for o in cut) == sum(len(o.future) for o in one) == expected.future
     assert len(applied_s(*one)) == sum(map(len, expected.users.values()))
+
+
+@pytest.mark.skipif(clock_module.stepper is None, reason="there was no compiler")
+@given(TIMES_S, st.randoms(use_true_random=False), st.booleans())
+def test_c_and_python_say_the_same(times_s: list[int], chance: random.Random, inside: bool) -> None:
+    share = chance.choice((0, 0, 0.02))
+    log = [Record(r.offset, r.time_ms, r.user, chance.random() < share) for r in records_at(*times_s)]
+
+    def told(stepper: Any) -> tuple[Any, ...]:
+        with patch.object(clock_module, "stepper", stepper):
+            state = PartitionState(0, began_inside=inside)
+            clock = PartitionClock(Windows(SETTINGS), state, keep_late=True)
+            outcome = feed(clock, log)
+            rows = [
+                (run.state_before(row), run.clock_before(row), int(run.offset[row]), int(run.user[row]))
+                for run in outcome.runs
+                for row in range(len(run.user))
+            ]
+            after = [int(at) for run in outcome.runs for at in run.clocks_after()]
+            steps = [int(at) for run in outcome.runs for at in run.step_offsets()]
+            late = [row for part in outcome.late_rows for row in zip(*columns(part), strict=True)]
+            return rows, after, steps, outcome.late, late, outcome.future, outcome.jumps, clock.state
+
+    assert told(clock_module.stepper) == told(None)
+
+
+def columns(rows: LateRows) -> list[list[int]]:
+    return [each.tolist() for each in (rows.offset, rows.event_time_ms, rows.clock_ms, rows.step_offset)]
 
 
 @given(TIMES_S, st.integers(0, 300))

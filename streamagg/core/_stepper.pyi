@@ -1,0 +1,24 @@
+from streamagg.records import BoolColumn, Int64Column, UInt64Column
+
+def steps(
+    rules: tuple[int, int, int, int, int, int, int],
+    clock_ms: int | None,
+    agreement: int,
+    set_aside: bytes,
+    event_time_ms: Int64Column,
+    user: UInt64Column,
+    offset: Int64Column,
+    live: BoolColumn | None,
+    /,
+) -> tuple[
+    int,
+    int,
+    int | None,
+    int,
+    bytes,
+    bytes,
+    bytes,
+    bytes,
+    bytes,
+    list[tuple[int, int, int | None, int, bytes]],
+]: ...
