@@ -53,7 +53,8 @@ def test_who_would_do_something_else_is_refused_before_it_joins(run: Run, topic:
             ("--from", "earliest"),
         ),
     }
-    with run.start() as leader:
+    # However long the others take, nothing falls silent meanwhile.
+    with run.start("--idle-timeout", "10m") as leader:
         wait_until(lambda: bool(run.published()), "windows of the leader")
         before = told(leader)
         for what, (other, flags) in others.items():

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from confluent_kafka import KafkaError, Producer
 
+from streamagg.errors import ExitCode
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.support.instances import READY_S
@@ -31,7 +32,7 @@ def test_a_topic_of_bad_records_only(new_run: RunFactory, topic: TopicFactory) -
     path = run.directory / "stats.json"
     flags = ("--until-end", "--unmarshallers", "2", "--dead-letter", letters, "--stats-json", str(path))
     with run.start(*flags, level="info") as instance:
-        assert instance.wait(240) == 0, instance.log
+        assert instance.wait(240) == ExitCode.NOTHING_COUNTED, instance.log
     stats = json.loads(path.read_text())
     assert stats["records"] == count
     assert stats["rejected"] == dict(Counter(reasons))

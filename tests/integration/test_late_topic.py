@@ -114,11 +114,11 @@ def test_a_flood_of_late_records_is_told_in_portions(new_run: RunFactory, topic:
     """More than may wait, twice over, and not one window closes meanwhile."""
     run, late = new_run(), topic("late")
     flood = [record(T0 - 60)] * 120_000
-    Feed(run.bootstrap, run.input).send([*[record(T0 + 1)] * 4, *flood, record(T0 + 2)])
+    Feed(run.bootstrap, run.input).send([*[record(T0 + 1)] * 25, *flood, record(T0 + 2)])
     stats = run.until_end("--inline", "--late-topic", late)
-    assert (stats["late"], stats["counted"], stats["windows"]) == (120_000, 5, 1)
+    assert (stats["late"], stats["counted"], stats["windows"]) == (120_000, 26, 1)
     offsets = [row["offset"] for row in references(run, late)]
-    assert offsets == list(range(4, 120_004))
+    assert offsets == list(range(25, 120_025))
 
 
 def test_a_record_of_a_window_closed_in_silence(new_run: RunFactory, topic: TopicFactory) -> None:

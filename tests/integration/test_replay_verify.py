@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from streamagg.errors import TopicError
+from streamagg.errors import ExitCode, TopicError
 from streamagg.generate import GenerateSettings, records
 from streamagg.kafka.sender import SendStats
 from streamagg.lines import LineFile, open_output
@@ -209,7 +209,7 @@ def test_verify_ignores_aborted_records(broker: str, topic: TopicFactory) -> Non
     outcome = streamagg(
         "verify", "--input", source, "--output", output, "--bootstrap-servers", broker, "--json"
     )
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.returncode == ExitCode.NOTHING_COUNTED, outcome.stderr
     assert json.loads(outcome.stdout)["records"] == 0
 
 

@@ -50,7 +50,7 @@ def test_a_topic_that_is_too_small_for_a_record_is_named(
 def test_a_topic_that_takes_each_record_takes_many(new_run: RunFactory, topic: TopicFactory) -> None:
     """The client would put more into a batch than that."""
     run, small = new_run(), topic("small", config={"max.message.bytes": "65536"})
-    early = [record(T0 + 100 + i / 100, f"u{i}") for i in range(20)]
+    early = [record(T0 + 100 + i / 100, f"u{i}") for i in range(30)]
     Feed(run.bootstrap, run.input).send([*early, *(record(T0, f"u{i}") for i in range(3_000))])
     assert run.until_end("--late-topic", small)["late"] == 3_000
     assert len(list(read_all(run.bootstrap, small))) == 3_000
