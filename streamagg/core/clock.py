@@ -284,8 +284,8 @@ class PartitionClock:
         ``live`` tells which records a broker has appended within max jump of their event time.
         Raises TimestampsNeeded, and changes nothing, if that is not known but decides.
         """
-        log = Rows(event_time_ms, user, offset, live)
-        pass_ = _Pass(self._windows, self.state, self._keep_late, log)
+        block = Rows(event_time_ms, user, offset, live)
+        pass_ = _Pass(self._windows, self.state, self._keep_late, block)
         row, rows, span = 0, len(event_time_ms), len(event_time_ms)
         while row < rows:
             here = slice(row, row + span)
@@ -295,7 +295,7 @@ class PartitionClock:
                 span *= 2
                 continue
             span = _AT_ONCE
-            row += pass_.apply_steps(log.part(row, rows))
+            row += pass_.apply_steps(block.part(row, rows))
         self.state = pass_.finish(next_offset)
         return pass_.outcome
 
