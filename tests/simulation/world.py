@@ -14,7 +14,7 @@ from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.transactions import Transactions
 from tests.simulation.workers import SimWorker
 
-MOST_STEPS: Final = 60_000
+MOST_STEPS: Final = 300_000
 """A run in which nothing was committed for so many is stuck."""
 _FAULTS: Final = (
     "unmarshaller",
