@@ -29,7 +29,7 @@ sum that is cut off at both ends (Page, Biometrika 41, 1954).
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -190,14 +190,16 @@ class Steps:
     clock_ms: Int64Column
     """The partition's clock just behind each row."""
     kept: list[tuple[int, Moment]]
-    """Rows, ascending, and the state just before the step that applied them; the first row is among them."""
+    """Rows, ascending, and the state before the step of each; the first row or one before it is there."""
     log: "Rows"
     """The records that the steps were made of, and perhaps more."""
     windows: Windows
+    begin: int = 0
+    """The number that the first row has in ``kept``."""
 
     def moment_before(self, row: int) -> PartitionState | Moment:
         """The state just before the step that applied a row."""
-        _, moment = self.kept[bisect_right(self.kept, row, key=itemgetter(0)) - 1]
+        _, moment = self.kept[bisect_right(self.kept, self.begin + row, key=itemgetter(0)) - 1]
         offset = int(self.offset[row])
         if moment.offset == offset:
             return moment
@@ -207,13 +209,11 @@ class Steps:
 
     def part(self, first: int, stop: int) -> "Steps":
         """The steps of the rows ``[first, stop)``."""
-        begin = bisect_right(self.kept, first, key=itemgetter(0)) - 1
-        return Steps(
-            self.offset[first:stop],
-            self.clock_ms[first:stop],
-            [(max(0, row - first), moment) for row, moment in self.kept[begin:] if row < stop],
-            self.log,
-            self.windows,
+        return replace(
+            self,
+            offset=self.offset[first:stop],
+            clock_ms=self.clock_ms[first:stop],
+            begin=self.begin + first,
         )
 
 

@@ -65,6 +65,8 @@ class Partition:
         self.stands_since_ms = 0
         """Wall clock of the arrival of the first record set aside."""
         self._first_aside: int | None = None
+        self._floor_of: Run | None = None
+        self._floor_ms = 0
         self.at_end_ms: int | None = None
         """Since when the broker has said, whenever it was asked, that nothing follows; None: it has not."""
 
@@ -110,7 +112,13 @@ class Partition:
 
     def floor_ms(self) -> int | None:
         """Event time below which no more rows can come; None before the first record."""
-        return self.outbox[0].clock_after_first() if self.outbox else self.clock.state.clock_ms
+        if not self.outbox:
+            return self.clock.state.clock_ms
+        # Asked of every partition whenever one of them has gone on.
+        if self.outbox[0] is not self._floor_of:
+            self._floor_of = self.outbox[0]
+            self._floor_ms = self._floor_of.clock_after_first()
+        return self._floor_ms
 
     def settled_state(self) -> PartitionState:
         """The state behind the last row that was delivered."""
