@@ -64,7 +64,7 @@ class Partition:
         """Wall clock of the last arrival."""
         self.stands_since_ms = 0
         """Wall clock of the arrival of the first record set aside."""
-        self._first_aside: int | None = None
+        self._first_aside = state.set_aside[0].offset if state.set_aside else None
         self._floor_of: Run | None = None
         self._floor_ms = 0
         self.at_end_ms: int | None = None

@@ -148,7 +148,8 @@ class Session:
         """Begin to read a partition."""
         at = opening.checkpoint
         self.sequencer.add_partition(partition, at.state, at.read_before)
-        self.sequencer.partitions[partition].arrived_ms = now_ms
+        part = self.sequencer.partitions[partition]
+        part.arrived_ms = part.stands_since_ms = now_ms
         if opening.committed:
             self._committed[partition] = at.state
         else:

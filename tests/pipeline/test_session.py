@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 from streamagg.core import closing, ring, sketch
-from streamagg.core.checkpoint import fingerprint
+from streamagg.core.checkpoint import Checkpoint, fingerprint
 from streamagg.core.publication import PublishFailed
 from streamagg.core.sketch import Estimate
 from streamagg.core.windows import Windows
@@ -433,6 +433,30 @@ def test_silence_begins_again_where_the_end_has_moved() -> None:
     assert session.silent(1_000, TIME_OF_DAY_MS) == [0]
     session.confirm_idle({0: 7}, 1_500, TIME_OF_DAY_MS)
     assert session.silent(1_500, TIME_OF_DAY_MS) == []
+
+
+def test_what_trickles_in_is_believed_after_the_idle_time_out() -> None:
+    """::
+
+    500 ── seven records, all set aside ── 1,400 ── another arrival ── 1,500 ── the first has waited for 1,000
+
+    The partition is not idle: it holds the watermark, at the clock that it has now.
+    """
+    session = seven_read(500)
+    part = session.sequencer.partitions[0]
+    part.arrived_ms = 1_400
+    assert session.silent(1_450, 0) == [], "by the time of day all of them are from the future"
+    assert session.silent(1_450, TIME_OF_DAY_MS) == [0]
+    for asked_ms, clock_ms in ((1_450, None), (1_499, None), (1_500, 1_006_000)):
+        session.confirm_idle({0: 7}, asked_ms, TIME_OF_DAY_MS)
+        assert (part.clock.state.clock_ms, part.idle) == (clock_ms, False)
+
+
+def test_what_a_checkpoint_has_set_aside_waits_like_any_other() -> None:
+    session = seven_read(500)
+    state = session.sequencer.partitions[0].clock.state
+    session.add_partition(9, Opening(Checkpoint(state, None, 7), 7), 900)
+    assert session.sequencer.partitions[9].quiet_since_ms(TIME_OF_DAY_MS) == 900
 
 
 def seven_read(now_ms: int) -> Session:
