@@ -439,7 +439,7 @@ class _Pass:
         return self._apply_in_python(rows.part(0, _AT_ONCE)) if stepper is None else self._apply_in_c(rows)
 
     def _apply_in_c(self, rows: Rows) -> int:
-        """The same as ``_step`` for each, some fifty times as fast."""
+        """The same as ``_step`` for each, more than ten times as fast."""
         self._flush()
         done, unknown, clock, agreement, set_aside, taken, late, future, jumps, kept = stepper.steps(
             self._rules, self._clock_ms, self._agreement, pack(self._ballot.standing().records()), *rows
