@@ -96,13 +96,15 @@ def scenario(chance: random.Random) -> Scenario:
         window=window,
         plan=Plan(
             windows,
-            chance.choice((windows.fewest_slots(), windows.fewest_slots() + 1, 9)),
+            chance.choice(
+                (windows.fewest_slots(), windows.fewest_slots() + 1, max(9, windows.fewest_slots()))
+            ),
             chance.choice((300, 1_000)),
             bounded=kind != "endless",
             empty_windows=window.empty_windows,
             # Few, so that a publication is waited for again and again.
-            most_late=4,
-            most_future=2,
+            most_late=12,
+            most_future=8,
             most_windows=3,
         ),
         lease_size=LeaseSize(chance.choice((8, 30, 80)), 4, chance.choice((10, 40, 1_000))),
