@@ -65,8 +65,8 @@ class Partition:
         self.stands_since_ms = 0
         """Wall clock of the arrival of the first record set aside."""
         self._first_aside = state.set_aside[0].offset if state.set_aside else None
-        self._floor_of: Run | None = None
-        self._floor_ms = 0
+        self.floor_ms = state.clock_ms
+        """Event time below which no more rows can come; None before the first record."""
         self.at_end_ms: int | None = None
         """Since when the broker has said, whenever it was asked, that nothing follows; None: it has not."""
 
@@ -110,15 +110,9 @@ class Partition:
         """Rows that wait in memory."""
         return sum(map(len, self.parked.values())) + self.counts.waiting
 
-    def floor_ms(self) -> int | None:
-        """Event time below which no more rows can come; None before the first record."""
-        if not self.outbox:
-            return self.clock.state.clock_ms
-        # Asked of every partition whenever one of them has gone on.
-        if self.outbox[0] is not self._floor_of:
-            self._floor_of = self.outbox[0]
-            self._floor_ms = self._floor_of.clock_after_first()
-        return self._floor_ms
+    def note_floor(self) -> None:
+        """The outbox or the clock has changed. All floors are asked for when any partition has gone on."""
+        self.floor_ms = self.outbox[0].clock_after_first() if self.outbox else self.clock.state.clock_ms
 
     def settled_state(self) -> PartitionState:
         """The state behind the last row that was delivered."""

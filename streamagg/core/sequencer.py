@@ -5,7 +5,7 @@ clock goes first. Rows that do not fit into the ring wait in their partition's o
 between partitions costs waiting, not memory.
 """
 
-from collections.abc import Container, Generator, Iterator, Mapping
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -117,7 +117,7 @@ class Sequencer:
         """Apply everything that can be applied, until too much waits to be told."""
         blocked: set[int] = set()
         while not self.full and (chosen := self._lowest(blocked)) is not None:
-            part = self.partitions[chosen]
+            part, moved = self.partitions[chosen], False
             if not part.outbox:
                 try:
                     self._apply_block(part)
@@ -125,14 +125,14 @@ class Sequencer:
                     part.parked.clear()
                     yield Reread(chosen, part.position)
                     continue
-            moved = self._move_watermark(now_ms)
-            yield from self._close()
+                moved = self._move_watermark(now_ms)
+                yield from self._close()
             delivered = yield from self._deliver(part)
             moved |= self._move_watermark(now_ms)
             yield from self._close()
             if moved or delivered:
                 blocked.clear()
-            if part.outbox and not delivered:
+            elif part.outbox:
                 blocked.add(chosen)
         self._move_watermark(now_ms)
         yield from self._close()
@@ -185,7 +185,7 @@ class Sequencer:
     def _lowest(self, blocked: Container[int]) -> int | None:
         """The ready partition with the lowest clock; one without a clock goes first."""
         ready = [
-            (floor if (floor := part.floor_ms()) is not None else -1, number)
+            (-1 if part.floor_ms is None else part.floor_ms, number)
             for number, part in self.partitions.items()
             if number not in blocked and part.ready
         ]
@@ -217,6 +217,7 @@ class Sequencer:
         if outcome.jumps:
             part.jumps += len(outcome.jumps)
             part.last_jump = outcome.jumps[-1]
+        part.note_floor()
 
     def _deliver(self, part: Partition) -> Generator[Step, None, bool]:
         """Hand out rows of the outbox as far as the ring has room; returns whether any went."""
@@ -231,6 +232,7 @@ class Sequencer:
                 run, part.outbox[0] = run.cut(fit)
             else:
                 del part.outbox[0]
+            part.note_floor()
             part.counts.waiting -= fit
             delivered = True
             yield from self._rows(part, run)
@@ -261,17 +263,17 @@ class Sequencer:
 
     def _take(
         self, part: Partition, run: Run, window: int, first_row: int, users: UInt64Column
-    ) -> Iterator[Rows]:
+    ) -> Iterable[Rows]:
         """Rows of one window: counted, unless the window is closed."""
         if self.closed_through is not None and window <= self.closed_through:
             self._skip(part, run, window, len(users))
-            return
+            return ()
         if window not in part.first_touch:
             part.first_touch[window] = run.moment_before(first_row)
         self._records[window] = self._records.get(window, 0) + len(users)
         self._unfreed.add(window)
         part.counts.counted += len(users)
-        yield Rows(window, users)
+        return (Rows(window, users),)
 
     def _skip(self, part: Partition, run: Run, window: int, records: int) -> None:
         """Count rows of a closed window as read again, or as too late for a window closed in silence."""
@@ -295,7 +297,7 @@ class Sequencer:
         return min([*self._unfreed, self.closed_through + 1]) + self.slots
 
     def _move_watermark(self, now_ms: int) -> bool:
-        floors = [p.floor_ms() for p in self.partitions.values() if not p.idle or p.outbox]
+        floors = [part.floor_ms for part in self.partitions.values() if not part.idle or part.outbox]
         if not floors:
             return self._run_on(now_ms)
         known = [floor for floor in floors if floor is not None]
@@ -303,7 +305,7 @@ class Sequencer:
 
     def _run_on(self, now_ms: int) -> bool:
         """All are idle: time goes on by the wall clock, as far as it takes to close what is open."""
-        clocks = [floor for part in self.partitions.values() if (floor := part.floor_ms()) is not None]
+        clocks = [part.floor_ms for part in self.partitions.values() if part.floor_ms is not None]
         if not clocks:
             return False
         silent_ms = max(0, now_ms - max(part.arrived_ms for part in self.partitions.values()))

@@ -59,7 +59,7 @@ class Changes:
             self._holder, self._holds_since_s, self._told_slow = holder, now_s, False
         elif holder is not None and not self._told_slow and now_s - self._holds_since_s >= SLOW_AFTER_S:
             self._told_slow = True
-            clock_ms = self.session.sequencer.partitions[holder].floor_ms()
+            clock_ms = self.session.sequencer.partitions[holder].floor_ms
             log.warning(
                 "partition_slow",
                 "partition {partition} holds up the others: its clock is at {clock}",
@@ -71,7 +71,7 @@ class Changes:
 def holding_up(partitions: dict[int, Partition], windows: Windows) -> int | None:
     """The partition that holds the watermark far behind the clock of another; None if there is none."""
     clocks = {
-        number: _NO_WATERMARK if (floor := part.floor_ms()) is None else floor
+        number: _NO_WATERMARK if (floor := part.floor_ms) is None else floor
         for number, part in partitions.items()
         if not part.idle or part.outbox
     }

@@ -403,7 +403,7 @@ class Session:
 
     def _issue(self, now_ms: int) -> None:
         partitions = self.sequencer.partitions
-        order = sorted(partitions, key=lambda number: partitions[number].floor_ms() or 0)
+        order = sorted(partitions, key=lambda number: partitions[number].floor_ms or 0)
         wanted = [(number, partitions[number].parked_rows()) for number in order]
         for worker, lease in self._leases.issue(wanted):
             if self.first_lease_ms is None:
