@@ -23,7 +23,7 @@ setup(
     ext_modules=[
         extension("streamagg.decode._scanner", "streamagg/decode/scanner", ["m"]),
         extension("streamagg.core._stepper", "streamagg/core/stepper", []),
-        extension("streamagg.kafka._fetcher", "streamagg/kafka/fetcher", ["dl", "pthread"]),
+        extension("streamagg.sources.kafka._fetcher", "streamagg/sources/kafka/fetcher", ["dl", "pthread"]),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -23,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 from tests.support.pipeline import QUICK_GROUP, Run, lines
 
 WINDOW = WindowSettings()

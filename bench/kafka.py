@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from streamagg.errors import TopicError
 from streamagg.kafka.admin import end_offsets, ensure_topic, partitions_of
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 ANSWER_S: Final = 30.0
 

@@ -37,9 +37,9 @@ from rich.console import Console
 from bench.measure import MARK, REPOSITORY
 from bench.processes import Family
 from bench.scratch import RunFailed, Site, is_quiet, run_of_streamagg, save, site
-from streamagg.filling import FIRST_TIME_S
-from streamagg.generate import GenerateSettings, records
 from streamagg.kafka.admin import end_offsets
+from streamagg.tools.generate import GenerateSettings, records
+from streamagg.tools.shapes import FIRST_TIME_S
 
 PARTITIONS: Final = 4
 GRANULARITY_S: Final = 1

@@ -25,17 +25,18 @@ from bench.goals import LARGE, OURS
 from bench.results import MILLION, read_results
 from bench.scratch import RESULTS, is_quiet, save
 from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.clock import PartitionState
+from streamagg.core.partition_clock import PartitionState
 from streamagg.core.windows import Windows
-from streamagg.kafka.observing import note_statistics
-from streamagg.measured import STAGES, ClientNumbers, RoundTrip, StageTimes
-from streamagg.pipeline.leases import LeaseBook
-from streamagg.pipeline.ledger import Ledger
-from streamagg.pipeline.metering import Meter
-from streamagg.pipeline.session import Opening, Plan, Session
-from streamagg.pipeline.stats import Tally
-from streamagg.records import AnyMessage, Heartbeat
-from streamagg.settings import RunSettings
+from streamagg.engine.reporting.metering import Meter
+from streamagg.engine.reporting.stats import Tally
+from streamagg.engine.session.leases import LeaseBook
+from streamagg.engine.session.plan import Opening, Plan
+from streamagg.engine.session.session import Session
+from streamagg.engine.workers.heartbeat_totals import HeartbeatTotals
+from streamagg.kafka.client_metrics import note_statistics
+from streamagg.model.measured import STAGES, ClientNumbers, RoundTrip, StageTimes
+from streamagg.model.messages import AnyMessage, Heartbeat
+from streamagg.model.settings import RunSettings
 from streamagg.telemetry.metrics import Metrics
 
 PARTITIONS: Final = 4
@@ -87,7 +88,7 @@ def parts(rate: float, repeat: int) -> list[Part]:
         Part("time a stage of a batch", microseconds(_stage(), repeat), batches * STAGES_OF_A_BATCH),
         Part("add up the sizes of a batch", microseconds(_sizes(), repeat), batches),
         Part("send and take a heartbeat", microseconds(_heartbeat(), repeat), WORKERS),
-        Part("take a snapshot", microseconds(lambda: meter.take(Tally()), repeat), 1.0),
+        Part("take a snapshot", microseconds(lambda: meter.measure(Tally()), repeat), 1.0),
         Part("answer a scrape", microseconds(lambda: generate_latest(metrics.registry), repeat), 1.0),
         Part("librdkafka's statistics", _statistics(), WORKERS / STATISTICS_EVERY_S),
     ]
@@ -130,7 +131,7 @@ def _full_heartbeat() -> Heartbeat:
 
 
 def _heartbeat() -> Callable[[], object]:
-    heartbeat, ledger = _full_heartbeat(), Ledger()
+    heartbeat, ledger = _full_heartbeat(), HeartbeatTotals()
     ledger.begin("aggregator-0", "aggregator")
     encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(AnyMessage)
 
@@ -143,7 +144,7 @@ def _heartbeat() -> Callable[[], object]:
 
 
 def _meter() -> tuple[Metrics, Meter]:
-    metrics, ledger, nowhere = Metrics(), Ledger(), _Nowhere()
+    metrics, ledger, nowhere = Metrics(), HeartbeatTotals(), _Nowhere()
     for number in range(WORKERS):
         ledger.begin(f"aggregator-{number}", "aggregator")
         ledger.heard(f"aggregator-{number}", _full_heartbeat())
@@ -162,7 +163,7 @@ def _meter() -> tuple[Metrics, Meter]:
         epoch=1,
         now_ms=0,
     )
-    meter.take(Tally())
+    meter.measure(Tally())
     return metrics, meter
 
 

@@ -31,8 +31,8 @@ from bench.kafka import read_windows
 from bench.measure import compare
 from bench.scratch import RunFailed, Site, is_quiet, save, site
 from bench.topics import unique_users
-from streamagg.generate import GenerateSettings, records
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
+from streamagg.tools.generate import GenerateSettings, records
 
 RECORD_BYTES: Final = 100
 MINUTE: Final = WindowSettings()

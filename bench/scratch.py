@@ -20,7 +20,7 @@ from bench.measure import REPOSITORY, TIMEOUT_S, Cost, run_command
 from bench.processes import compiling_seconds
 from bench.topics import Told
 from streamagg.kafka.admin import ensure_topic
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from tests.support.broker import Broker
 
 DIRECTORY: Final = REPOSITORY / ".streamagg" / "bench"

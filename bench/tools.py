@@ -20,8 +20,8 @@ from bench.topics import Told
 from streamagg.decode import Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
-from streamagg.generate import GenerateSettings, records
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
+from streamagg.tools.generate import GenerateSettings, records
 
 SIZES: Final = (2_200, 180)
 PAYLOADS: Final = 20_000

@@ -17,7 +17,7 @@ import orjson
 
 from bench.contender import Topic
 from bench.kafka import delete_topics, records_in
-from streamagg.generate import GenerateSettings, records
+from streamagg.tools.generate import GenerateSettings, records
 
 WINDOW_S: Final = 60
 MAX_DELAY_S: Final = 5

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from streamagg.core.uniques import Uniques
-from streamagg.records import UInt64Column
+from streamagg.core.measures.uniques import Uniques
+from streamagg.model.columns import UInt64Column
 
 ROWS = 2_000_000
 BLOCK_ROWS = 1_000

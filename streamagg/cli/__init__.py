@@ -14,8 +14,8 @@ from typer.core import TyperCommand, TyperGroup
 from streamagg import __version__
 from streamagg.errors import ExitCode, StreamaggError
 from streamagg.events import Log
-from streamagg.streams import ReaderGone, divert_stdout, settle
 from streamagg.telemetry import logs
+from streamagg.telemetry.streams import ReaderGone, divert_stdout, prepare
 
 VERBS: Final = {
     "run": "Count the unique users of a topic's windows, and publish them.",
@@ -87,7 +87,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _settle(
+def _before_verb(
     debug: Annotated[
         bool, typer.Option(DEBUG_FLAG, help="Log everything, show tracebacks. Also after a verb.")
     ] = False,
@@ -101,7 +101,7 @@ def _settle(
 
 def main() -> None:
     """Runs the verb on the command line and exits with a code of ``ExitCode``."""
-    settle()
+    prepare()
     for number in (signal.SIGINT, signal.SIGTERM):
         # What the parent told to be ignored stays so: SIGINT, for a job in the background of a script.
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -9,15 +9,15 @@ import typer
 
 from streamagg.cli import options as opt
 from streamagg.errors import SettingsError
-from streamagg.quantities import duration_parts
-from streamagg.setting_table import READING
+from streamagg.settings.quantities import duration_parts
+from streamagg.settings.table import READING
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from streamagg.core.max_jumps import Loss
-    from streamagg.pipeline.advise import Advice
-    from streamagg.settings import AdviseSettings, WindowSettings
+    from streamagg.engine.advise import Advice
+    from streamagg.model.settings import AdviseSettings, WindowSettings
 
 ONE_IN: Final = (100, 1_000, 10_000, None)
 """Max lags are looked for that lose at most one record in so many, or none."""
@@ -77,9 +77,9 @@ def advise(
     settings = resolver.advise(files or [])
     from streamagg.cli.printing import refuse_nothing
     from streamagg.cli.progress import progress_bar
-    from streamagg.pipeline.advise import advise as read
-    from streamagg.pipeline.advise import extents
-    from streamagg.pipeline.files import STREAM_END
+    from streamagg.engine.advise import advise as read
+    from streamagg.engine.advise import extents
+    from streamagg.sources.files import STREAM_END
 
     found = extents(settings)
     total = sum(extent.end - extent.begin for extent in found.values())
@@ -127,7 +127,7 @@ def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:
 
 
 def _behind(advice: "Advice") -> "Table":
-    from streamagg.core.lateness import LISTED_MS
+    from streamagg.core.lateness_survey import LISTED_MS
 
     table = _table(
         "How far records are behind the clock of their partition", "behind", "records", "share", ""
@@ -237,7 +237,7 @@ def as_json(settings: "AdviseSettings", advice: "Advice") -> str:
     """The advice for a program; durations in seconds, not rounded to whole ones."""
     import orjson
 
-    from streamagg.core.lateness import LISTED_MS
+    from streamagg.core.lateness_survey import LISTED_MS
 
     lateness, window = advice.lateness, settings.window
     bounds = [None, *(bound / 1_000 for bound in LISTED_MS), None]

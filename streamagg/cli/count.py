@@ -49,11 +49,11 @@ def count(
     # numpy takes its time to load.
     from streamagg.cli.printing import WindowPrinter, refuse_nothing, rules, summary
     from streamagg.cli.progress import progress_bar
-    from streamagg.pipeline.count import count as count_files
-    from streamagg.pipeline.count import whole_size
-    from streamagg.pipeline.ending import Ending
+    from streamagg.engine.count import count as count_files
+    from streamagg.engine.count import whole_size
+    from streamagg.engine.early_end import EarlyEnd
 
-    printer, ending = WindowPrinter(settings.format), Ending()
+    printer, ending = WindowPrinter(settings.format), EarlyEnd()
     bar = progress_bar("counting", whole_size(settings.files), drawn=opt.can_draw(resolver))
     with ending.installed(), bar as advance:
         stats = count_files(settings, printer.emit, ending, advance)

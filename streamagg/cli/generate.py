@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from streamagg.errors import SettingsError
-from streamagg.quantities import moment_ms
+from streamagg.settings.quantities import moment_ms
 
 
 def generate(
@@ -45,9 +45,9 @@ def generate(
     Nested fields of all JSON types with decoys of the two real ones, which stand anywhere in the root;
     event times begin at 1468244384 unless --start says otherwise.
     """
-    from streamagg.filling import FIRST_TIME_S
-    from streamagg.generate import GenerateSettings, write
-    from streamagg.lines import open_output
+    from streamagg.sources.lines import open_output
+    from streamagg.tools.generate import GenerateSettings, write
+    from streamagg.tools.shapes import FIRST_TIME_S
 
     settings = GenerateSettings(
         count=count,

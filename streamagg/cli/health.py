@@ -7,7 +7,7 @@ import typer
 
 from streamagg.cli import options as opt
 from streamagg.errors import ExitCode
-from streamagg.streams import ReaderGone
+from streamagg.telemetry.streams import ReaderGone
 
 
 def health(

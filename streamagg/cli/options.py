@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from streamagg.panel import terminal
-from streamagg.resolve import Resolver
-from streamagg.setting_table import REPORTS, SETTINGS, TOPICS
+from streamagg.settings.resolve import Resolver
+from streamagg.settings.table import REPORTS, SETTINGS, TOPICS
 from streamagg.telemetry import logs
 
 

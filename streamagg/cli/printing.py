@@ -7,15 +7,15 @@ from typing import Final
 
 import typer
 
-from streamagg.core.publication import render
 from streamagg.core.windows import Windows
+from streamagg.engine.reporting.minute_summary import Reasons
+from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import NothingCounted
 from streamagg.events import Log
-from streamagg.pipeline.stats import RunStats
-from streamagg.pipeline.summary import Reasons
-from streamagg.quantities import duration_parts
-from streamagg.records import WindowCount
-from streamagg.settings import CountFormat, CountSettings
+from streamagg.model.results import WindowCount
+from streamagg.model.settings import CountFormat, CountSettings
+from streamagg.settings.quantities import duration_parts
+from streamagg.sinks.json_records import render
 from streamagg.telemetry import logs
 
 log = Log(__name__)

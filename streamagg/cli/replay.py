@@ -9,7 +9,7 @@ from streamagg.cli import options as opt
 from streamagg.errors import KafkaFailed, SettingsError, StreamaggError
 
 if TYPE_CHECKING:
-    from streamagg.replay import ReplaySettings, ReplayStats
+    from streamagg.tools.replay import ReplaySettings, ReplayStats
 
 
 def replay(
@@ -70,9 +70,9 @@ def replay(
         }
     )
     from streamagg.cli.progress import progress_bar
-    from streamagg.lines import file_size
-    from streamagg.replay import ReplaySettings, StopSwitch
-    from streamagg.replay import replay as send
+    from streamagg.sources.lines import file_size
+    from streamagg.tools.replay import ReplaySettings, StopSwitch
+    from streamagg.tools.replay import replay as send
 
     settings = ReplaySettings(
         source=file,
@@ -107,7 +107,7 @@ def _judge(stats: "ReplayStats", settings: "ReplaySettings") -> None:
     if stats.unreadable is not None:
         raise stats.unreadable
     if stats.sent.failed:
-        from streamagg.replay import NOT_TEXT, TOO_LONG
+        from streamagg.tools.replay import NOT_TEXT, TOO_LONG
 
         reason, _ = max(stats.sent.reasons.items(), key=lambda item: item[1])
         advice = {

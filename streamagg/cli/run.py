@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from streamagg.cli import options as opt
-from streamagg.settings import RunSettings
+from streamagg.model.settings import RunSettings
 
 if TYPE_CHECKING:
-    from streamagg.pipeline.pulse import Outside
+    from streamagg.engine.reporting.liveness import Outside
 
 
 def run(
@@ -67,8 +67,8 @@ def run(
     import msgspec
 
     from streamagg.cli.printing import refuse_nothing, tell_end
-    from streamagg.pipeline.pulse import Outside
-    from streamagg.pipeline.run import run as run_pipeline
+    from streamagg.engine.reporting.liveness import Outside
+    from streamagg.engine.run import run as run_pipeline
 
     outside = Outside()
     # Who has chosen a form of the log wants to read it.

@@ -12,9 +12,9 @@ from streamagg.cli import options as opt
 from streamagg.errors import DataDiffers, NothingCounted
 
 if TYPE_CHECKING:
-    from streamagg.recount import Recount
-    from streamagg.settings import DecodeSettings, RunSettings
-    from streamagg.verify import Count, Difference, Verification
+    from streamagg.model.settings import DecodeSettings, RunSettings
+    from streamagg.tools.recount import Recount
+    from streamagg.tools.verify import Count, Difference, Verification
 
 SHOWN: Final = 50
 """Differences a person gets to see; --json has all."""
@@ -61,8 +61,8 @@ def verify(
     resolver = opt.resolver(locals())
     settings = resolver.run()
     from streamagg.cli.progress import progress_bar
-    from streamagg.verify import VerifySettings
-    from streamagg.verify import verify as compare_topics
+    from streamagg.tools.verify import VerifySettings
+    from streamagg.tools.verify import verify as compare_topics
 
     wanted = VerifySettings(
         input=settings.input,
@@ -109,7 +109,7 @@ def _judge(outcome: "Verification", settings: "RunSettings") -> None:
 def _nothing_counted(recount: "Recount", decode: "DecodeSettings") -> str | None:
     """Why the recount is no success, if nearly none of the records fits the settings."""
     from streamagg.decode.misfit import find_misfit
-    from streamagg.pipeline.symptoms import FitWatch, Symptoms
+    from streamagg.engine.reporting.symptoms import FitWatch, Symptoms
 
     now_ms = int(time() * 1_000)
     samples = {why: find_misfit(payload, why, decode, now_ms) for why, payload in recount.samples.items()}

@@ -1,4 +1,4 @@
-from streamagg.records import BoolColumn, Int64Column, UInt64Column
+from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
 
 def steps(
     rules: tuple[int, int, int, int, int, int, int],

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from streamagg.records import BoolColumn, Int64Column
+from streamagg.model.columns import BoolColumn, Int64Column
 
 SIDE: Final = 32
 """Records that are looked at on either side; a power of 2."""

@@ -21,9 +21,9 @@ from typing import Final
 import msgspec
 
 from streamagg.core.ballot import LEAD, SetAside, pack, unpack
-from streamagg.core.clock import PartitionState
+from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError
-from streamagg.settings import DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
+from streamagg.model.settings import DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
 
 _VERSION = "streamagg2"
 _BEFORE = "streamagg1"

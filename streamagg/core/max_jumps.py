@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from streamagg.core.clock import Outcome, PartitionClock, PartitionState
+from streamagg.core.partition_clock import Outcome, PartitionClock, PartitionState
 from streamagg.core.windows import Windows
-from streamagg.records import BoolColumn, Int64Column, UInt64Column
-from streamagg.settings import WindowSettings
+from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
+from streamagg.model.settings import WindowSettings
 
 LISTED_MS: Final = tuple(seconds * 1_000 for seconds in (60, 3_600, 86_400))
 """Max jumps that are tried beside the default."""

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from streamagg.core.closing import Closing
-from streamagg.records import Int64Column, UInt64Column
+from streamagg.core.closed_window import ClosedWindow
+from streamagg.model.columns import Int64Column, UInt64Column
 
 _DIGIT_BITS: Final = 16
 """numpy sorts integers of so many bits by counting."""
@@ -147,9 +147,9 @@ def _reach(cursors: Iterable[_Cursor]) -> tuple[int, int]:
     return min(cursor.last for cursor in cursors)
 
 
-def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[Closing]:
+def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[ClosedWindow]:
     """Every window of merged pairs, in order, with the ``keep`` smallest of its users."""
-    last: Closing | None = None
+    last: ClosedWindow | None = None
     for piece in pieces:
         for window in _windows(piece, keep):
             if last is not None and last.window == window.window:
@@ -161,7 +161,7 @@ def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[Closing]:
         yield last
 
 
-def _windows(piece: Pairs, keep: int) -> Iterator[Closing]:
+def _windows(piece: Pairs, keep: int) -> Iterator[ClosedWindow]:
     """The windows of one piece."""
     starts = np.concatenate(([0], np.flatnonzero(np.diff(piece.window)) + 1))
     sizes = np.diff(starts, append=len(piece)).tolist()
@@ -169,15 +169,15 @@ def _windows(piece: Pairs, keep: int) -> Iterator[Closing]:
     windows = piece.window[starts].tolist()
     for window, start, size, those in zip(windows, starts.tolist(), sizes, records, strict=True):
         users = piece.user[start : start + min(keep, size)]
-        yield Closing(window, those, False, set(), size, users)
+        yield ClosedWindow(window, those, False, set(), size, users)
 
 
-def _joined(first: Closing, second: Closing, keep: int) -> Closing:
+def _joined(first: ClosedWindow, second: ClosedWindow, keep: int) -> ClosedWindow:
     """Two parts of one window, all users of the first before those of the second."""
     assert first.unique is not None
     assert second.unique is not None
     users = np.concatenate([first.smallest, second.smallest])[:keep]
-    return Closing(
+    return ClosedWindow(
         first.window,
         first.records + second.records,
         False,

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from streamagg.core.clock import Moment, PartitionClock, PartitionState, Run
+from streamagg.core.partition_clock import Moment, PartitionClock, PartitionState, Run
 from streamagg.core.windows import Windows
-from streamagg.records import ColumnBlock
+from streamagg.model.messages import ColumnBlock
 
 
 @dataclass(slots=True)
@@ -114,11 +114,11 @@ class Partition:
         """The outbox or the clock has changed. All floors are asked for when any partition has gone on."""
         self.floor_ms = self.outbox[0].clock_after_first() if self.outbox else self.clock.state.clock_ms
 
-    def settled_state(self) -> PartitionState:
+    def delivered_state(self) -> PartitionState:
         """The state behind the last row that was delivered."""
         return self.outbox[0].state_before(0) if self.outbox else self.clock.state
 
     def checkpoint(self, through: int | None) -> PartitionState:
         """Where reading must begin again once all windows up to ``through`` are published."""
         moments = [m for window, m in self.first_touch.items() if through is None or window > through]
-        return min([*moments, self.settled_state()], key=lambda moment: moment.offset).state()
+        return min([*moments, self.delivered_state()], key=lambda moment: moment.offset).state()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from streamagg.core.sketch import KEPT_USERS
-from streamagg.core.uniques import Uniques
-from streamagg.records import UInt64Column
-from streamagg.settings import CeilingSettings
+from streamagg.core.measures.sketch import KEPT_USERS
+from streamagg.core.measures.uniques import Uniques
+from streamagg.model.columns import UInt64Column
+from streamagg.model.settings import CeilingSettings
 
 
 @dataclass(slots=True)

@@ -11,11 +11,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamagg.core.clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
-from streamagg.core.late import LateBook
+from streamagg.core.late_references import LateBook
 from streamagg.core.partition import Partition
+from streamagg.core.partition_clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
 from streamagg.core.windows import FEW, Windows
-from streamagg.records import ColumnBlock, UInt64Column
+from streamagg.model.columns import UInt64Column
+from streamagg.model.messages import ColumnBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +244,12 @@ class Sequencer:
         times = run.event_time_ms
         low, high = self.windows.number(int(times.min())), self.windows.number(int(times.max()))
         if low == high:
-            yield from self._take(part, run, low, 0, run.user)
+            yield from self._count_in(part, run, low, 0, run.user)
         elif high - low < FEW:
             for window in range(low, high + 1):
                 here = self.windows.holds(window, times)
                 if here.any():
-                    yield from self._take(part, run, window, int(np.argmax(here)), run.user[here])
+                    yield from self._count_in(part, run, window, int(np.argmax(here)), run.user[here])
         else:
             yield from self._rows_of_many(part, run)
 
@@ -259,9 +260,9 @@ class Sequencer:
         ordered, users = windows[order], run.user[order]
         starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
         for start, stop in pairwise(starts):
-            yield from self._take(part, run, int(ordered[start]), int(order[start]), users[start:stop])
+            yield from self._count_in(part, run, int(ordered[start]), int(order[start]), users[start:stop])
 
-    def _take(
+    def _count_in(
         self, part: Partition, run: Run, window: int, first_row: int, users: UInt64Column
     ) -> Iterable[Rows]:
         """Rows of one window: counted, unless the window is closed."""
@@ -278,7 +279,7 @@ class Sequencer:
     def _skip(self, part: Partition, run: Run, window: int, records: int) -> None:
         """Count rows of a closed window as read again, or as too late for a window closed in silence."""
         if part.position <= part.read_before:
-            # Also what an idle partition settles: its step stands at the position itself.
+            # Also what an idle partition decides: its step stands at the position itself.
             part.counts.published_before += records
             return
         here = self.windows.holds(window, run.event_time_ms)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from streamagg.records import UInt64Column
+from streamagg.model.columns import UInt64Column
 
 _HIGH_BITS = np.uint64(32)
 

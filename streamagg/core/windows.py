@@ -4,8 +4,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from streamagg.records import BoolColumn, Int64Column
-from streamagg.settings import WindowSettings
+from streamagg.model.columns import BoolColumn, Int64Column
+from streamagg.model.settings import WindowSettings
 
 Times = TypeVar("Times", int, Int64Column)
 

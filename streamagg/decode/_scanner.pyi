@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from streamagg.records import Int64Column, UInt64Column
+from streamagg.model.columns import Int64Column, UInt64Column
 
 class Scanner:
     def __new__(

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, get_args
 from streamagg.decode.event_time import parse_time
 from streamagg.decode.fields import MAX_USER_BYTES
 from streamagg.decode.shape import Digits, Keys, Shape
-from streamagg.settings import TimeUnit
+from streamagg.model.settings import TimeUnit
 
 EARLIEST_MS: Final = 978_307_200_000
 """2001: a time before it is more often one in another unit than the truth."""

@@ -11,8 +11,8 @@ from streamagg.decode.fields import Columns, find_paths
 from streamagg.decode.native import AVAILABLE, NativeReader
 from streamagg.decode.patient import PatientReader, Verdict
 from streamagg.decode.strict import StrictReader
-from streamagg.records import Int64Column, UInt32Column, UInt64Column
-from streamagg.settings import DecodeSettings
+from streamagg.model.columns import Int64Column, UInt32Column, UInt64Column
+from streamagg.model.settings import DecodeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Decoded:
     user: UInt64Column
     """xxh3 of the UTF-8 bytes of the user id, shape ``(n,)``."""
     rejected: list[tuple[int, str]]
-    """Position and reason (one of ``records.REASONS``), ascending."""
+    """Position and reason (one of ``model.rejections.REASONS``), ascending."""
 
 
 class FastReader(Protocol):
@@ -58,7 +58,7 @@ class Decoder:
         """Decode the values of consecutive records; None is a record without a value."""
         event_time_ms, user, refused = self._fast.read(payloads)
         verdicts = [(position, self._judge(payloads[position])) for position in refused]
-        return _settle(event_time_ms, user, verdicts)
+        return _merged(event_time_ms, user, verdicts)
 
     def _judge(self, payload: bytes | None) -> Verdict:
         if payload is None:
@@ -68,7 +68,7 @@ class Decoder:
         return self._patient.read(payload)
 
 
-def _settle(event_time_ms: Int64Column, user: UInt64Column, verdicts: list[tuple[int, Verdict]]) -> Decoded:
+def _merged(event_time_ms: Int64Column, user: UInt64Column, verdicts: list[tuple[int, Verdict]]) -> Decoded:
     """Put the verdicts of the patient reader where the fast one has refused."""
     index = np.arange(len(event_time_ms), dtype=np.uint32)
     rejected = []

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from streamagg.records import Int64Column
-from streamagg.settings import TimeUnit
+from streamagg.model.columns import Int64Column
+from streamagg.model.settings import TimeUnit
 
 YEAR_10000_MS: Final = 253_402_300_800_000
 

@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamagg.errors import SettingsError
-from streamagg.field_path import keys_of
-from streamagg.records import Int64Column, UInt64Column
-from streamagg.settings import DecodeSettings
+from streamagg.model.columns import Int64Column, UInt64Column
+from streamagg.model.field_path import keys_of
+from streamagg.model.settings import DecodeSettings
 
 MAX_USER_BYTES: Final = 512
 

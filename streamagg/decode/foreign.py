@@ -6,10 +6,10 @@ Says nothing of what stands in it.
 import json
 from typing import Final
 
+from streamagg.decode.formats import REGISTRY_BYTES, payload_format
 from streamagg.decode.shape import parse
 from streamagg.decode.wrapping import unwrapped
-from streamagg.formats import REGISTRY_BYTES, payload_format
-from streamagg.settings import Framing
+from streamagg.model.settings import Framing
 
 _BLANKS: Final = b" \t\r\n"
 _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}

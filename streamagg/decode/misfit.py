@@ -15,8 +15,8 @@ from streamagg.decode.fields import MAX_USER_BYTES, find_paths
 from streamagg.decode.foreign import foreign
 from streamagg.decode.shape import Digits, Shape, at, kind, parse
 from streamagg.decode.wrapping import unwrapped
-from streamagg.records import Misfit
-from streamagg.settings import DecodeSettings, Framing, TimeUnit
+from streamagg.model.messages import Misfit
+from streamagg.model.settings import DecodeSettings, Framing, TimeUnit
 
 IN_UNIT: Final[dict[TimeUnit, str]] = {
     "s": "in seconds",
@@ -35,8 +35,8 @@ _ABSENT: Final = object()
 def find_misfit(payload: bytes | None, why: str, settings: DecodeSettings, now_ms: int) -> Misfit:
     """What is wrong with a record.
 
-    ``why`` is one of ``records.REASONS``, or ``early`` or ``ahead`` of one that was accepted; ``now_ms`` is
-    the wall clock.
+    ``why`` is one of ``model.rejections.REASONS``, or ``early`` or ``ahead`` of one that was accepted;
+    ``now_ms`` is the wall clock.
     """
     if payload is None:
         return Misfit(why, "no value", "the records have no value: they are tombstones")

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from streamagg.decode.fields import Columns, Paths
-from streamagg.settings import Framing, TimeUnit
+from streamagg.model.settings import Framing, TimeUnit
 
 try:
     from streamagg.decode._scanner import Scanner
@@ -29,7 +29,7 @@ class NativeReader:
         """Records by column, and which were refused.
 
         No object is made of payloads that lie somewhere else: those of a sequence that is a buffer of
-        addresses and sizes (``kafka.fetching``), or that has one as ``places`` (``pipeline.files``).
+        addresses and sizes (``sources.kafka.fetching``), or that has one as ``places`` (``sources.files``).
         """
         event_time_ms, user = np.empty(len(payloads), np.int64), np.empty(len(payloads), np.uint64)
         places = getattr(payloads, "places", payloads)

@@ -11,7 +11,7 @@ from streamagg.decode.depth import is_too_deep
 from streamagg.decode.event_time import parse_time
 from streamagg.decode.fields import MAX_USER_BYTES, Paths, struct_type
 from streamagg.decode.wrapping import unwrapped
-from streamagg.settings import Framing, TimeUnit
+from streamagg.model.settings import Framing, TimeUnit
 
 _INTEGER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)")
 _TEXT: Final = msgspec.json.Decoder(str)

@@ -12,7 +12,7 @@ from streamagg.decode.depth import DEEPEST, may_be_too_deep
 from streamagg.decode.event_time import Iso8601, Unit, parse_iso8601
 from streamagg.decode.fields import MAX_USER_BYTES, Columns, Paths, struct_type
 from streamagg.decode.wrapping import unwrapped
-from streamagg.settings import Framing
+from streamagg.model.settings import Framing
 
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 """What msgspec raises: wrong JSON or type, not UTF-8, nested too deeply, None."""

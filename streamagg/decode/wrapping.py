@@ -1,7 +1,7 @@
 """What a document may come in: behind the five bytes of a schema registry, and behind a byte order mark."""
 
-from streamagg.formats import BYTE_ORDER_MARK, REGISTRY_BYTES
-from streamagg.settings import Framing
+from streamagg.decode.formats import BYTE_ORDER_MARK, REGISTRY_BYTES
+from streamagg.model.settings import Framing
 
 
 def unwrapped(payload: bytes, framing: Framing) -> bytes | None:

@@ -21,8 +21,8 @@ from streamagg.demo.pipeline import RunningPipeline
 from streamagg.demo.summary import print_summary
 from streamagg.errors import DataDiffers, KafkaFailed
 from streamagg.kafka.embedded import PARTITIONS, embedded_broker
-from streamagg.settings import DecodeSettings, KafkaSettings
-from streamagg.verify import VerifySettings, compare
+from streamagg.model.settings import DecodeSettings, KafkaSettings
+from streamagg.tools.verify import VerifySettings, compare
 
 INPUT: Final = "records"
 OUTPUT: Final = "unique-users"

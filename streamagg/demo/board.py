@@ -15,7 +15,7 @@ from streamagg.demo.feed import MINUTES, WINDOW
 from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS, Counters
 from streamagg.panel.glyphs import glyphs_for
 from streamagg.panel.table import Row, table
-from streamagg.verify import Published
+from streamagg.tools.verify import Published
 
 TITLE: Final = "streamagg demo: unique users of every minute, counted from a Kafka topic"
 PARTS: Final = (

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Final
 
+from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import KafkaFailed
-from streamagg.filling import FIRST_TIME_S
-from streamagg.generate import CHUNK_RECORDS, GenerateSettings, records
 from streamagg.kafka.sender import Sender
-from streamagg.pipeline.stats import RunStats
-from streamagg.recount import PartitionRecount, Recount
-from streamagg.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.model.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.tools.generate import CHUNK_RECORDS, GenerateSettings, records
+from streamagg.tools.recount import PartitionRecount, Recount
+from streamagg.tools.shapes import FIRST_TIME_S
 
 WINDOW: Final = WindowSettings()
 MINUTES: Final = 24

@@ -7,8 +7,8 @@ from typing import Final, Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from streamagg.kafka.client import consumer_config, kafka_error
-from streamagg.settings import KafkaSettings
-from streamagg.verify import Difference, Published, published_count
+from streamagg.model.settings import KafkaSettings
+from streamagg.tools.verify import Difference, Published, published_count
 
 BATCH_RECORDS: Final = 100
 

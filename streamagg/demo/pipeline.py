@@ -14,8 +14,8 @@ from typing import IO, Final, Self
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import KafkaFailed
-from streamagg.pipeline.stats import RunStats
 
 UNMARSHALLERS: Final = 2
 AGGREGATORS: Final = 2

@@ -4,8 +4,8 @@ from rich.console import Console
 
 from streamagg.demo.feed import Feed
 from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS
-from streamagg.pipeline.stats import RunStats
-from streamagg.verify import Difference, Verification
+from streamagg.engine.reporting.stats import RunStats
+from streamagg.tools.verify import Difference, Verification
 
 SHOWN_DIFFERENCES = 5
 

@@ -21,7 +21,7 @@ from streamagg.errors import KafkaUnreachable, SettingsError, StreamaggError, To
 from streamagg.events import Log
 from streamagg.kafka.client import COOPERATIVE, HOPELESS, Right, admin_config, kafka_error, sentence
 from streamagg.kafka.diagnosis import diagnosis, is_refusal
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 T = TypeVar("T")
 log = Log(__name__)

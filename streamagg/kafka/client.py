@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from streamagg.errors import AccessDenied, KafkaFailed, KafkaUnreachable, StreamaggError, TopicError
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 COOPERATIVE: Final = "cooperative-sticky"
 """How members of the group share partitions out with the classic protocol."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 _TIMEOUT_S: Final = 2.0
 _BROKER: Final = re.compile(r"ssl://(?P<host>\S+):(?P<port>\d+)/")

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from streamagg.errors import CheckpointError, KafkaUnreachable, TopicError
 from streamagg.kafka.client import Right, admin_config, kafka_error
 from streamagg.kafka.embedded import PARTITIONS, is_embedded
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 _TIMEOUT_S: Final = 5.0
 _ATTEMPTS: Final = 2

@@ -14,11 +14,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from streamagg.errors import KafkaFailed, SettingsError, StreamaggError
 from streamagg.events import Log
 from streamagg.kafka.admin import foreign
+from streamagg.kafka.broker_silence import BrokerSilence
 from streamagg.kafka.client import COOPERATIVE, Right, consumer_config, kafka_error
-from streamagg.kafka.contact import Contact
-from streamagg.kafka.observing import observing
-from streamagg.measured import ClientNumbers
-from streamagg.settings import KafkaSettings
+from streamagg.kafka.client_metrics import observing
+from streamagg.model.measured import ClientNumbers
+from streamagg.model.settings import KafkaSettings
 
 _LEADING_PARTITION: Final = 0
 _PROTOCOL: Final = "group.protocol"
@@ -117,7 +117,7 @@ class Membership:
         return bool(self._consumer.memberid()) if self._classic else self._epoch() > 0
 
     @property
-    def settled(self) -> bool:
+    def assignment_known(self) -> bool:
         """The group has told this instance what is its part."""
         if self.rebalances:
             return self.joined
@@ -211,7 +211,7 @@ class Membership:
 
     def _join(self) -> None:
         self._consumer = Consumer(self._config)
-        self._contact = Contact(self._consumer, self._topic)
+        self._contact = BrokerSilence(self._consumer, self._topic)
         self._known_s = self._unknown_s = monotonic()
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streamagg.errors import StreamaggError
 from streamagg.kafka.client import Right, fatal_errors, is_denied, kafka_error, producer_config, sentence
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 FULL_QUEUE_WAIT_S: Final = 0.005
 FLUSH_SLICE_S: Final = 0.2

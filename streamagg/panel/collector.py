@@ -52,7 +52,7 @@ class Collector:
         waited_s = None if self._figures else int(self._monotonic() - self._began_s)
         return (self._snapshot.at_s, self._unready, self._heard, self._end, waited_s)
 
-    def take(self, snapshot: Snapshot, unready: tuple[str, ...]) -> None:
+    def look_at(self, snapshot: Snapshot, unready: tuple[str, ...]) -> None:
         """What the coordinator knows, and why it is not ready; each snapshot once."""
         self._unready = unready
         if snapshot is self._snapshot:

@@ -8,7 +8,7 @@ from rich.text import Text
 from streamagg.panel.glyphs import Glyphs, cropped, printable, sparkline
 from streamagg.panel.model import Figures, Line, Model
 from streamagg.panel.table import WIDE, Row, moment, table
-from streamagg.quantities import duration_parts
+from streamagg.settings.quantities import duration_parts
 
 _MOST_ROWS: Final = 12
 _LEAST_ROWS: Final = 3

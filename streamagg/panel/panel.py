@@ -26,7 +26,7 @@ class RunFoot:
 
     def lines(self, width: int, height: int, glyphs: Glyphs) -> Sequence[Text] | None:
         """None while it would look the same."""
-        self._collector.take(self._metrics.snapshot, tuple(self._health.unready()))
+        self._collector.look_at(self._metrics.snapshot, tuple(self._health.unready()))
         state = (self._collector.changes, width, height)
         if state == self._shown:
             return None
@@ -39,7 +39,7 @@ class RunFoot:
 
     def last(self, width: int, height: int, glyphs: Glyphs) -> Sequence[Text]:
         """How it stood at the end; the warnings alone where reading had not begun."""
-        self._collector.take(self._metrics.snapshot, ())
+        self._collector.look_at(self._metrics.snapshot, ())
         model = self._collector.model()
         if model.figures is None:
             return draw_warnings(model, width, glyphs)

@@ -23,7 +23,7 @@ from rich.text import Text
 from streamagg.panel.canvas import Canvas
 from streamagg.panel.glyphs import Glyphs, glyphs_for
 from streamagg.panel.terminal import in_foreground, same_terminal, size
-from streamagg.streams import PLAIN
+from streamagg.telemetry.streams import PLAIN
 
 _EVERY_S: Final = 0.25
 _READ_BYTES: Final = 1 << 16

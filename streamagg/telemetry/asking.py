@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from streamagg.errors import SettingsError, StreamaggError
-from streamagg.settings import HttpSettings
+from streamagg.model.settings import HttpSettings
 
 TIMEOUT_S: Final = 4.0
 """Less than the five seconds that checks of containers are usually given."""

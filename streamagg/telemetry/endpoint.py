@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 
 from streamagg.errors import SettingsError
 from streamagg.events import Log
-from streamagg.settings import HttpSettings
+from streamagg.model.settings import HttpSettings
 from streamagg.telemetry.health import Health
 
 MOST_CONNECTIONS: Final = 100

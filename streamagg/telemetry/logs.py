@@ -6,12 +6,12 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from streamagg.streams import write_stderr
 from streamagg.telemetry.log_lines import JsonLines, event_of, human_lines
 from streamagg.telemetry.rate_limit import LeftOut, Limiter
+from streamagg.telemetry.streams import write_stderr
 
 if TYPE_CHECKING:
-    from streamagg.settings import LogFormat
+    from streamagg.model.settings import LogFormat
 
 ROOT: Final = "streamagg"
 

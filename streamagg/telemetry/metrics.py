@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from streamagg.measured import Distribution
+from streamagg.model.measured import Distribution
 from streamagg.telemetry.snapshot import Snapshot
 from streamagg.telemetry.table import ROWS, Row
 

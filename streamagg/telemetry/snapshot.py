@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from streamagg.measured import ClientKind, ClientNumbers, Distribution, RoundTrip, StageTimes
+from streamagg.model.measured import ClientKind, ClientNumbers, Distribution, RoundTrip, StageTimes
 
 DELAY_BOUNDS_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0)
 

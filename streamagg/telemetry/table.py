@@ -8,8 +8,8 @@ from typing import Final, Literal, TypeVar, get_args
 import confluent_kafka
 
 from streamagg import __version__
-from streamagg.measured import STAGE_BOUNDS_S, STAGES, Distribution
-from streamagg.records import REASONS
+from streamagg.model.measured import STAGE_BOUNDS_S, STAGES, Distribution
+from streamagg.model.rejections import REASONS
 from streamagg.telemetry.snapshot import (
     DELAY_BOUNDS_S,
     PartitionSample,
@@ -128,13 +128,13 @@ def _build(_: Snapshot) -> Iterator[Sample]:
     yield (__version__, platform.python_version(), confluent_kafka.libversion()[0]), 1
 
 
-SETTINGS: Final = ("input", "output", "group", "delivery")
+RUN_LABELS: Final = ("input", "output", "group", "delivery")
 """What ``streamagg_configuration_info`` tells."""
 
 
 def _configuration(snapshot: Snapshot) -> Iterator[Sample]:
     if snapshot.facts is not None:
-        yield tuple(snapshot.facts.settings[name] for name in SETTINGS), 1
+        yield tuple(snapshot.facts.settings[name] for name in RUN_LABELS), 1
 
 
 _PARTITION: Final = ("partition",)
@@ -475,7 +475,7 @@ _FACTS: Final = (
         "streamagg_configuration_info",
         "info",
         "Settings of this run; the value is 1.",
-        SETTINGS,
+        RUN_LABELS,
         _configuration,
     ),
     Row(

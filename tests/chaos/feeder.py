@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from streamagg.errors import StreamaggError
 from streamagg.kafka.admin import log_ends
-from streamagg.kafka.contact import Contact
-from streamagg.settings import KafkaSettings
+from streamagg.kafka.broker_silence import BrokerSilence
+from streamagg.model.settings import KafkaSettings
 from tests.chaos.shape import Shape
 from tests.chaos.truth import Truth
 
@@ -67,7 +67,7 @@ class Feeder(threading.Thread):
                 "log_level": 0,
             }
         )
-        self._contact = Contact(self._producer, self._topic)
+        self._contact = BrokerSilence(self._producer, self._topic)
 
     def run(self) -> None:
         """Feed until ``stop``."""

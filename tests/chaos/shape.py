@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.model.settings import DecodeSettings, WindowSettings
 
 DECODE = DecodeSettings(time_unit="ms")
 

@@ -4,7 +4,7 @@ import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from streamagg.kafka.admin import ensure_topic
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from tests.conftest import CI
 from tests.deploy.compose import flags, kafka_properties, lay_out, services, shell
 from tests.support import broker as broker_module

@@ -13,7 +13,7 @@ from bench.results import read_results
 from bench.scratch import RESULTS
 from bench.topics import FILE, LOADS
 from streamagg import __version__
-from streamagg.resolve import Resolver
+from streamagg.settings.resolve import Resolver
 
 KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
 BASE = KUBERNETES / "base"

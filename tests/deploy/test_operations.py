@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from streamagg.generate import GenerateSettings, records
-from streamagg.setting_table import SETTINGS
+from streamagg.settings.table import SETTINGS
+from streamagg.tools.generate import GenerateSettings, records
 from tests.conftest import TopicFactory
 from tests.support import jars
 from tests.support.environment import CALM

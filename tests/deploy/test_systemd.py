@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamagg.errors import ExitCode
-from streamagg.resolve import Resolver
+from streamagg.settings.resolve import Resolver
 from tests.conftest import CI
 
 SYSTEMD = Path(__file__).parents[2] / "deploy" / "systemd"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 
 
 def save(path: Path, settings: DecodeSettings, payloads: Sequence[bytes]) -> None:

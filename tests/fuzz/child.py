@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 from tests.fuzz.cases import load, save
 from tests.fuzz.documents import Maker
 from tests.fuzz.judge import Judge

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, NamedTuple
 
-from streamagg.field_path import keys_of
-from streamagg.settings import DecodeSettings
+from streamagg.model.field_path import keys_of
+from streamagg.model.settings import DecodeSettings
 from tests.support.corpus import CASES, payload_of, settings_of
 
 LONGEST: Final = 1_200_000

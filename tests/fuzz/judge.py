@@ -18,9 +18,9 @@ from xxhash import xxh3_64_intdigest
 from streamagg.decode import Decoded, Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
-from streamagg.field_path import keys_of
-from streamagg.recount import Recounter, Rejected
-from streamagg.settings import DecodeSettings
+from streamagg.model.field_path import keys_of
+from streamagg.model.settings import DecodeSettings
+from streamagg.tools.recount import Recounter, Rejected
 
 Outcome = tuple[int, int] | str
 """Event time in milliseconds and hash of the user, or the reason of the rejection."""

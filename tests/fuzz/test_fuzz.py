@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamagg.decode import Decoded, Decoder
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 from tests.fuzz import watch
 from tests.fuzz.cases import load
 from tests.fuzz.documents import Maker, corpus
@@ -74,7 +74,7 @@ FAKE = """
 import os, sys, time
 from pathlib import Path
 from tests.fuzz.cases import load, save
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 directory, what = Path(sys.argv[1]), sys.argv[2]
 batch = [b"1", b"deadly"]
 if Path(what).is_file():
@@ -132,7 +132,7 @@ WEIGH = """
 import resource, sys
 from pathlib import Path
 from streamagg.decode import Decoder
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 from tests.fuzz.judge import outcomes
 payload = Path(sys.argv[1]).read_bytes()
 limit, native = int(sys.argv[2]), sys.argv[3] == "True"

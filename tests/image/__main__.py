@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from streamagg.kafka.admin import ensure_topic
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from tests.image.build import Built, build
 from tests.image.container import Container, size_mb, status
 from tests.image.overlay import missing

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 from tests.conftest import CI, TopicFactory
 from tests.support import jars
 from tests.support.pipeline import WINDOW, Run

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from streamagg.errors import TopicError
 from streamagg.kafka.admin import end_offsets, ensure_topic, partitions_of
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 pytestmark = pytest.mark.kafka
 TIMEOUT_S = 20

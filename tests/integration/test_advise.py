@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from streamagg.pipeline import advise as advising
-from streamagg.pipeline.advise import Advice, advise, extents
-from streamagg.settings import AdviseSettings, KafkaSettings, PipelineSettings, WindowSettings
-from streamagg.verify import VerifySettings, recount_topic
+from streamagg.engine import advise as advising
+from streamagg.engine.advise import Advice, advise, extents
+from streamagg.model.settings import AdviseSettings, KafkaSettings, PipelineSettings, WindowSettings
+from streamagg.tools.verify import VerifySettings, recount_topic
 from tests.conftest import TopicFactory
 from tests.support.pipeline import DECODE, Feed, made_records, record
 

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streamagg.kafka.membership import committed_offsets
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.support.instances import Instance, wait_until

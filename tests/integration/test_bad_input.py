@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.support.corpus import CASES, payload_of

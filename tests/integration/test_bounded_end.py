@@ -10,11 +10,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 from confluent_kafka.cimpl import NewTopic
 
+from streamagg.engine.advise import Extent, advise, extents
 from streamagg.errors import HeldUp, TopicError
 from streamagg.kafka.admin import LONGEST_TRANSACTION_MS, Reach, reaches, transaction_timeout_ms
-from streamagg.pipeline.advise import Extent, advise, extents
-from streamagg.settings import AdviseSettings, KafkaSettings, PipelineSettings
-from streamagg.verify import VerifySettings, _TopicReader, recount_topic
+from streamagg.model.settings import AdviseSettings, KafkaSettings, PipelineSettings
+from streamagg.tools.verify import VerifySettings, _TopicReader, recount_topic
 from tests.integration.conftest import RunFactory
 from tests.integration.test_topic_faults import remake
 from tests.support.broker import HOST, Broker, free_port, new_cluster_id

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from streamagg.kafka.contact import Contact
+from streamagg.kafka.broker_silence import BrokerSilence
 from tests.chaos.faults import scenarios
 from tests.chaos.feeder import Feeder
 from tests.chaos.runner import Runner
@@ -63,7 +63,7 @@ def test_a_feeder_that_connects_again_sends_each_record_once(
     name = topic("in", partitions=shape.partitions)
     feeder = Feeder(broker, name, Truth(shape.window, shape.partitions), shape, Random(7))
     looks = [False] * 5 + [True] * 5
-    monkeypatch.setattr(Contact, "lost", lambda _: looks.pop() if looks else False)
+    monkeypatch.setattr(BrokerSilence, "lost", lambda _: looks.pop() if looks else False)
 
     feeder.start()
     wait_until(lambda: not looks, "ten looks at the contact, five times lost")

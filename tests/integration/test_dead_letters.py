@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 
-from streamagg.kafka import fetching
+from streamagg.sources.kafka import fetching
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.support.instances import wait_until
@@ -42,7 +42,7 @@ def test_a_letter_is_the_record_as_it_came(
     else:
         # What workers import first, and so nothing is found in the package.
         (tmp_path / "sitecustomize.py").write_text(
-            "import sys\nsys.modules['streamagg.kafka._fetcher'] = None\n"
+            "import sys\nsys.modules['streamagg.sources.kafka._fetcher'] = None\n"
         )
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     run, dead = new_run(2), topic("dead")

@@ -10,8 +10,10 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from streamagg.decode import Decoder
 from streamagg.errors import AccessDenied, CheckpointError, KafkaFailed
-from streamagg.kafka import observing
-from streamagg.kafka.fetching import (
+from streamagg.kafka import client_metrics as observing
+from streamagg.model.measured import ClientNumbers
+from streamagg.model.settings import DecodeSettings, KafkaSettings
+from streamagg.sources.kafka.fetching import (
     Fetched,
     Fetching,
     MessageFetching,
@@ -19,8 +21,6 @@ from streamagg.kafka.fetching import (
     load_native,
     raise_error,
 )
-from streamagg.measured import ClientNumbers
-from streamagg.settings import DecodeSettings, KafkaSettings
 from tests.conftest import TopicFactory
 from tests.support.pipeline import Feed
 

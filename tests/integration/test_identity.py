@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Uuid
 
 from streamagg.kafka.identity import TopicIdentity
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from tests.conftest import TopicFactory
 
 pytestmark = pytest.mark.kafka

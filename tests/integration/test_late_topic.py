@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
-from streamagg.recount import Recounter, Rejected
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
+from streamagg.tools.recount import Recounter, Rejected
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.simulation.oracle import Rules, Told, judge

@@ -102,4 +102,4 @@ def test_workers_log_in_the_form_of_the_run(new_run: RunFactory) -> None:
 
 
 def _is_of_worker(line: dict[str, object]) -> bool:
-    return line["event"] == "kafka_client" and line["logger"] == "streamagg.kafka.fetching"
+    return line["event"] == "kafka_client" and line["logger"] == "streamagg.sources.kafka.fetching"

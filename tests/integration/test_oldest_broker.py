@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streamagg.kafka.identity import TopicIdentity
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from tests.support.instances import READY_S, wait_until
 from tests.support.oldest_broker import OldestBroker
 from tests.support.pipeline import QUICK_GROUP, WINDOW, Feed, Run

@@ -11,12 +11,12 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from streamagg.errors import ExitCode, TopicError
-from streamagg.generate import GenerateSettings, records
 from streamagg.kafka.sender import SendStats
-from streamagg.lines import LineFile, open_output
-from streamagg.recount import PartitionRecount, Recount
-from streamagg.replay import ReplaySettings, ReplayStats, StopSwitch, replay
-from streamagg.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.model.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.sources.lines import LineFile, open_output
+from streamagg.tools.generate import GenerateSettings, records
+from streamagg.tools.recount import PartitionRecount, Recount
+from streamagg.tools.replay import ReplaySettings, ReplayStats, StopSwitch, replay
 
 pytestmark = pytest.mark.kafka
 TopicFactory = Callable[..., str]

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 from tests.integration.conftest import RunFactory
 from tests.support.instances import wait_until
 from tests.support.pipeline import Feed, record

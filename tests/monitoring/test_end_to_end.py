@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from deploy.monitoring.dashboard import built
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 from tests.monitoring.names import METRICS, metrics_in
 from tests.monitoring.runbook import queries
 from tests.support.broker import HOST, Broker, free_port

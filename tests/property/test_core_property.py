@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamagg.core.checkpoint import Checkpoint, decode, encode, fingerprint
-from streamagg.core.clock import PartitionState
+from streamagg.core.partition_clock import PartitionState
 from streamagg.core.ring import Ring
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer
 from streamagg.core.sharding import split
 from streamagg.core.windows import Windows
-from streamagg.records import ColumnBlock
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.model.messages import ColumnBlock
+from streamagg.model.settings import DecodeSettings, WindowSettings
 from tests.support.blocks import Record, block
 from tests.support.oracle import recount
 

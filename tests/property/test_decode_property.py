@@ -18,9 +18,9 @@ from streamagg.decode.fields import find_paths
 from streamagg.decode.native import NativeReader
 from streamagg.decode.patient import PatientReader
 from streamagg.decode.strict import StrictReader
-from streamagg.field_path import keys_of
-from streamagg.records import REASONS
-from streamagg.settings import DecodeSettings
+from streamagg.model.field_path import keys_of
+from streamagg.model.rejections import REASONS
+from streamagg.model.settings import DecodeSettings
 
 SETTINGS = [
     DecodeSettings(),

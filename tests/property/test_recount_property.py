@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.clock import PartitionClock, PartitionState
+from streamagg.core.partition_clock import PartitionClock, PartitionState
 from streamagg.core.windows import Windows
-from streamagg.recount import PartitionRecount, Recount
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.model.settings import DecodeSettings, WindowSettings
+from streamagg.tools.recount import PartitionRecount, Recount
 
 WINDOW = WindowSettings(granularity_ms=10_000, max_lag_ms=2_000, max_jump_ms=12_000)
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import orjson
 
-from streamagg.pipeline.session import Opening, Session
+from streamagg.engine.session.plan import Opening
+from streamagg.engine.session.session import Session
 from tests.simulation.broker import Broker, Difference
 from tests.simulation.oracle import Expected, Verdict, expected
 from tests.simulation.scenario import Scenario

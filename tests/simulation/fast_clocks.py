@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamagg.core.clock import PartitionClock, PartitionState
+from streamagg.core.partition_clock import PartitionClock, PartitionState
 from streamagg.core.windows import Windows
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 
 WINDOW: Final = WindowSettings(60_000, 0, 5_000, 6_000)
 RECORDS: Final = 20_000

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from confluent_kafka import TopicPartition
 
-from streamagg.kafka.fetching import Fetched
-from streamagg.records import Int64Column
+from streamagg.model.columns import Int64Column
+from streamagg.sources.kafka.fetching import Fetched
 from tests.simulation.broker import Broker, Difference, Record
 
 

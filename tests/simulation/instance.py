@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from streamagg.core.publication import PublishFailed
-from streamagg.pipeline.leases import LeaseBook
-from streamagg.pipeline.opening import LogBounds, continued
-from streamagg.pipeline.session import Plan, Session
-from streamagg.pipeline.turn import turn
-from streamagg.pipeline.workers import AggregatorLost
+from streamagg.engine.leadership.start_offsets import LogBounds, continued
+from streamagg.engine.main_loop import turn
+from streamagg.engine.session.leases import LeaseBook
+from streamagg.engine.session.plan import Plan
+from streamagg.engine.session.session import Session
+from streamagg.engine.workers.contract import AggregatorLost
+from streamagg.sinks.contract import PublishFailed
 from tests.simulation import checks
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View

@@ -8,15 +8,17 @@ from unittest.mock import patch
 
 import numpy as np
 
-from streamagg.core import ballot, checkpoint, clock
+from streamagg.core import ballot, checkpoint
+from streamagg.core import partition_clock as clock
 from streamagg.core.ballot import LEAD, Ballot, Candidate
-from streamagg.core.clock import LateRows, PartitionState
-from streamagg.core.late import LateBook
+from streamagg.core.late_references import LateBook
 from streamagg.core.partition import Partition
+from streamagg.core.partition_clock import LateRows, PartitionState
 from streamagg.core.sequencer import Sequencer
-from streamagg.pipeline.leases import LeaseBook
-from streamagg.pipeline.session import Session
-from streamagg.records import ColumnBlock, FreeWindow, ShardCount, WindowCount
+from streamagg.engine.session.leases import LeaseBook
+from streamagg.engine.session.session import Session
+from streamagg.model.messages import ColumnBlock, FreeWindow, ShardCount
+from streamagg.model.results import WindowCount
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher
 from tests.simulation.world import Result, simulate

@@ -4,7 +4,8 @@ import random
 from typing import Final, Literal
 
 from streamagg.core import checkpoint
-from streamagg.core.publication import Publication, PublishFailed, render
+from streamagg.sinks.contract import Publication, PublishFailed
+from streamagg.sinks.json_records import render
 from tests.simulation.broker import Broker, Fenced, StaleGeneration, Transaction
 from tests.simulation.scenario import Scenario
 
@@ -21,7 +22,7 @@ class View:
 
 
 class SimPublisher:
-    """One producer; implements ``core.publication.Publisher``."""
+    """One producer; implements ``sinks.contract.Publisher``."""
 
     def __init__(self, scenario: Scenario, broker: Broker, view: View, chance: random.Random) -> None:
         self._scenario = scenario

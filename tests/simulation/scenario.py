@@ -6,9 +6,9 @@ from typing import Final, Literal, NamedTuple
 
 from streamagg.core.checkpoint import fingerprint
 from streamagg.core.windows import Windows
-from streamagg.pipeline.leases import LeaseSize
-from streamagg.pipeline.session import Plan
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.engine.session.leases import LeaseSize
+from streamagg.engine.session.plan import Plan
+from streamagg.model.settings import DecodeSettings, WindowSettings
 from tests.simulation.oracle import Rules, Told, judge
 
 DECODE: Final = DecodeSettings(time_unit="ms")

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streamagg.decode import Decoder
-from streamagg.kafka.reader import LeaseReader
-from streamagg.pipeline.aggregator import Aggregator
-from streamagg.pipeline.session import Port
-from streamagg.pipeline.unmarshaller import Unmarshaller
-from streamagg.pipeline.workers import AggregatorLost, Event, ShardAnswer, UnmarshallerReplaced
-from streamagg.records import (
+from streamagg.engine.workers.aggregator import Aggregator
+from streamagg.engine.workers.contract import AggregatorLost, Event, ShardAnswer, UnmarshallerReplaced
+from streamagg.engine.workers.port import Port
+from streamagg.engine.workers.unmarshaller import Unmarshaller
+from streamagg.model.batch import Batch
+from streamagg.model.messages import (
     AggregatorSetup,
     AnyMessage,
-    Batch,
     CloseWindow,
     ColumnBlock,
     FreeWindow,
@@ -25,6 +24,7 @@ from streamagg.records import (
     Trying,
     WindowRows,
 )
+from streamagg.sources.kafka.reader import LeaseReader
 from streamagg.telemetry.snapshot import WorkersSample
 from tests.simulation.broker import Broker, Difference
 from tests.simulation.fetching import SimFetching

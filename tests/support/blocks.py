@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamagg.records import ColumnBlock
+from streamagg.model.messages import ColumnBlock
 
 
 @dataclass(frozen=True, slots=True)

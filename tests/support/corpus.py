@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 
 CORPUS: Final = Path(__file__).parents[1] / "conformance" / "decode.jsonl"
 CASES: Final[list[dict[str, Any]]] = [json.loads(line) for line in CORPUS.read_bytes().split(b"\n") if line]

@@ -10,9 +10,11 @@ import numpy as np
 
 from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.clock import PartitionState
-from streamagg.core.publication import Publication, PublishFailed
-from streamagg.records import Batch, Lease, WindowCount
+from streamagg.core.partition_clock import PartitionState
+from streamagg.model.batch import Batch
+from streamagg.model.messages import Lease
+from streamagg.model.results import WindowCount
+from streamagg.sinks.contract import Publication, PublishFailed
 
 
 class Message(NamedTuple):

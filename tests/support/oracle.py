@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 from tests.support.blocks import Record
 
 

@@ -9,9 +9,15 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from streamagg.generate import GenerateSettings, records
-from streamagg.settings import NO_CEILING, CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
-from streamagg.verify import Verification, VerifySettings, verify
+from streamagg.model.settings import (
+    NO_CEILING,
+    CeilingSettings,
+    DecodeSettings,
+    KafkaSettings,
+    WindowSettings,
+)
+from streamagg.tools.generate import GenerateSettings, records
+from streamagg.tools.verify import Verification, VerifySettings, verify
 from tests.support.instances import READY_S, Instance
 
 _numbers = itertools.count()

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from streamagg.pipeline.aggregator import Aggregator
-from streamagg.records import AggregatorSetup, CloseWindow, FreeWindow, Reset, WindowRows
+from streamagg.engine.workers.aggregator import Aggregator
+from streamagg.model.messages import AggregatorSetup, CloseWindow, FreeWindow, Reset, WindowRows
 
 
 def rows(**users: list[int]) -> WindowRows:

@@ -8,8 +8,8 @@ import pytest
 from bench.latency import Clock, Log, Published, compare, quantile, spread, templates
 from bench.scaling import AXES, Point, chosen, truth
 from streamagg.core.windows import Windows
-from streamagg.generate import GenerateSettings
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
+from streamagg.tools.generate import GenerateSettings
 
 
 def test_the_clock_of_a_partition_is_the_greatest_event_time_so_far() -> None:

@@ -17,9 +17,9 @@ from streamagg.core.checkpoint import (
     fingerprint_before,
     signed,
 )
-from streamagg.core.clock import PartitionState
+from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError, ExitCode
-from streamagg.settings import DecodeSettings, RunSettings, WindowSettings
+from streamagg.model.settings import DecodeSettings, RunSettings, WindowSettings
 
 SETTINGS = fingerprint(WindowSettings(), DecodeSettings())
 OFFSETS = st.integers(0, 2**63 - 1)

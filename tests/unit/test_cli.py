@@ -14,8 +14,8 @@ from streamagg.cli import execute
 from streamagg.cli.count import count
 from streamagg.cli.run import run
 from streamagg.errors import ExitCode, KafkaUnreachable
-from streamagg.layers import CLIENT_FLAG
-from streamagg.setting_table import SETTINGS
+from streamagg.settings.layers import CLIENT_FLAG
+from streamagg.settings.table import SETTINGS
 from tests.support.environment import CALM
 
 RECORDS = b"""{"ts": 0, "uid": "a"}
@@ -147,7 +147,7 @@ def test_a_traceback_only_with_debug(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("streamagg.pipeline.count.count", broken)
+    monkeypatch.setattr("streamagg.engine.count.count", broken)
     arguments = ["count", records]
     assert execute(arguments) == ExitCode.FAILURE
     assert capsys.readouterr().err.startswith(
@@ -167,7 +167,7 @@ def test_an_error_gives_its_exit_code(monkeypatch: pytest.MonkeyPatch, records: 
     def unreachable(*_: object) -> None:
         raise KafkaUnreachable("nobody there")
 
-    monkeypatch.setattr("streamagg.pipeline.count.count", unreachable)
+    monkeypatch.setattr("streamagg.engine.count.count", unreachable)
     assert execute(["count", records]) == ExitCode.UNREACHABLE
 
 
@@ -175,7 +175,7 @@ def test_an_interrupt_gives_its_exit_code(monkeypatch: pytest.MonkeyPatch, recor
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("streamagg.pipeline.count.count", interrupted)
+    monkeypatch.setattr("streamagg.engine.count.count", interrupted)
     assert execute(["count", records]) == ExitCode.INTERRUPTED
 
 
@@ -201,7 +201,7 @@ def test_what_the_operating_system_refuses_is_no_defect(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("streamagg.pipeline.count.count", full)
+    monkeypatch.setattr("streamagg.engine.count.count", full)
     assert execute(["count", records]) == ExitCode.FAILURE
     text = capsys.readouterr().err
     assert "No space left on device" in text
@@ -315,7 +315,13 @@ def test_help_does_not_load_what_only_work_needs() -> None:
 def test_the_list_of_verbs_loads_none_of_them_nor_their_settings() -> None:
     loaded = loaded_by("--help")
     assert {name for name in loaded if name.startswith("streamagg")} == {
-        *("streamagg", "streamagg.cli", "streamagg.errors", "streamagg.events", "streamagg.streams"),
+        *(
+            "streamagg",
+            "streamagg.cli",
+            "streamagg.errors",
+            "streamagg.events",
+            "streamagg.telemetry.streams",
+        ),
         *(f"streamagg.telemetry{module}" for module in ("", ".logs", ".log_lines", ".rate_limit")),
     }
     assert {"numpy", "confluent_kafka", "msgspec", "prometheus_client", "pydantic", "rich"} & loaded == set()

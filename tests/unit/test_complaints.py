@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from streamagg.pipeline.cause import likely_cause
-from streamagg.pipeline.complaints import Complaints
-from streamagg.pipeline.uncounted import UncountedShares
-from streamagg.settings import WindowSettings
+from streamagg.engine.reporting.complaints import CountWarnings
+from streamagg.engine.reporting.likely_cause import likely_cause
+from streamagg.engine.reporting.uncounted import UncountedShares
+from streamagg.model.settings import WindowSettings
 from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
 from tests.unit.test_uncounted import NOTHING, more
 
@@ -25,10 +25,10 @@ class Run:
     samples: dict[int, PartitionSample] = field(default_factory=lambda: {0: NOTHING, 1: NOTHING})
     now_s: int = 0
     shares: UncountedShares = field(default_factory=UncountedShares)
-    complaints: Complaints = field(init=False)
+    complaints: CountWarnings = field(init=False)
 
     def __post_init__(self) -> None:
-        self.complaints = Complaints(WINDOW, lambda: NOON_S + self.now_s)
+        self.complaints = CountWarnings(WINDOW, lambda: NOON_S + self.now_s)
 
     def goes_on(self, seconds: int, partition: int = 1, **records: Any) -> list[tuple[str, dict[str, Any]]]:
         """Events of these seconds; the other partition counts a hundred records in each."""

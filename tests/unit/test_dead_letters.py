@@ -7,10 +7,10 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from streamagg.errors import KafkaUnreachable
-from streamagg.kafka import dead_letters as module
-from streamagg.kafka.dead_letters import FutureLetters
-from streamagg.records import Batch
-from streamagg.settings import KafkaSettings
+from streamagg.model.batch import Batch
+from streamagg.model.settings import KafkaSettings
+from streamagg.sources.kafka import dead_letters as module
+from streamagg.sources.kafka.dead_letters import FutureLetters
 
 
 class Answer:

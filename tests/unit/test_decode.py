@@ -12,8 +12,8 @@ from streamagg.decode.fields import find_paths
 from streamagg.decode.native import AVAILABLE
 from streamagg.decode.patient import PatientReader
 from streamagg.errors import SettingsError
-from streamagg.records import REASONS
-from streamagg.settings import DecodeSettings
+from streamagg.model.rejections import REASONS
+from streamagg.model.settings import DecodeSettings
 from tests.support.corpus import CASES, payload_of, settings_of, unfold
 
 GOOD = b'{"ts":1468244384,"uid":"u1"}'

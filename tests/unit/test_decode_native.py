@@ -14,7 +14,7 @@ from streamagg.decode._scanner import Scanner
 from streamagg.decode.fields import find_paths
 from streamagg.decode.native import NativeReader
 from streamagg.decode.patient import PatientReader
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 
 SETTINGS = DecodeSettings()
 LONGEST_USER = 128

@@ -20,8 +20,8 @@ from streamagg.demo.feed import MOST_AHEAD, SPEED, WINDOW, Feed
 from streamagg.demo.pipeline import Counters
 from streamagg.errors import DataDiffers
 from streamagg.kafka.embedded import PARTITIONS, embedded_broker
-from streamagg.settings import KafkaSettings
-from streamagg.verify import Count, Published, Verification, compare
+from streamagg.model.settings import KafkaSettings
+from streamagg.tools.verify import Count, Published, Verification, compare
 
 MINUTE_MS = 60_000
 END_TIMEOUT_S = 60.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamagg.kafka.diagnosis import diagnosis
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from tests.support.certificates import Authority, Issued
 
 REFUSED = (

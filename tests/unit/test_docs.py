@@ -13,7 +13,7 @@ from streamagg.cli import run as run_verb
 from streamagg.errors import ExitCode
 from streamagg.kafka.client import TUNED, TUNED_CONSUMER
 from streamagg.kafka.passthrough import REFUSED, REFUSED_FAMILIES
-from streamagg.setting_table import SETTINGS
+from streamagg.settings.table import SETTINGS
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS_PAGE = (DOCS / "settings.md").read_text("utf-8")

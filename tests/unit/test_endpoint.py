@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamagg.parsers import listen_address
+from streamagg.settings.parsers import listen_address
 from streamagg.telemetry import endpoint
 from streamagg.telemetry.endpoint import MOST_CONNECTIONS, MOST_REQUEST_BYTES, Shown, serving
 from streamagg.telemetry.health import Health

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+from streamagg.engine.reporting import minute_summary as summary
 from streamagg.events import Log
-from streamagg.pipeline import summary
 from streamagg.telemetry.log_lines import event_of
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from streamagg.decode import Decoder
-from streamagg.pipeline.examiner import Examiner, Findings
-from streamagg.records import Batch
-from streamagg.settings import DecodeSettings
+from streamagg.engine.reporting.examiner import Examiner, Findings
+from streamagg.model.batch import Batch
+from streamagg.model.settings import DecodeSettings
 
 NOW_S = 1_790_000_000
 DAY_S = 86_400

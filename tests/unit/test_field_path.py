@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.field_path import keys_of
-from streamagg.recount import _keys
+from streamagg.model.field_path import keys_of
+from streamagg.tools.recount import _keys
 
 KEYS = st.lists(st.text(alphabet="ab.\\é\n", min_size=1), min_size=1)
 

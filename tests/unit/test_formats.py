@@ -10,7 +10,7 @@ import zipfile
 import pytest
 import zstandard
 
-from streamagg.formats import HEAD_BYTES, foreign_format, payload_format, refusal
+from streamagg.decode.formats import HEAD_BYTES, foreign_format, payload_format, refusal
 
 TEXT = b'{"ts":1468244384,"uid":"u1"}\n' * 40
 

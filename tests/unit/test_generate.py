@@ -9,8 +9,8 @@ import pytest
 
 from streamagg.cli.generate import moment_s
 from streamagg.errors import SettingsError
-from streamagg.filling import FIRST_TIME_S
-from streamagg.generate import CHUNK_RECORDS, CORRUPTIONS, GenerateSettings, records, user_id, write
+from streamagg.tools.generate import CHUNK_RECORDS, CORRUPTIONS, GenerateSettings, records, user_id, write
+from streamagg.tools.shapes import FIRST_TIME_S
 
 
 def generated(**settings: float) -> list[bytes]:

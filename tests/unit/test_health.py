@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streamagg.cli import execute
+from streamagg.engine.reporting.readiness import unready
 from streamagg.errors import ExitCode, SettingsError
-from streamagg.pipeline.readiness import unready
-from streamagg.settings import HttpSettings
+from streamagg.model.settings import HttpSettings
 from streamagg.telemetry.asking import ask
 from streamagg.telemetry.endpoint import Shown, open_endpoint, serving
 from streamagg.telemetry.health import STUCK_S, Health

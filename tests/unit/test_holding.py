@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from streamagg.errors import HeldUp, KafkaUnreachable
-from streamagg.kafka import holding
 from streamagg.kafka.admin import Reach
-from streamagg.kafka.holding import CUT_SHORT, NO_LEADER, OPEN_TRANSACTION, EndWatch, held_by
-from streamagg.records import Standing
-from streamagg.settings import KafkaSettings
+from streamagg.model.batch import Standing
+from streamagg.model.settings import KafkaSettings
+from streamagg.sources.kafka import holding
+from streamagg.sources.kafka.holding import CUT_SHORT, NO_LEADER, OPEN_TRANSACTION, EndWatch, held_by
 
 AT = Standing(20, 50)
 OPEN = Reach(20, 50)

@@ -20,7 +20,7 @@ from streamagg.kafka.client import (
     producer_config,
 )
 from streamagg.kafka.passthrough import REFUSED, refusal
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 SHORT_MS = 700
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamagg.errors import FileUnreadable, SettingsError, StreamaggError
-from streamagg.lines import LineFile, _split, file_size, open_output
+from streamagg.sources.lines import LineFile, _split, file_size, open_output
 
 LINES = [b'{"n":%d,"text":"%b"}' % (n, b"z\xc3\xbcrich" * (n % 50)) for n in range(20_000)]
 CONTENT = b"\n".join(LINES) + b"\n"
@@ -87,7 +87,7 @@ def test_the_cut_of_blocks_does_not_matter(parts: list[bytes], data: st.DataObje
 
 
 def test_of_a_line_without_end_little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamagg.lines.MAX_LINE_BYTES", 100)
+    monkeypatch.setattr("streamagg.sources.lines.MAX_LINE_BYTES", 100)
     blocks = [b"a\n" + b"x" * 60, *[b"x" * 60] * 9, b"xx\nb\n", b"y" * 100 + b"\nc"]
     assert list(_split(iter(blocks))) == [[b"a"], [b"x" * 101, b"b"], [b"y" * 100], [b"c"]]
     assert list(_split(iter(blocks[:5]))) == [[b"a"], [b"x" * 101]]

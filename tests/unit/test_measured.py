@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from streamagg.measured import (
+from streamagg.model.measured import (
     STAGE_BOUNDS_S,
     ClientNumbers,
     Distribution,

@@ -7,9 +7,10 @@ from typing import Any, cast
 import pytest
 
 from streamagg.errors import KafkaFailed
-from streamagg.kafka import contact, membership
+from streamagg.kafka import broker_silence as contact
+from streamagg.kafka import membership
 from streamagg.kafka.membership import Membership
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 
 class Group:
@@ -110,15 +111,15 @@ def test_a_member_that_is_dealt_nothing_hears_nothing(group: Group) -> None:
     """With the consumer protocol; its name is its own from the beginning."""
     group.names = ["mine"]
     member = Membership(CONSUMER, "group", "input")
-    assert (member.joined, member.settled) == (False, False)
+    assert (member.joined, member.assignment_known) == (False, False)
     seen = []
     for group.epoch in (0, 1, 1, 2):
         group.now += 1
         member.poll()
-        seen.append((member.joined, member.settled))
+        seen.append((member.joined, member.assignment_known))
     assert seen == [(False, False), (True, False), (True, True), (True, True)]
     group.epoch = 0
-    assert (member.joined, member.settled) == (False, False)
+    assert (member.joined, member.assignment_known) == (False, False)
 
 
 def test_the_epoch_of_a_leader_is_followed(group: Group) -> None:

@@ -7,8 +7,8 @@ import weakref
 
 import pytest
 
-from streamagg.pipeline import memory
-from streamagg.pipeline.memory import Tidiness, give_back
+from streamagg.engine.workers import memory
+from streamagg.engine.workers.memory import Tidiness, give_back
 
 
 class Node:
@@ -34,7 +34,7 @@ def test_what_refers_to_itself_is_collected_where_nobody_collects() -> None:
 def test_free_memory_goes_back() -> None:
     """Pieces too small to be mapped by themselves, and one behind them that stays."""
     code = """
-from streamagg.pipeline.memory import give_back
+from streamagg.engine.workers.memory import give_back
 from streamagg.telemetry.process import rss_bytes
 pieces = [b"x" * 50_000 for _ in range(1_000)]
 keep = b"x" * 50_000

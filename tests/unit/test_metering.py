@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 
 from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.clock import PartitionState
-from streamagg.core.publication import OutputAway, Publication, PublishFailed
+from streamagg.core.partition_clock import PartitionState
 from streamagg.core.windows import Windows
+from streamagg.engine.reporting.metering import Meter, MeteredPublisher, PublishedWindows
+from streamagg.engine.reporting.stats import Tally
+from streamagg.engine.session.leases import LeaseBook
+from streamagg.engine.session.plan import Opening, Plan
+from streamagg.engine.session.session import Session
+from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.errors import KafkaUnreachable, TooManyUsers
-from streamagg.measured import ClientNumbers, Distribution, PublisherNumbers, StageTimes
-from streamagg.pipeline.leases import LeaseBook
-from streamagg.pipeline.metering import Meter, MeteredPublisher, PublishedWindows
-from streamagg.pipeline.session import Opening, Plan, Session
-from streamagg.pipeline.stats import Tally
-from streamagg.pipeline.workers import AggregatorLost
-from streamagg.records import AnyMessage, WindowCount
-from streamagg.settings import CeilingSettings, RunSettings, WindowSettings
+from streamagg.model.measured import ClientNumbers, Distribution, PublisherNumbers, StageTimes
+from streamagg.model.messages import AnyMessage
+from streamagg.model.results import WindowCount
+from streamagg.model.settings import CeilingSettings, RunSettings, WindowSettings
+from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
 from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, OpenWindow, WindowSample, WorkersSample
 from tests.support.blocks import Record, whole
@@ -139,7 +141,7 @@ def test_errors_are_told_apart_by_client() -> None:
 
 def test_a_snapshot_is_taken_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
-    monkeypatch.setattr("streamagg.pipeline.metering.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("streamagg.engine.reporting.metering.time.monotonic", lambda: now_s)
     metrics = Metrics()
     meter = meter_of(metrics)
     meter.look(Tally())
@@ -237,7 +239,7 @@ def test_the_end_of_a_run_tells_what_it_lost(caplog: pytest.LogCaptureFixture) -
     metrics, tally = Metrics(), Tally()
     meter = meter_of(metrics)
     meter.session = session_that_read(log)
-    meter.take(tally)
+    meter.measure(tally)
     assert metrics.snapshot.partitions[0].uncounted is None
     tally.add(meter.session)
     meter.session = None
@@ -254,7 +256,7 @@ def test_a_snapshot_holds_the_share_of_the_last_minute(caplog: pytest.LogCapture
     metrics = Metrics()
     meter = meter_of(metrics)
     meter.session = session_that_read(log)
-    meter.take(Tally())
+    meter.measure(Tally())
     found = metrics.snapshot.partitions[0].uncounted
     assert found is not None
     assert found.share == 0.1

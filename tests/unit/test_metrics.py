@@ -13,8 +13,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamagg.measured import STAGE_BOUNDS_S, STAGES, Distribution, RoundTrip, StageTimes
-from streamagg.records import REASONS
+from streamagg.model.measured import STAGE_BOUNDS_S, STAGES, Distribution, RoundTrip, StageTimes
+from streamagg.model.rejections import REASONS
 from streamagg.telemetry.endpoint import Shown, serving
 from streamagg.telemetry.health import Health
 from streamagg.telemetry.metrics import Metrics

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamagg.decode.misfit import find_misfit
-from streamagg.records import REASONS, Misfit
-from streamagg.settings import DecodeSettings
+from streamagg.model.messages import Misfit
+from streamagg.model.rejections import REASONS
+from streamagg.model.settings import DecodeSettings
 
 NOW_MS = 1_790_000_000_000
 CANARY = "CANARY-7f3a"

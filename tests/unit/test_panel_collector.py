@@ -76,7 +76,7 @@ def logged(event: str, message: str, level: str = "info", **fields: object) -> s
 
 def test_rates_are_those_of_the_time_between_snapshots(collector: Collector) -> None:
     for at_s, records in ((10.0, 0), (11.0, 100), (12.5, 400), (13.5, 400), (14.5, 1_000), (15.5, 1_100)):
-        collector.take(reading(at_s, records), ())
+        collector.look_at(reading(at_s, records), ())
     found = figures(collector)
     assert found.rates == (100.0, 200.0, 0.0, 600.0, 100.0)
     assert found.rate == pytest.approx(700 / 3)
@@ -84,25 +84,25 @@ def test_rates_are_those_of_the_time_between_snapshots(collector: Collector) -> 
 
 def test_rates_are_kept_for_a_minute(collector: Collector) -> None:
     for second in range(200):
-        collector.take(reading(float(second), second), ())
+        collector.look_at(reading(float(second), second), ())
     assert figures(collector).rates == (1.0,) * 60
 
 
 def test_a_snapshot_is_taken_once(collector: Collector) -> None:
     snapshot = reading(1.0, 5)
     for _ in range(3):
-        collector.take(snapshot, ())
+        collector.look_at(snapshot, ())
     assert figures(collector).rates == ()
 
 
 def test_how_fast_less_is_left_to_read_is_known_after_some_seconds(collector: Collector) -> None:
-    collector.take(reading(0.0, 0, lag=1_000), ())
-    collector.take(reading(2.0, 0, lag=800), ())
+    collector.look_at(reading(0.0, 0, lag=1_000), ())
+    collector.look_at(reading(2.0, 0, lag=800), ())
     assert figures(collector).lag_falls is None
-    collector.take(reading(4.0, 0, lag=600), ())
+    collector.look_at(reading(4.0, 0, lag=600), ())
     assert figures(collector).lag_falls == 100.0
     for second in range(5, 20):
-        collector.take(reading(float(second), 0, lag=600), ())
+        collector.look_at(reading(float(second), 0, lag=600), ())
     assert figures(collector).lag_falls == 0.0
 
 
@@ -110,7 +110,7 @@ def test_all_partitions_add_up(collector: Collector) -> None:
     one = replace(PART, consumed=10, counted=5, late=2, closed_early=1, rejected={"bad_json": 3}, lag=7)
     two = replace(PART, consumed=4, counted=3, rejected={"bad_json": 1, "future": 0}, lag=1)
     window = WindowSample(0, 5, 6)
-    collector.take(
+    collector.look_at(
         Snapshot(
             leader=True,
             member=True,
@@ -129,7 +129,7 @@ def test_all_partitions_add_up(collector: Collector) -> None:
 
 def test_what_the_instance_is(collector: Collector) -> None:
     def state(snapshot: Snapshot, *unready: str) -> str:
-        collector.take(snapshot, unready)
+        collector.look_at(snapshot, unready)
         return collector.model().state
 
     assert collector.model().state == "waiting for Kafka"

@@ -11,7 +11,7 @@ from tests.support.terminal import Picture, Terminal
 # What a verb does with a panel, in small: others write to the terminal in every way there is.
 PROGRAM = """
 import os, subprocess, sys
-from streamagg import streams
+from streamagg.telemetry import streams
 from rich.text import Text
 from streamagg.events import Log
 from streamagg.panel.screen import Screen
@@ -27,7 +27,7 @@ class Foot:
     def last(self, width, height, glyphs):
         return [Text("the end")]
 
-streams.settle()
+streams.prepare()
 logs.setup("info")
 log = Log("streamagg.some.module")
 with Screen(Foot()):

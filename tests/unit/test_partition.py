@@ -1,10 +1,10 @@
 """One partition: what of the blocks that wait can still be applied."""
 
-from streamagg.core.clock import PartitionState
 from streamagg.core.partition import Partition
+from streamagg.core.partition_clock import PartitionState
 from streamagg.core.windows import Windows
-from streamagg.records import ColumnBlock
-from streamagg.settings import WindowSettings
+from streamagg.model.messages import ColumnBlock
+from streamagg.model.settings import WindowSettings
 
 
 def block(first: int, stop: int) -> ColumnBlock:

@@ -12,16 +12,16 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.clock import PartitionState
-from streamagg.core.publication import OutputAway, Publication, PublishFailed
+from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import AccessDenied, KafkaUnreachable
-from streamagg.kafka import output
-from streamagg.kafka import publisher as module
-from streamagg.kafka.output import Output
-from streamagg.kafka.publisher import KafkaPublisher
-from streamagg.measured import PublisherNumbers
-from streamagg.records import WindowCount
-from streamagg.settings import KafkaSettings, RunSettings
+from streamagg.model.measured import PublisherNumbers
+from streamagg.model.results import WindowCount
+from streamagg.model.settings import KafkaSettings, RunSettings
+from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
+from streamagg.sinks.kafka import publisher as module
+from streamagg.sinks.kafka import transaction as output
+from streamagg.sinks.kafka.publisher import KafkaPublisher
+from streamagg.sinks.kafka.transaction import Output
 from tests.support.broker import free_port
 
 WAIT_S = 10

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.quantities import (
+from streamagg.settings.quantities import (
     LONGEST_MS,
     duration_ms,
     duration_parts,

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from confluent_kafka import TopicPartition
 
-from streamagg.kafka.fetching import Fetched
-from streamagg.kafka.reader import LeaseReader
-from streamagg.pipeline.unmarshaller import _singles
-from streamagg.records import Lease
+from streamagg.engine.workers.unmarshaller import _singles
+from streamagg.model.messages import Lease
+from streamagg.sources.kafka.fetching import Fetched
+from streamagg.sources.kafka.reader import LeaseReader
 
 
 class Scripted:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from streamagg.recount import Event, PartitionRecount, Recount, Recounter, Rejected
-from streamagg.settings import DecodeSettings, WindowSettings
+from streamagg.model.settings import DecodeSettings, WindowSettings
+from streamagg.tools.recount import Event, PartitionRecount, Recount, Recounter, Rejected
 from tests.unit.test_decode import CASES, payload_of, settings_of, unfold
 
 WINDOW = WindowSettings(granularity_ms=10_000, max_lag_ms=2_000, max_jump_ms=12_000)

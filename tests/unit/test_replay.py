@@ -9,9 +9,9 @@ import pytest
 from streamagg.cli.replay import _judge, as_json, as_text, number_with_unit
 from streamagg.errors import SettingsError, StreamaggError
 from streamagg.kafka.sender import SendStats, key_of
-from streamagg.pace import GAP_MS, EventTimePace, SteadyPace
-from streamagg.replay import ReplaySettings, ReplayStats, Stopped, StopSwitch
-from streamagg.settings import DecodeSettings, KafkaSettings
+from streamagg.model.settings import DecodeSettings, KafkaSettings
+from streamagg.tools.pace import GAP_MS, EventTimePace, SteadyPace
+from streamagg.tools.replay import ReplaySettings, ReplayStats, Stopped, StopSwitch
 
 
 def record(time_s: float) -> bytes:

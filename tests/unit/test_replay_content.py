@@ -9,12 +9,20 @@ import pytest
 import zstandard
 from confluent_kafka import Consumer, TopicPartition
 
-from streamagg import replay as module
 from streamagg.cli import execute
 from streamagg.errors import FileUnreadable, SettingsError
 from streamagg.kafka.embedded import PARTITIONS, embedded_broker
-from streamagg.replay import NOT_TEXT, TOO_LONG, ReplaySettings, ReplayStats, StopSwitch, is_text, replay
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
+from streamagg.tools import replay as module
+from streamagg.tools.replay import (
+    NOT_TEXT,
+    TOO_LONG,
+    ReplaySettings,
+    ReplayStats,
+    StopSwitch,
+    is_text,
+    replay,
+)
 
 SKIPPED = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
 LINES = [b'{"n":%d}' % n for n in range(2_000)]

@@ -6,11 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streamagg import resolve
 from streamagg.errors import SettingsError
-from streamagg.resolve import Resolver, usable_cores
-from streamagg.setting_table import SETTINGS
-from streamagg.settings import (
+from streamagg.model.settings import (
     CeilingSettings,
     CountSettings,
     DecodeSettings,
@@ -20,6 +17,9 @@ from streamagg.settings import (
     StartAt,
     WindowSettings,
 )
+from streamagg.settings import resolve
+from streamagg.settings.resolve import Resolver, usable_cores
+from streamagg.settings.table import SETTINGS
 
 TOPICS = {"input": "in", "output": "out"}
 
@@ -62,7 +62,7 @@ def test_the_defaults_of_the_table_are_those_of_the_settings() -> None:
 def test_the_cores_give_the_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for cores in (1, 2, 8, 64):
-        monkeypatch.setattr("streamagg.resolve.usable_cores", lambda cores=cores: cores)
+        monkeypatch.setattr("streamagg.settings.resolve.usable_cores", lambda cores=cores: cores)
         pipeline = resolved().pipeline()
         found.append((pipeline.unmarshallers, pipeline.aggregators))
     assert found == [(1, 1), (2, 1), (8, 1), (8, 8)]

@@ -11,7 +11,7 @@ import pytest
 
 from streamagg.core import ring as module
 from streamagg.core.ring import Ring
-from streamagg.settings import CeilingSettings
+from streamagg.model.settings import CeilingSettings
 
 
 def users(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from streamagg.core.ballot import SetAside
-from streamagg.core.clock import PartitionState
 from streamagg.core.partition import Counts
+from streamagg.core.partition_clock import PartitionState
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.core.windows import FEW, Windows
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 from tests.support.blocks import Record, block, records_at, whole
 
 TIME_OF_DAY_MS = 1 << 50

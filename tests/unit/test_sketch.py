@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from xxhash import xxh3_64_intdigest
 
-from streamagg.core import sketch
-from streamagg.core.sketch import KEPT_USERS, estimate, merged
-from streamagg.records import UInt64Column
-from streamagg.recount import counted_users
-from streamagg.settings import SKETCH_USERS, CeilingSettings
+from streamagg.core.measures import sketch
+from streamagg.core.measures.sketch import KEPT_USERS, estimate, merged
+from streamagg.model.columns import UInt64Column
+from streamagg.model.settings import SKETCH_USERS, CeilingSettings
+from streamagg.tools.recount import counted_users
 
 pytest.importorskip("datasketches", reason="no wheel for this Python")
 

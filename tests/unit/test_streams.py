@@ -29,7 +29,7 @@ def ended(script: str, directory: Path, **variables: str) -> subprocess.Complete
 
 def test_streams_closed_at_the_start_leave_their_numbers_to_nobody(tmp_path: Path) -> None:
     code = (
-        "import socket, subprocess, sys; from streamagg.streams import settle; settle();"
+        "import socket, subprocess, sys; from streamagg.telemetry.streams import prepare; prepare();"
         "numbers = [a.fileno() for a in socket.socketpair()];"
         "child = subprocess.run([sys.executable, '-c', 'import os; [os.fstat(n) for n in range(3)]']);"
         "open('found', 'w').write(f'{min(numbers) > 2} {child.returncode}')"

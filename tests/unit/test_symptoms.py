@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from streamagg.pipeline.symptoms import FitWatch, Symptoms, judge
-from streamagg.records import ColumnBlock, Misfit
+from streamagg.engine.reporting.symptoms import FitWatch, Symptoms, judge
+from streamagg.model.messages import ColumnBlock, Misfit
 
 
 def symptoms(records: int, *, mendable: bool = False, **misfits: int) -> Symptoms:
@@ -49,7 +49,7 @@ def test_blocks_add_up() -> None:
         ColumnBlock(1, 0, 0, 5, 5, False, 5, {"bad_time": 2}, b"", b"", b"", misfits=(misfit,)),
         ColumnBlock(1, 0, 5, 9, 9, False, 4, {"bad_time": 1}, b"", b"", b"", early=3, misfits=(later,)),
     ):
-        whole.take(block)
+        whole.note(block)
     assert (whole.records, +whole.misfits, whole.samples) == (
         9,
         Counter(bad_time=3, early=3),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from streamagg import trusted_file
 from streamagg.errors import SettingsError
 from streamagg.kafka.passthrough import FILE_SUFFIX, REFUSED, SECRETS
-from streamagg.resolve import Resolver
-from streamagg.trusted_file import LARGEST_BYTES, TRUST_VARIABLE
+from streamagg.settings import trusted_file
+from streamagg.settings.resolve import Resolver
+from streamagg.settings.trusted_file import LARGEST_BYTES, TRUST_VARIABLE
 
 CANARY = "CANARY-5c1f"
 MINE, OTHERS = 0o600, (0o620, 0o602, 0o666, 0o777)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from streamagg.pipeline.uncounted import UncountedShares
+from streamagg.engine.reporting.uncounted import UncountedShares
 from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
 
 NOTHING = PartitionSample(

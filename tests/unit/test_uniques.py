@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core import uniques as module
-from streamagg.core.uniques import Uniques
+from streamagg.core.measures import uniques as module
+from streamagg.core.measures.uniques import Uniques
 
 USERS = st.one_of(st.integers(0, 20), st.integers(0, 2**64 - 1), st.sampled_from([2**63, 2**64 - 1]))
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from streamagg.decode import Decoded, Decoder
-from streamagg.measured import ClientNumbers
-from streamagg.pipeline.unmarshaller import Unmarshaller
-from streamagg.records import Batch, ColumnBlock, Lease
-from streamagg.settings import DecodeSettings
+from streamagg.engine.workers.unmarshaller import Unmarshaller
+from streamagg.model.batch import Batch
+from streamagg.model.measured import ClientNumbers
+from streamagg.model.messages import ColumnBlock, Lease
+from streamagg.model.settings import DecodeSettings
 
 PAYLOADS = [b'{"ts": 1, "uid": "a"}', None, b'{"ts": 2, "uid": "bcd"}']
 SIZE = 21 + 23

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from streamagg.cli.verify import as_json
-from streamagg.recount import Recount, Window, counted_users
-from streamagg.settings import CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
-from streamagg.verify import Count, Difference, Published, VerifySettings, compare, published_count
+from streamagg.model.settings import CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.tools.recount import Recount, Window, counted_users
+from streamagg.tools.verify import Count, Difference, Published, VerifySettings, compare, published_count
 
 WINDOW = WindowSettings(granularity_ms=60_000)
 

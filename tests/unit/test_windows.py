@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamagg.core.windows import Windows
-from streamagg.settings import WindowSettings
+from streamagg.model.settings import WindowSettings
 
 MINUTES = Windows(WindowSettings(granularity_ms=60_000, max_lag_ms=5_000))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.contenders.bare.side_by_side import Begin, side_by_side
 from streamagg.decode import Decoder
-from streamagg.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings
 
 READ_BYTES = 2 << 20
 

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from bench.contenders.bare.side_by_side import Begin, side_by_side
 from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.kafka.client import consumer_config
-from streamagg.settings import KafkaSettings
+from streamagg.model.settings import KafkaSettings
 
 BATCH_RECORDS = 1_000
 

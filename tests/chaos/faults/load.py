@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 
 from streamagg.errors import ExitCode
-from streamagg.recount import counted_users
-from streamagg.settings import SKETCH_USERS, CeilingSettings
+from streamagg.model.settings import SKETCH_USERS, CeilingSettings
+from streamagg.tools.recount import counted_users
 from tests.chaos.faults.processes import kill_one
 from tests.chaos.outcome import Verdict
 from tests.chaos.scenario import Scenario

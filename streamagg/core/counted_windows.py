@@ -1,0 +1,44 @@
+"""Windows that are counted and wait to be published, with those between them that nobody hit."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from streamagg.model.results import WindowCount
+
+
+class CountedWindows:
+    """Hands windows out in order, some at a time: a gap of a year has half a million of a minute.
+
+    ::
+
+        window     3   4   5   6   7        3 is published, 7 is counted, at most 2 at a time
+        taken         (4   5) (6   7)       the empty ones are made here
+    """
+
+    def __init__(self, *, empty: bool, most: int) -> None:
+        """``empty``: with the windows that nobody hit; ``most`` windows at a time."""
+        self._empty = empty
+        self._most = most
+        self._waiting: deque[WindowCount] = deque()
+
+    def __len__(self) -> int:
+        """Windows that wait, those that nobody hit not included."""
+        return len(self._waiting)
+
+    def add(self, counts: Iterable[WindowCount]) -> None:
+        """Windows in order, behind those that wait."""
+        self._waiting.extend(counts)
+
+    def take(self, after: int | None) -> tuple[WindowCount, ...]:
+        """What comes next; ``after`` is the greatest window taken so far, None if there was none."""
+        taken: list[WindowCount] = []
+        while self._waiting and len(taken) < self._most:
+            count = self._waiting[0]
+            if self._empty and after is not None:
+                stop = min(count.window, after + 1 + self._most - len(taken))
+                taken += [WindowCount(window, 0, 0, count.partial) for window in range(after + 1, stop)]
+                after = stop - 1
+            if len(taken) < self._most:
+                taken.append(self._waiting.popleft())
+                after = count.window
+        return tuple(taken)

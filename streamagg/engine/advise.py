@@ -1,0 +1,251 @@
+"""``streamagg advise``: how late records come, and how early, by the decoder and the clocks of a run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import count as numbers
+from time import monotonic
+from typing import Final, Literal, NamedTuple
+
+from streamagg.core.ahead import Ahead
+from streamagg.core.lateness_survey import Lateness, never_late
+from streamagg.core.max_jumps import Loss, MaxJumps, Trial
+from streamagg.core.partition_clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
+from streamagg.engine.reporting.symptoms import FitWatch, Symptoms
+from streamagg.engine.session.leases import BYTES, RECORDS, LeaseBook
+from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
+from streamagg.engine.workers.inline import InlineWorkers
+from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
+from streamagg.model.batch import Standing
+from streamagg.model.messages import AggregatorSetup, ColumnBlock, Revoke, Trying, UnmarshallerSetup
+from streamagg.model.settings import AdviseSettings, WindowSettings, default_max_jump_ms
+from streamagg.sources.files import STREAM_END, plain_size
+from streamagg.sources.kafka.holding import EndWatch
+
+_WORTH_PROCESSES_BYTES: Final = 64 << 20
+_WORTH_PROCESSES_RECORDS: Final = 200_000
+"""Starting processes takes as long as reading so much."""
+_TICK_MS: Final = 50
+
+Progress = Callable[[float, int], None]
+"""Told how many offsets are read, and how many records that were."""
+
+
+class Extent(NamedTuple):
+    """What is read of a partition: the offsets ``[begin, end)``."""
+
+    begin: int
+    end: int
+
+
+@dataclass(slots=True)
+class Advice:
+    """What a log came to."""
+
+    lateness: Lateness
+    max_jumps: MaxJumps
+    ahead: dict[int, Ahead] = field(default_factory=dict)
+    """Clocks that are fast, by partition."""
+    records: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    nothing_counted: str | None = None
+    """Why this is no success: no record was accepted, or all at times in another unit."""
+
+    def fast(self) -> list[tuple[int, Ahead]]:
+        """Partitions with records that are ahead of the others, those with the greatest share first."""
+        found = [(number, ahead) for number, ahead in self.ahead.items() if ahead.records]
+        return sorted(found, key=lambda each: -each[1].share)
+
+    def losses(self, window: WindowSettings) -> dict[int, Loss]:
+        """By max jump, the present one included: what it makes late, and what it rejects."""
+        present = Loss(self.lateness.lost()[window.max_lag_ms], self.rejected.get("future", 0))
+        return dict(sorted({**self.max_jumps.losses, window.max_jump_ms: present}.items()))
+
+    def reject(self, reason: str, records: int) -> None:
+        """Count rejected records under their reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + records
+
+
+def extents(settings: AdviseSettings) -> dict[int, Extent]:
+    """What there is to read now, by partition; a file is a partition, and its offsets are bytes.
+
+    Raises SettingsError for a file that cannot be read, and what the broker has against it.
+    """
+    if settings.input is None:
+        sizes = [plain_size(path) for path in settings.files]
+        return {p: Extent(0, STREAM_END if size is None else size) for p, size in enumerate(sizes)}
+    partitions = range(partitions_of(settings.kafka, settings.input))
+    at: Literal["earliest"] | int = "earliest" if settings.start_ms is None else settings.start_ms
+    begins = end_offsets(settings.kafka, settings.input, partitions, at=at)
+    ends = log_ends(settings.kafka, settings.input, partitions)
+    return {p: Extent(begin, ends[p]) for p, begin in begins.items()}
+
+
+def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Progress) -> Advice:
+    """Read that much of every partition.
+
+    Raises StreamaggError, as a run does that cannot read.
+    """
+    began = monotonic()
+    with closing(_open_workers(settings, found)) as workers, ThreadPoolExecutor(1) as asking:
+        survey = _Survey(settings.window, found, workers, files=bool(settings.files))
+        fit, ending = FitWatch(), _end_watch(settings, asking)
+        while not survey.finished:
+            survey.turn()
+            fit.look(survey.symptoms)
+            if ending is not None:
+                ending.look(survey.standing)
+            progress(float(survey.passed), survey.advice.records)
+    advice = survey.advice
+    advice.seconds = monotonic() - began
+    advice.nothing_counted = fit.end(survey.symptoms, advice.lateness.accepted, advice.rejected)
+    return advice
+
+
+def _end_watch(settings: AdviseSettings, asking: Executor) -> EndWatch | None:
+    """None for files, which end where they end."""
+    if settings.input is None:
+        return None
+    outcome = "there is no advice about all of it"
+    return EndWatch(settings.kafka, settings.input, settings.hold_timeout_ms, outcome, asking)
+
+
+class _Partition:
+    """One partition: its clock, and blocks that wait for those before them."""
+
+    def __init__(self, window: WindowSettings, begin: int, ahead: Ahead, trial: Trial) -> None:
+        self.begin = begin
+        self.ahead = ahead
+        self.trial = trial
+        self.clock = PartitionClock(never_late(window), PartitionState(begin))
+        self.parked: dict[int, ColumnBlock] = {}
+        self.done = False
+
+    @property
+    def position(self) -> int:
+        """Next offset to apply."""
+        return self.clock.state.offset
+
+    def waiting(self) -> int:
+        """Rows that wait in memory."""
+        return sum(map(len, self.parked.values()))
+
+
+class _Survey:
+    """Reads all partitions to their ends, in whatever order they come: each has its own clock."""
+
+    def __init__(
+        self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, *, files: bool
+    ) -> None:
+        default_ms = default_max_jump_ms(window.granularity_ms, window.max_lag_ms)
+        self.advice = Advice(Lateness(window), MaxJumps(window, default_ms))
+        self.symptoms = Symptoms()
+        self._workers = workers
+        self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES if files else RECORDS)
+        self._partitions: dict[int, _Partition] = {}
+        for number, (begin, end) in found.items():
+            ahead = self.advice.ahead[number] = Ahead(default_ms)
+            self._partitions[number] = _Partition(window, begin, ahead, self.advice.max_jumps.clocks(begin))
+            self._leases.add_partition(number, begin, end, end, timestamps=not files)
+
+    @property
+    def finished(self) -> bool:
+        """Everything is read."""
+        return all(partition.done for partition in self._partitions.values())
+
+    @property
+    def passed(self) -> int:
+        """Offsets read, gaps included."""
+        return sum(partition.position - partition.begin for partition in self._partitions.values())
+
+    def standing(self) -> dict[int, Standing]:
+        """Partitions that are not read to their end, and of which nothing is there."""
+        parts = self._partitions.items()
+        waits = {n: self._leases.standing(n, part.position) for n, part in parts}
+        return {number: at for number, at in waits.items() if at is not None}
+
+    def turn(self) -> None:
+        """Take what comes within a moment, and give out what is to be read next."""
+        wanted = [(number, partition.waiting()) for number, partition in self._partitions.items()]
+        for worker, lease in self._leases.issue(wanted):
+            self._workers.unmarshallers[worker].post(lease)
+        for event in self._workers.poll(_TICK_MS):
+            self._handle(event)
+        for number, partition in self._partitions.items():
+            self._apply(number, partition)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case ColumnBlock():
+                if self._leases.received(event):
+                    self.symptoms.note(event)
+                    self._partitions[event.partition].parked[event.first] = event
+            case Trying():
+                self._leases.trying(event)
+            case UnmarshallerReplaced(worker):
+                self._workers.excuse(self._leases.worker_lost(worker))
+
+    def _apply(self, number: int, partition: _Partition) -> None:
+        while (block := partition.parked.get(partition.position)) is not None:
+            times, users, offsets = block.event_times(), block.users(), block.offsets()
+            try:
+                outcome = partition.clock.feed(times, users, offsets, block.live_flags(), block.next)
+            except TimestampsNeeded:
+                self._read_again(number, partition)
+                return
+            del partition.parked[block.first]
+            self.advice.records += block.consumed
+            for reason, records in block.rejected.items():
+                self.advice.reject(reason, records)
+            self._account(outcome)
+            partition.ahead.add(times)
+            partition.trial.feed(times, users, offsets, block.next)
+        if not partition.done and not partition.parked and self._leases.finished(number):
+            self._account(partition.clock.end())
+            partition.ahead.end()
+            partition.trial.end()
+            partition.done = True
+
+    def _read_again(self, number: int, partition: _Partition) -> None:
+        """With timestamps, from here on."""
+        partition.parked.clear()
+        for port in self._workers.unmarshallers:
+            port.post(Revoke(number))
+        self._leases.reread(number, partition.position)
+
+    def _account(self, outcome: Outcome) -> None:
+        for run in outcome.runs:
+            self.advice.lateness.add(run)
+        if outcome.future:
+            self.advice.reject("future", len(outcome.future))
+
+
+def _open_workers(settings: AdviseSettings, found: Mapping[int, Extent]) -> Workers:
+    setup = UnmarshallerSetup(
+        settings.decode,
+        settings.window.max_jump_ms,
+        settings.input or "",
+        settings.kafka,
+        files=settings.files,
+    )
+    aggregator = AggregatorSetup(2)
+    if settings.pipeline.inline or not _worth_processes(settings.files, found):
+        return InlineWorkers.opened(setup, aggregator)
+    return ProcessWorkers(
+        setup,
+        aggregator,
+        unmarshallers=settings.pipeline.unmarshallers,
+        aggregators=0,
+        max_restarts=settings.pipeline.max_restarts,
+    )
+
+
+def _worth_processes(files: Sequence[str], found: Mapping[int, Extent]) -> bool:
+    ends = [extent.end for extent in found.values()]
+    if STREAM_END in ends:
+        return False
+    there = sum(end - begin for begin, end in found.values())
+    return there >= (_WORTH_PROCESSES_BYTES if files else _WORTH_PROCESSES_RECORDS)

@@ -1,0 +1,91 @@
+"""Files that are finished: every record counts, whatever order they come in.
+
+Without a clock nothing is late and no window closes before the end. So neither the order of blocks
+matters nor which file they are from, and what is counted lies in this process: no worker can lose it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import count as numbers
+
+from streamagg.core.measures.sketch import KEPT_USERS
+from streamagg.core.pairs import counted
+from streamagg.core.partition import Counts
+from streamagg.core.windows import Windows
+from streamagg.engine.pair_store import PairStore
+from streamagg.engine.reporting.symptoms import Symptoms
+from streamagg.engine.session.leases import BYTES, LeaseBook
+from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
+from streamagg.model.messages import ColumnBlock, Revoke, Trying
+from streamagg.model.results import WindowCount
+from streamagg.model.settings import CeilingSettings
+
+
+class AnyOrder:
+    """Reads files to their ends, then gives their windows."""
+
+    def __init__(self, windows: Windows, ends: Sequence[int], workers: Workers, store: PairStore) -> None:
+        """``ends``: bytes of each file, as ``LeaseBook.add_partition`` takes them."""
+        self.counts = {number: Counts() for number in range(len(ends))}
+        """By file."""
+        self.symptoms = Symptoms()
+        self.passed = 0
+        """Bytes that have been read, of all files together."""
+        self._windows = windows
+        self._workers = workers
+        self._store = store
+        self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES)
+        for number, end in enumerate(ends):
+            self._leases.add_partition(number, 0, end, end, timestamps=False)
+
+    @property
+    def finished(self) -> bool:
+        """Everything is read."""
+        return all(self._leases.finished(number) for number in self.counts)
+
+    def turn(self, timeout_ms: int) -> None:
+        """Take what comes within the time-out, and give out what is to be read next.
+
+        Raises the StreamaggError that a worker reports, and one if there is no room on the disk.
+        """
+        for worker, lease in self._leases.issue((number, 0) for number in self.counts):
+            self._workers.unmarshallers[worker].post(lease)
+        for event in self._workers.poll(timeout_ms):
+            self._handle(event)
+
+    def end_here(self) -> None:
+        """Read no further."""
+        self._leases.end_here()
+        for port in self._workers.unmarshallers:
+            port.post(Revoke())
+
+    def counted(self, ceiling: CeilingSettings, *, empty_windows: bool) -> Iterator[WindowCount]:
+        """The windows of what has been read, in order; raises TooManyUsers before one that stops it."""
+        keep = KEPT_USERS if ceiling.above == "approximate" else 0
+        before: int | None = None
+        for closing in counted(self._store.pieces(), keep):
+            if closing.stops(ceiling):
+                raise closing.refusal(self._windows, ceiling)
+            if empty_windows and before is not None:
+                yield from (WindowCount(window, 0, 0, False) for window in range(before + 1, closing.window))
+            before = closing.window
+            yield closing.count(ceiling)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case ColumnBlock():
+                if self._leases.received(event):
+                    self._count(event)
+            case Trying():
+                self._leases.trying(event)
+            case UnmarshallerReplaced(worker):
+                self._workers.excuse(self._leases.worker_lost(worker))
+
+    def _count(self, block: ColumnBlock) -> None:
+        self.symptoms.note(block)
+        counts = self.counts[block.partition]
+        counts.consumed += block.consumed
+        self.passed += block.next - block.first
+        counts.counted += len(block)
+        for reason, records in block.rejected.items():
+            counts.reject(reason, records)
+        self._store.add(self._windows.number(block.event_times()), block.users())

@@ -1,0 +1,237 @@
+"""``streamagg count``: files, by the rules of a run or in any order, published to a callback."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import count as numbers
+from typing import Final
+
+from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.partition_clock import PartitionState
+from streamagg.core.windows import Windows
+from streamagg.engine.any_order import AnyOrder
+from streamagg.engine.early_end import EarlyEnd, Emit
+from streamagg.engine.main_loop import monotonic_ms, turn
+from streamagg.engine.pair_store import PairStore
+from streamagg.engine.reporting.complaints import CountWarnings
+from streamagg.engine.reporting.metering import partition_samples
+from streamagg.engine.reporting.stats import RunStats, Tally
+from streamagg.engine.reporting.uncounted import UncountedShares
+from streamagg.engine.session.leases import BYTES, LeaseBook
+from streamagg.engine.session.plan import Opening, Plan
+from streamagg.engine.session.session import Session
+from streamagg.engine.workers.contract import AggregatorLost, Workers
+from streamagg.engine.workers.inline import InlineWorkers
+from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.errors import TooManyUsers
+from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
+from streamagg.model.results import WindowCount
+from streamagg.model.settings import CountSettings, KafkaSettings
+from streamagg.sinks.contract import Publication
+from streamagg.sources.files import STREAM_END, plain_size
+
+_WORTH_PROCESSES_BYTES: Final = 64 << 20
+"""Starting processes takes as long as counting a file of about this size."""
+_TICK_MS: Final = 50
+_WINDOWS_AT_ONCE: Final = 1_000
+"""Windows that are handed out together where all of them are known."""
+_LOOK_EVERY_MS: Final = 1_000
+
+Progress = Callable[[float, int], None]
+"""Told how many bytes of the files are read, and how many records those were, after each turn."""
+
+
+class _Publisher:
+    """Hands windows over at once, and remembers the checkpoints."""
+
+    busy = False
+
+    def __init__(self, windows: Windows, emit: Emit, checkpoints: dict[int, Checkpoint]) -> None:
+        self._windows = windows
+        self._emit = emit
+        self._finished: Publication | None = None
+        self.checkpoints = checkpoints
+
+    def submit(self, publication: Publication) -> None:
+        if publication.windows:
+            self._emit(self._windows, publication.windows)
+        self.checkpoints = publication.checkpoints
+        self._finished = publication
+
+    def finished(self) -> Publication | None:
+        publication, self._finished = self._finished, None
+        return publication
+
+
+def whole_size(files: Sequence[str]) -> float | None:
+    """Bytes of all files; None if one of them is a stream, whose end nobody knows."""
+    sizes = [plain_size(path) for path in files]
+    return None if None in sizes else float(sum(size or 0 for size in sizes))
+
+
+def count(
+    settings: CountSettings,
+    emit: Emit,
+    ending: EarlyEnd | None = None,
+    progress: Progress = lambda done, records: None,
+) -> RunStats:
+    """Count the windows of files, each a partition; ``emit`` gets them in order.
+
+    By the rules of a run they come as they close, else when everything is read. Raises StreamaggError,
+    SettingsError for a file that cannot be read. ``ending`` may ask for the end before that, and is told what
+    keeps a file from being read on; without it that is raised when all else is counted.
+    """
+    if ending is None:
+        stats = count(settings, emit, ending := EarlyEnd(), progress)
+        ending.judge()
+        return stats
+    emit = ending.marking(emit)
+    ends = [STREAM_END if (size := plain_size(path)) is None else size for path in settings.files]
+    tally, shares, restarts = Tally(), UncountedShares(), 0
+    with closing(_open_workers(settings, ends)) as workers:
+        if settings.as_run:
+            restarts = _count_as_run(settings, ends, workers, emit, tally, shares, ending, progress)
+        else:
+            _count_in_any_order(settings, ends, workers, emit, tally, ending, progress)
+    CountWarnings(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
+    return tally.judged(restarts)
+
+
+def _count_in_any_order(
+    settings: CountSettings,
+    ends: Sequence[int],
+    workers: Workers,
+    emit: Emit,
+    tally: Tally,
+    ending: EarlyEnd,
+    progress: Progress,
+) -> None:
+    windows, began_ms, published = Windows(settings.window), monotonic_ms(), 0
+    with closing(PairStore()) as store:
+        reading = AnyOrder(windows, ends, workers, store)
+        while not reading.finished:
+            with ending.noted():
+                reading.turn(_TICK_MS)
+            tally.fit.look(reading.symptoms)
+            if not reading.finished and _ends_here(workers, ending):
+                reading.end_here()
+            progress(reading.passed, sum(counts.consumed for counts in reading.counts.values()))
+            tally.note_memory(workers.rss_bytes())
+        counts = reading.counted(settings.ceiling, empty_windows=settings.window.empty_windows)
+        for batch in _batches(counts):
+            emit(windows, batch)
+            published += len(batch)
+            tally.note_memory(workers.rss_bytes())
+    tally.symptoms.add(reading.symptoms)
+    tally.add_counts(reading.counts, published, monotonic_ms() - began_ms, ended=False)
+
+
+def _batches(counts: Iterable[WindowCount]) -> Iterator[list[WindowCount]]:
+    """Some windows at once, also those before one that has too many users."""
+    batch: list[WindowCount] = []
+    try:
+        for one in counts:
+            batch.append(one)
+            if len(batch) == _WINDOWS_AT_ONCE:
+                yield batch
+                batch = []
+    except TooManyUsers:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _count_as_run(
+    settings: CountSettings,
+    ends: Sequence[int],
+    workers: Workers,
+    emit: Emit,
+    tally: Tally,
+    shares: UncountedShares,
+    ending: EarlyEnd,
+    progress: Progress,
+) -> int:
+    """Returns how often it had to begin again."""
+    windows = Windows(settings.window)
+    start = {number: Checkpoint(PartitionState(0), None, 0) for number in range(len(ends))}
+    publisher = _Publisher(windows, emit, start)
+    ids, epochs = numbers(), numbers(1)
+    poison: dict[int, set[int]] = {}
+    finished = False
+    while not finished:
+        session = Session(
+            _plan(settings, windows),
+            {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()},
+            LeaseBook(len(workers.unmarshallers), ids, BYTES, poison),
+            workers.unmarshallers,
+            workers.aggregators,
+            publisher,
+            next(epochs),
+            monotonic_ms(),
+        )
+        finished = _drive(session, workers, tally, shares, ending, progress)
+        tally.add(session)
+    return next(epochs) - 2
+
+
+def _drive(
+    session: Session,
+    workers: Workers,
+    tally: Tally,
+    shares: UncountedShares,
+    ending: EarlyEnd,
+    progress: Progress,
+) -> bool:
+    """Count to the end; False if the users counted so far are lost."""
+    next_look_ms = 0
+    try:
+        while not session.finished:
+            with ending.noted():
+                turn(session, workers, _TICK_MS)
+            if _ends_here(workers, ending):
+                session.end_here()
+            parts = session.sequencer.partitions.values()
+            progress(sum(part.position for part in parts), sum(part.counts.consumed for part in parts))
+            if (now_ms := monotonic_ms()) >= next_look_ms:
+                next_look_ms = now_ms + _LOOK_EVERY_MS
+                shares.look(partition_samples(tally, session), now_ms)
+                tally.fit.look(tally.symptoms, session.symptoms)
+            tally.note_memory(workers.rss_bytes())
+    except AggregatorLost:
+        return False
+    return True
+
+
+def _ends_here(workers: Workers, ending: EarlyEnd) -> bool:
+    """Asked for, or a worker has ended with what it told; in this process the other files are read on."""
+    lost = ending.unreadable is not None and not isinstance(workers, InlineWorkers)
+    ending.early = ending.early or ending.requested or lost
+    return ending.early
+
+
+def _plan(settings: CountSettings, windows: Windows) -> Plan:
+    return Plan(
+        windows,
+        settings.pipeline.slots,
+        settings.pipeline.idle_timeout_ms,
+        bounded=True,
+        empty_windows=settings.window.empty_windows,
+        ceiling=settings.ceiling,
+    )
+
+
+def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
+    setup = UnmarshallerSetup(
+        settings.decode, settings.window.max_jump_ms, "", KafkaSettings(), files=settings.files
+    )
+    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling)
+    if settings.pipeline.inline or STREAM_END in ends or sum(ends) < _WORTH_PROCESSES_BYTES:
+        return InlineWorkers.opened(setup, aggregator)
+    return ProcessWorkers(
+        setup,
+        aggregator,
+        unmarshallers=settings.pipeline.unmarshallers,
+        aggregators=settings.pipeline.aggregators if settings.as_run else 0,
+        max_restarts=settings.pipeline.max_restarts,
+    )

@@ -1,0 +1,70 @@
+"""Files that are not read to their ends: because somebody interrupts, or because one is damaged.
+
+What has been counted until then is told all the same, and marked as what it is: a part.
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+
+from streamagg.core.windows import Windows
+from streamagg.errors import FileUnreadable
+from streamagg.model.results import WindowCount
+from streamagg.telemetry import logs
+
+Emit = Callable[[Windows, Sequence[WindowCount]], None]
+
+
+class EarlyEnd:
+    """SIGINT and SIGTERM ask for the end; the second one ends at once with KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.early = False
+        """Reading has been ended, so that what comes out from now on may lack records."""
+        self.unreadable: FileUnreadable | None = None
+        """What is wrong with the first file that could not be read to its end."""
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        logs.tell("interrupted", "interrupted")
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle the signals; in the main thread only."""
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Other files are read on when one cannot be."""
+        try:
+            yield
+        except FileUnreadable as error:
+            self.unreadable = self.unreadable or error
+
+    def marking(self, emit: Emit) -> Emit:
+        """Hands windows on, as partial from an early end on; a request when all is read is none."""
+
+        def marked(windows: Windows, counts: Sequence[WindowCount]) -> None:
+            if self.early or self.unreadable is not None:
+                counts = [replace(count, partial=True) for count in counts]
+            emit(windows, counts)
+
+        return marked
+
+    def judge(self) -> None:
+        """Raises KeyboardInterrupt or FileUnreadable if the counts are not those of all records."""
+        if self.unreadable is not None:
+            raise FileUnreadable(f"{self.unreadable} What was counted is a part, and marked as partial.")
+        if self.requested:
+            raise KeyboardInterrupt

@@ -1,0 +1,99 @@
+"""Whether this instance would do what its group does, found out without taking the lead.
+
+Asked before it joins, while it stands by, and before it leads. One that differs would otherwise take the
+lead, refuse, and leave the others out for as long as the group needs to find the next leader, at each of
+its starts; or it would publish elsewhere.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
+from typing import Final
+
+from streamagg.core import checkpoint
+from streamagg.errors import CheckpointError, StreamaggError
+from streamagg.events import Log
+from streamagg.kafka.admin import has_members, refuse_foreign
+from streamagg.kafka.identity import Topic, TopicIdentity
+from streamagg.kafka.membership import committed_offsets
+from streamagg.model.settings import RunSettings, StartAt
+
+_STANDBY_EVERY_S: Final = 10.0
+
+log = Log(__name__)
+
+
+class Agreement:
+    """Of one instance with the checkpoints of its group."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        """Raises CheckpointError if it would do something else, and what Kafka has against the question."""
+        self.identity = TopicIdentity(settings.kafka, settings.input)
+        self._settings = settings
+        refuse_foreign(settings.kafka, settings.group)
+        # In this order: what is committed in between is not taken for what was found.
+        self._found = self._committed(self.identity.ask())
+        self._alone = self._may_differ()
+        self._asked: Future[str] | None = None
+        self._next_ask = 0.0
+        self.require()
+
+    def require(self) -> str:
+        """The id of the input. Raises CheckpointError if the group does something else than this instance."""
+        topic = self.identity.ask()
+        committed = self._committed(topic)
+        if self.start(committed) == StartAt():
+            signature = self.signature(topic.id, committed)
+            before = checkpoint.fingerprint_before(self._settings.window, self._settings.decode)
+            for offset, metadata in committed.values():
+                checkpoint.decode(offset, metadata, signature, before)
+        return topic.id
+
+    def look(self, asking: ThreadPoolExecutor) -> None:
+        """The same for a standby, every few seconds and without waiting for the answer."""
+        if self._asked is None:
+            if monotonic() >= self._next_ask:
+                self._asked = asking.submit(self.require)
+        elif self._asked.done():
+            answer, self._asked = self._asked, None
+            self._next_ask = monotonic() + _STANDBY_EVERY_S
+            try:
+                answer.result()
+            except CheckpointError:
+                raise
+            except StreamaggError as error:
+                log.debug("group_unknown", "the group's checkpoint is asked for again: {error}", error=error)
+
+    def start(self, committed: Mapping[int, tuple[int, str]]) -> StartAt:
+        """Where a session begins that finds these checkpoints."""
+        return self._settings.start if self._holds(committed) else StartAt()
+
+    def signature(self, topic_id: str, committed: Mapping[int, tuple[int, str]]) -> str:
+        """What these checkpoints have to be signed with."""
+        print_ = checkpoint.fingerprint(self._settings.window, self._settings.decode)
+        if self._settings.change_destination and self._holds(committed):
+            return checkpoint.bound(print_, topic_id)
+        return checkpoint.bound(print_, topic_id, checkpoint.destination(self._settings))
+
+    def _holds(self, committed: Mapping[int, tuple[int, str]]) -> bool:
+        """--from and --change-destination hold: nobody has committed anything since this one was started."""
+        return self._alone and committed == self._found
+
+    def _may_differ(self) -> bool:
+        """What this instance was told to begin differently is for a group without members."""
+        settings = self._settings
+        if settings.start == StartAt() and not settings.change_destination:
+            return False
+        if not has_members(settings.kafka, settings.group):
+            return True
+        if settings.start != StartAt():
+            log.warning(
+                "group_at_work",
+                "the group {group} is at work: its counts are continued, whatever --from says",
+                group=settings.group,
+            )
+        return False
+
+    def _committed(self, topic: Topic) -> dict[int, tuple[int, str]]:
+        settings = self._settings
+        return committed_offsets(settings.kafka, settings.group, settings.input, range(topic.partitions))

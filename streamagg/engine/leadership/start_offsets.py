@@ -1,0 +1,135 @@
+"""Where a session begins to read a topic: at the committed checkpoints, or anew."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from streamagg.core import checkpoint
+from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.partition_clock import PartitionState
+from streamagg.engine.session.plan import Opening
+from streamagg.errors import CheckpointError
+from streamagg.kafka.admin import end_offsets, partitions_of
+from streamagg.model.settings import RunSettings, StartAt
+
+EARLIEST: Final = StartAt("earliest")
+
+
+@dataclass(frozen=True, slots=True)
+class LogBounds:
+    """What the broker holds of the input, by partition."""
+
+    begins: Mapping[int, int]
+    ends: Mapping[int, int]
+
+    def within(self, stops: Mapping[int, int] | None) -> "LogBounds":
+        """What a bounded run reads: a partition that the input got later is left to the next run."""
+        if stops is None:
+            return self
+        return LogBounds(
+            {p: begin for p, begin in self.begins.items() if p in stops},
+            {p: end for p, end in self.ends.items() if p in stops},
+        )
+
+
+def openings(
+    settings: RunSettings,
+    signature: str,
+    partitions: list[int],
+    committed: Mapping[int, tuple[int, str]],
+    start: StartAt,
+    stops: Mapping[int, int] | None,
+) -> dict[int, Opening]:
+    """Openings by partition; ``signature``: of the checkpoints, ``stops``: the ends of a bounded run.
+
+    Raises CheckpointError when a checkpoint cannot be continued, and what the broker has against it.
+    """
+    bounds = LogBounds(
+        end_offsets(settings.kafka, settings.input, partitions, at="earliest"),
+        end_offsets(settings.kafka, settings.input, partitions, at="latest"),
+    ).within(stops)
+    if start.kind == "committed":
+        before = checkpoint.fingerprint_before(settings.window, settings.decode)
+        return continued(bounds, committed, signature, stops, before)
+    offsets = _start_offsets(settings, partitions, start)
+    return _openings(
+        bounds, {p: _anew(offsets[p], begin, {}) for p, begin in bounds.begins.items()}, set(), stops
+    )
+
+
+def refuse_published(settings: RunSettings) -> None:
+    """For a group without any checkpoint: windows that are published already must not come out once more.
+
+    Checkpoints vanish with the input topic, and a week after the last instance has left the group. Raises
+    CheckpointError, and what the broker has against it.
+    """
+    partitions = range(partitions_of(settings.kafka, settings.output))
+    begins = end_offsets(settings.kafka, settings.output, partitions, at="earliest")
+    ends = end_offsets(settings.kafka, settings.output, partitions, at="latest")
+    if begins != ends:
+        raise CheckpointError(
+            f"the group {settings.group} has no checkpoint, but {settings.output} holds counts already: the "
+            "checkpoint has expired, or the input was deleted and made anew. Use another --output, or start "
+            "anew with --from earliest, which publishes windows again"
+        )
+
+
+def continued(
+    bounds: LogBounds,
+    committed: Mapping[int, tuple[int, str]],
+    signature: str,
+    stops: Mapping[int, int] | None,
+    before: str | None = None,
+) -> dict[int, Opening]:
+    """Openings at the committed checkpoints, and at the beginning of partitions that have none.
+
+    ``before`` is the fingerprint of checkpoints of an earlier version.
+
+    Raises CheckpointError when a checkpoint cannot be continued.
+    """
+    known = {p: checkpoint.decode(*committed[p], signature, before) for p in bounds.begins if p in committed}
+    for partition, at in known.items():
+        _check_history(partition, at.state.offset, bounds.begins[partition], bounds.ends[partition])
+    anew = {p: _anew(begin, begin, known) for p, begin in bounds.begins.items() if p not in known}
+    # One that bears another signature, which is allowed, is committed anew at once.
+    current = {p for p in known if checkpoint.signed(committed[p][1], signature)}
+    return _openings(bounds, known | anew, current, stops)
+
+
+def _openings(
+    bounds: LogBounds,
+    checkpoints: Mapping[int, Checkpoint],
+    committed: Collection[int],
+    stops: Mapping[int, int] | None,
+) -> dict[int, Opening]:
+    return {
+        p: Opening(checkpoints[p], end, None if stops is None else stops[p], committed=p in committed)
+        for p, end in bounds.ends.items()
+    }
+
+
+def _start_offsets(settings: RunSettings, partitions: list[int], start: StartAt) -> dict[int, int]:
+    if start.time_ms is not None:
+        return end_offsets(settings.kafka, settings.input, partitions, at=start.time_ms)
+    at: Literal["earliest", "latest"] = "latest" if start.kind == "latest" else "earliest"
+    return end_offsets(settings.kafka, settings.input, partitions, at=at)
+
+
+def _anew(offset: int, begin: int, others: Mapping[int, Checkpoint]) -> Checkpoint:
+    """A start without history; what came before is unknown if reading begins inside the log."""
+    began_inside = offset > 0 or begin > 0
+    closed = max((c.closed_through for c in others.values() if c.closed_through is not None), default=None)
+    return Checkpoint(PartitionState(offset, began_inside=began_inside), closed, offset)
+
+
+def _check_history(partition: int, offset: int, begin: int, end: int) -> None:
+    if offset < begin:
+        raise CheckpointError(
+            f"partition {partition} was committed at offset {offset}, but retention has removed everything "
+            f"before {begin}: records are lost. Start anew with --from earliest"
+        )
+    if offset > end:
+        raise CheckpointError(
+            f"partition {partition} was committed at offset {offset}, but ends at {end}: the topic was made "
+            "anew. Start anew with --from earliest"
+        )

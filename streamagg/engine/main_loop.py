@@ -1,0 +1,35 @@
+"""One turn of the main loop, the same for topics and files."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from streamagg.engine.session.session import Session
+from streamagg.engine.workers.contract import ShardAnswer, UnmarshallerReplaced, Workers
+from streamagg.model.messages import ColumnBlock, Trying
+
+
+def monotonic_ms() -> int:
+    """A clock that is never set: only differences count."""
+    return int(monotonic() * 1000)
+
+
+def turn(
+    session: Session, workers: Workers, timeout_ms: int, clock_ms: Callable[[], int] = monotonic_ms
+) -> None:
+    """Take what comes within the time-out, and do what follows from it.
+
+    Raises AggregatorLost, PublishFailed, and the StreamaggError that a worker reports.
+    """
+    for event in workers.poll(timeout_ms):
+        match event:
+            case ColumnBlock():
+                session.receive_block(event, clock_ms())
+            case Trying():
+                session.note_trying(event)
+            case ShardAnswer(shard, count):
+                session.receive_count(count, shard)
+            case UnmarshallerReplaced(worker):
+                explained = session.replace_unmarshaller(worker, workers.unmarshallers)
+                if explained:
+                    workers.excuse(explained)
+    session.tick(clock_ms())

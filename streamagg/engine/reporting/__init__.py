@@ -1,0 +1,4 @@
+"""What a run says of itself: metrics, events, warnings, liveness, final counters.
+
+Reads the session and the workers, and changes neither. Begin with ``metering``.
+"""

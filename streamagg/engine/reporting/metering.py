@@ -1,0 +1,245 @@
+"""Fills the metrics of a run from what the coordinator holds, about once a second."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from streamagg.core.windows import Windows
+from streamagg.engine.main_loop import monotonic_ms
+from streamagg.engine.reporting.complaints import CountWarnings
+from streamagg.engine.reporting.stats import PartitionStats, Tally
+from streamagg.engine.reporting.uncounted import UncountedShares
+from streamagg.engine.session.session import Session
+from streamagg.engine.workers.contract import AggregatorLost, Workers
+from streamagg.errors import KafkaUnreachable
+from streamagg.kafka.membership import Membership
+from streamagg.model.measured import Distribution, PublisherNumbers, StageTimes
+from streamagg.model.results import WindowCount
+from streamagg.model.settings import RunSettings
+from streamagg.sinks.contract import OutputAway, Publication, Publisher, PublishFailed
+from streamagg.telemetry.metrics import Metrics
+from streamagg.telemetry.process import memory_limit_bytes, rss_bytes
+from streamagg.telemetry.snapshot import (
+    DELAY_BOUNDS_S,
+    OpenWindow,
+    PartitionSample,
+    ProcessSample,
+    PublisherSample,
+    RunFacts,
+    SessionCause,
+    Snapshot,
+    WindowKind,
+    WindowSample,
+)
+
+_EVERY_S: Final = 1.0
+_RECENT_WINDOWS: Final = 50
+"""More than a panel on a terminal shows."""
+
+
+class PublishedWindows:
+    """Counts what publishers have published: how many windows of each kind, how late, and the last ones."""
+
+    def __init__(self, windows: Windows, clock: Callable[[], float] = time.time) -> None:
+        """``clock`` returns Unix time in seconds."""
+        self._windows = windows
+        self._clock = clock
+        self._by_kind: Counter[WindowKind] = Counter()
+        self._delay = Distribution.over(DELAY_BOUNDS_S)
+        self._recent: deque[WindowSample] = deque(maxlen=_RECENT_WINDOWS)
+
+    def note(self, publication: Publication) -> None:
+        """A publication is out."""
+        now_s = self._clock()
+        for count in publication.windows:
+            self._by_kind[_kind(count)] += 1
+            self._delay.observe(now_s - self._windows.start_ms(count.window + 1) / 1_000, DELAY_BOUNDS_S)
+            self._recent.append(self._window(count))
+
+    def sample(self, numbers: PublisherNumbers) -> PublisherSample:
+        """All of it, with what the publishers have counted themselves."""
+        return PublisherSample(
+            windows=dict(self._by_kind),
+            delay=Distribution(list(self._delay.counts), self._delay.sum),
+            recent=tuple(self._recent),
+            last_commit_s=numbers.last_commit_s,
+            committed=numbers.committed,
+            aborted=numbers.aborted,
+        )
+
+    def _window(self, count: WindowCount) -> WindowSample:
+        start_ms = self._windows.start_ms(count.window)
+        return WindowSample(start_ms, count.unique, count.records, count.partial, count.error)
+
+
+def _kind(count: WindowCount) -> WindowKind:
+    if count.error is not None:
+        return "approximate"
+    return "final" if count.records else "empty"
+
+
+class MeteredPublisher:
+    """A publisher whose publications are counted."""
+
+    def __init__(self, publisher: Publisher, published: PublishedWindows) -> None:
+        self._publisher = publisher
+        self._published = published
+
+    @property
+    def busy(self) -> bool:
+        """A publication is under way."""
+        return self._publisher.busy
+
+    def submit(self, publication: Publication) -> None:
+        """Begin to publish; only while not busy."""
+        self._publisher.submit(publication)
+
+    def finished(self) -> Publication | None:
+        """The publication that is out since the last call; raises PublishFailed."""
+        publication = self._publisher.finished()
+        if publication is not None:
+            self._published.note(publication)
+        return publication
+
+
+class Meter:
+    """Takes the snapshots; ``session`` is the one that runs, None on a standby."""
+
+    def __init__(
+        self, settings: RunSettings, metrics: Metrics, workers: Workers, membership: Membership
+    ) -> None:
+        self.session: Session | None = None
+        self.publisher = PublisherNumbers()
+        self._facts = _facts(settings)
+        self._metrics = metrics
+        self._workers = workers
+        self._membership = membership
+        self._published = PublishedWindows(Windows(settings.window))
+        self._broken: Counter[SessionCause] = Counter()
+        self._uncounted = UncountedShares()
+        self._complaints = CountWarnings(settings.window)
+        self._next_s = 0.0
+
+    def metered(self, publisher: Publisher) -> Publisher:
+        """The publisher, with its publications counted."""
+        return MeteredPublisher(publisher, self._published)
+
+    def session_broke(self, error: Exception) -> None:
+        """A session has ended with this error; counted if another one takes its place."""
+        match error:
+            case AggregatorLost():
+                self._broken["aggregator"] += 1
+            case OutputAway() | KafkaUnreachable():
+                self._broken["broker"] += 1
+            case PublishFailed():
+                self._broken["publication"] += 1
+
+    def look(self, tally: Tally) -> None:
+        """Take a snapshot if it is time; ``tally`` holds the sessions before this one."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
+        self.measure(tally)
+
+    def measure(self, tally: Tally) -> None:
+        """Take a snapshot, let scrapes see it, and warn of partitions that lose much."""
+        now_ms = monotonic_ms()
+        snapshot = self._snapshot(tally, now_ms)
+        self._metrics.show(snapshot)
+        self._complaints.look(snapshot.partitions, now_ms)
+
+    def end(self, tally: Tally) -> None:
+        """The run is over, its last session in ``tally``: say what it lost, if that is much."""
+        samples, now_ms = partition_samples(tally, None), monotonic_ms()
+        self._uncounted.look(samples, now_ms)
+        self._complaints.sum_up(samples, self._uncounted.worst(), now_ms)
+
+    def _with_uncounted(self, samples: dict[int, PartitionSample], now_ms: int) -> dict[int, PartitionSample]:
+        found = self._uncounted.look(samples, now_ms)
+        return {number: replace(sample, uncounted=found[number]) for number, sample in samples.items()}
+
+    def _snapshot(self, tally: Tally, now_ms: int) -> Snapshot:
+        session, membership = self.session, self._membership
+        workers = self._workers.sample()
+        times = StageTimes()
+        for part in (tally.times, workers.times, self.publisher.times, *([session.times] if session else [])):
+            times.add(part)
+        return Snapshot(
+            at_s=time.monotonic(),
+            leader=membership.leader,
+            member=membership.joined,
+            rebalances=membership.rebalances,
+            partitions=self._with_uncounted(partition_samples(tally, session), now_ms),
+            workers=workers,
+            coordinator=ProcessSample(time.process_time(), rss_bytes()),
+            open=_open(session) if session else (),
+            watermark_ms=session.sequencer.watermark_ms if session else None,
+            session_restarts=dict(self._broken),
+            publisher=self._published.sample(self.publisher),
+            times=times,
+            # The publisher's own thread writes into its numbers.
+            errors={
+                "group": dict(membership.numbers.errors),
+                "publisher": dict(self.publisher.client.errors),
+                "reader": workers.readers.errors,
+            },
+            round_trips={
+                "group": membership.numbers.round_trips,
+                "publisher": self.publisher.client.round_trips,
+                "reader": workers.readers.round_trips,
+            },
+            facts=self._facts,
+        )
+
+
+def partition_samples(tally: Tally, session: Session | None) -> dict[int, PartitionSample]:
+    """What is known of each partition: ``tally`` holds the sessions before this one."""
+    total = tally.partitions()
+    if session is not None:
+        for number, part in session.sequencer.partitions.items():
+            total.setdefault(number, PartitionStats()).add(part.counts, ended=False)
+    return {number: _sample(number, stats, session) for number, stats in sorted(total.items())}
+
+
+def _facts(settings: RunSettings) -> RunFacts:
+    return RunFacts(
+        start_s=time.time(),
+        granularity_ms=settings.window.granularity_ms,
+        max_lag_ms=settings.window.max_lag_ms,
+        max_users=settings.ceiling.max_users,
+        memory_limit_bytes=memory_limit_bytes(),
+        settings={
+            "input": settings.input,
+            "output": settings.output,
+            "group": settings.group,
+            "delivery": settings.delivery,
+        },
+    )
+
+
+def _open(session: Session) -> tuple[OpenWindow, ...]:
+    windows, records = session.plan.windows, session.sequencer.open_records
+    return tuple(OpenWindow(windows.start_ms(window), records[window]) for window in sorted(records))
+
+
+def _sample(number: int, stats: PartitionStats, session: Session | None) -> PartitionSample:
+    part = session.sequencer.partitions.get(number) if session else None
+    return PartitionSample(
+        consumed=stats.records,
+        counted=stats.counted,
+        late=stats.late,
+        closed_early=stats.closed_early,
+        published_before=stats.published_before,
+        read_again=stats.read_again,
+        rejected=stats.rejected,
+        payload_bytes=stats.payload_bytes,
+        set_aside=stats.set_aside,
+        waiting=stats.waiting,
+        lag=session.lag(number) if session and part else None,
+        clock_ms=part.clock.state.clock_ms if part else None,
+        idle=part.idle if part else False,
+        pending=len(part.parked) if part else 0,
+    )

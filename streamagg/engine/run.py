@@ -1,0 +1,94 @@
+"""``streamagg run``: checks the topics, starts the workers, ends well."""
+
+import os
+import signal
+from types import FrameType
+
+from streamagg.decode import NATIVE_AVAILABLE
+from streamagg.engine.leadership.agreement import Agreement
+from streamagg.engine.leadership.coordinator import Coordinator
+from streamagg.engine.reporting.liveness import Outside
+from streamagg.engine.reporting.stats import RunStats
+from streamagg.engine.workers.contract import Workers
+from streamagg.engine.workers.inline import InlineWorkers
+from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.errors import ExitCode
+from streamagg.events import Log
+from streamagg.kafka.admin import ensure_topic, partitions_of
+from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
+from streamagg.model.settings import RunSettings
+from streamagg.telemetry import logs
+from streamagg.telemetry.endpoint import Shown, open_endpoint
+
+log = Log(__name__)
+
+
+class _Stop:
+    """Set by SIGTERM and SIGINT; a second SIGINT ends the process at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def install(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
+            # The workers see their links close.
+            os._exit(ExitCode.INTERRUPTED)
+        self.requested = True
+        logs.tell("stopping", "stopping ...")
+
+
+def run(settings: RunSettings, outside: Outside) -> RunStats:
+    """Count until stopped or, bounded, to the end; raises StreamaggError."""
+    stop = _Stop()
+    stop.install()
+    partitions_of(settings.kafka, settings.input)
+    agreement = Agreement(settings)
+    _make_topics(settings)
+    if not NATIVE_AVAILABLE:
+        log.warning(
+            "decoder_substituted",
+            "decoding takes twice as long as it could: when streamagg was installed there was no C compiler,"
+            " or the headers of Python were missing",
+        )
+    with open_endpoint(settings.http, Shown(outside.metrics.registry, outside.health)):
+        workers = _open_workers(settings)
+        try:
+            stats = Coordinator(settings, workers, agreement, lambda: stop.requested, outside).run()
+        finally:
+            workers.close()
+    if settings.stats_json is not None:
+        stats.write(settings.stats_json)
+    return stats
+
+
+def _make_topics(settings: RunSettings) -> None:
+    ensure_topic(
+        settings.kafka,
+        settings.output,
+        partitions=settings.output_partitions,
+        replicas=settings.output_replicas,
+        create=settings.create_topics,
+    )
+    for topic in (settings.dead_letter, settings.late_topic):
+        if topic is not None:
+            ensure_topic(settings.kafka, topic, config={}, create=settings.create_topics)
+
+
+def _open_workers(settings: RunSettings) -> Workers:
+    unmarshaller = UnmarshallerSetup(
+        settings.decode, settings.window.max_jump_ms, settings.input, settings.kafka, settings.dead_letter
+    )
+    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling)
+    if settings.pipeline.inline:
+        return InlineWorkers.opened(unmarshaller, aggregator)
+    return ProcessWorkers(
+        unmarshaller,
+        aggregator,
+        unmarshallers=settings.pipeline.unmarshallers,
+        aggregators=settings.pipeline.aggregators,
+        max_restarts=settings.pipeline.max_restarts,
+    )

@@ -1,0 +1,4 @@
+"""One life from a checkpoint: leases out, blocks in, windows published.
+
+Knows neither processes nor Kafka: ports and a publisher come in. Begin with ``session``.
+"""

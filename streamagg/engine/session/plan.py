@@ -1,0 +1,43 @@
+"""What a session is to do, and where it begins."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.windows import Windows
+from streamagg.model.settings import NO_CEILING, CeilingSettings
+
+_MOST_WINDOWS: Final = 10_000
+"""In one publication: about a megabyte of records in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where reading of a partition begins and, in a bounded run, ends."""
+
+    checkpoint: Checkpoint
+    end: int
+    """End offset when the session began."""
+    stop: int | None = None
+    committed: bool = True
+    """The checkpoint is the committed one; one made anew is committed before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session does, beside reading."""
+
+    windows: Windows
+    slots: int
+    idle_timeout_ms: int
+    bounded: bool = False
+    keep_open: bool = False
+    """A bounded run leaves windows open for the next one."""
+    empty_windows: bool = False
+    ceiling: CeilingSettings = NO_CEILING
+    most_late: int = 0
+    """Late records that may wait to be told with a publication; 0: they are only counted."""
+    most_future: int = 0
+    """Records rejected as future that may wait for it; 0: any number."""
+    most_windows: int = _MOST_WINDOWS
+    """More are published one part after the other, each with the checkpoint that belongs to it."""

@@ -1,0 +1,52 @@
+"""Counts the users of one shard: rows of windows in, counts of closed windows out."""
+
+from collections.abc import Iterator
+from time import perf_counter
+
+import numpy as np
+
+from streamagg.core.ring import Ring
+from streamagg.model.measured import StageTimes
+from streamagg.model.messages import AggregatorSetup, CloseWindow, FreeWindow, Reset, ShardCount, WindowRows
+
+
+class Aggregator:
+    """One shard's ring of windows."""
+
+    def __init__(self, setup: AggregatorSetup) -> None:
+        self._setup = setup
+        self._ring = Ring(setup.slots, setup.ceiling)
+        self._epoch = 0
+        self.times = StageTimes()
+
+    def users(self) -> dict[int, int]:
+        """Users held, by window (see ``Uniques.rows``)."""
+        return self._ring.users()
+
+    @property
+    def users_bytes(self) -> int:
+        """Memory of the users held."""
+        return self._ring.nbytes
+
+    def handle(self, message: WindowRows | CloseWindow | FreeWindow | Reset) -> Iterator[ShardCount]:
+        """Take one message; yields the count when it closes a window."""
+        match message:
+            case WindowRows():
+                self._add(message)
+            case CloseWindow(window):
+                smallest = self._ring.smallest(window)
+                packed = b"" if smallest is None else smallest.tobytes()
+                yield ShardCount(self._epoch, window, self._ring.count(window), packed)
+            case FreeWindow(window):
+                self._ring.free(window)
+            case Reset(epoch):
+                self._ring = Ring(self._setup.slots, self._setup.ceiling)
+                self._epoch = epoch
+
+    def _add(self, rows: WindowRows) -> None:
+        began = perf_counter()
+        users, start = np.frombuffer(rows.user, np.uint64), 0
+        for window, count in zip(rows.windows, rows.counts, strict=True):
+            self._ring.add(window, users[start : start + count])
+            start += count
+        self.times.took("add", perf_counter() - began)

@@ -1,0 +1,145 @@
+"""Workers in this process."""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from time import sleep
+from typing import Final
+
+from streamagg.decode import Decoder
+from streamagg.engine.workers.aggregator import Aggregator
+from streamagg.engine.workers.contract import Event, ShardAnswer
+from streamagg.engine.workers.opened import open_unmarshaller
+from streamagg.engine.workers.port import Port
+from streamagg.engine.workers.unmarshaller import Unmarshaller
+from streamagg.model.measured import ClientNumbers, StageTimes
+from streamagg.model.messages import (
+    AggregatorSetup,
+    AnyMessage,
+    CloseWindow,
+    FreeWindow,
+    Lease,
+    Reset,
+    Revoke,
+    ShardCount,
+    UnmarshallerSetup,
+    WindowRows,
+)
+from streamagg.telemetry.snapshot import WorkerKind, WorkersSample
+
+_FETCH_WAIT_MS: Final = 20
+_REST_MS: Final = 5
+
+
+class _LocalAggregator:
+    """An aggregator that answers at once."""
+
+    backlog_bytes = 0
+
+    def __init__(self, setup: AggregatorSetup) -> None:
+        self.aggregator = Aggregator(setup)
+        self.answers: deque[ShardCount] = deque()
+
+    def post(self, message: AnyMessage) -> None:
+        assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+        self.answers.extend(self.aggregator.handle(message))
+
+
+class _LocalUnmarshaller:
+    """An unmarshaller that works when it is polled."""
+
+    backlog_bytes = 0
+
+    def __init__(self, unmarshaller: Unmarshaller) -> None:
+        self.unmarshaller = unmarshaller
+
+    def post(self, message: AnyMessage) -> None:
+        assert isinstance(message, Lease | Revoke)
+        self.unmarshaller.handle(message)
+
+
+class InlineWorkers:
+    """The same parts in this process: for pipes, tests and tiny machines."""
+
+    def __init__(self, unmarshallers: Sequence[Unmarshaller], aggregators: Sequence[AggregatorSetup]) -> None:
+        self._unmarshallers = [_LocalUnmarshaller(unmarshaller) for unmarshaller in unmarshallers]
+        self._aggregators = [_LocalAggregator(setup) for setup in aggregators]
+
+    @classmethod
+    def opened(cls, setup: UnmarshallerSetup, aggregator: AggregatorSetup) -> "InlineWorkers":
+        """One unmarshaller and one aggregator."""
+        return cls([open_unmarshaller(setup, Decoder(setup.decode))], [aggregator])
+
+    @property
+    def unmarshallers(self) -> Sequence[Port]:
+        """Ports by number."""
+        return self._unmarshallers
+
+    @property
+    def aggregators(self) -> Sequence[Port]:
+        """Ports by shard."""
+        return self._aggregators
+
+    def poll(self, timeout_ms: int) -> list[Event]:
+        """One round of every unmarshaller that has a lease, and all counts."""
+        events: list[Event] = []
+        for local in self._unmarshallers:
+            if local.unmarshaller.busy:
+                events += local.unmarshaller.step(min(timeout_ms, _FETCH_WAIT_MS))
+        for shard, aggregator in enumerate(self._aggregators):
+            while aggregator.answers:
+                events.append(ShardAnswer(shard, aggregator.answers.popleft()))
+        if not events and not any(local.unmarshaller.busy for local in self._unmarshallers):
+            # The caller waits for something else, and shall not spin meanwhile.
+            sleep(min(timeout_ms, _REST_MS) / 1000)
+        return events
+
+    def watch(self, fileno: int) -> None:
+        """Every round is short: nothing to do."""
+
+    def unwatch(self, fileno: int) -> None:
+        """Nothing to undo."""
+
+    def rss_bytes(self) -> int:
+        """No processes of their own."""
+        return 0
+
+    def sample(self) -> WorkersSample:
+        """The same as of processes, but that they use nothing of their own."""
+        times, readers, users = StageTimes(), ClientNumbers(), Counter[int]()
+        for local in self._unmarshallers:
+            times.add(local.unmarshaller.times)
+            readers.add(local.unmarshaller.client)
+        for counting in self._aggregators:
+            times.add(counting.aggregator.times)
+            users.update(counting.aggregator.users())
+        ports: dict[WorkerKind, Sequence[Port]] = {
+            "unmarshaller": self._unmarshallers,
+            "aggregator": self._aggregators,
+        }
+        there = {kind: len(of_kind) for kind, of_kind in ports.items()}
+        return WorkersSample(
+            configured=there,
+            alive=there,
+            backlog_bytes={f"{kind}-{n}": 0 for kind, of_kind in ports.items() for n in range(len(of_kind))},
+            times=times,
+            readers=readers,
+            users=users,
+            users_bytes=sum(counting.aggregator.users_bytes for counting in self._aggregators),
+        )
+
+    @property
+    def starting(self) -> bool:
+        """They are there from the beginning."""
+        return False
+
+    def silent(self) -> list[str]:
+        """Nobody waits here."""
+        return []
+
+    def excuse(self, deaths: int) -> None:
+        """Nothing dies alone here."""
+
+    def close(self) -> None:
+        """Close readers."""
+        for local in self._unmarshallers:
+            local.unmarshaller.close()

@@ -1,0 +1,148 @@
+"""Parsers of single settings.
+
+Each takes what a flag, a variable or a TOML value can hold and raises ``ValueError`` with a text
+that says what would be valid, fit for "… must be <text>".
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from streamagg.model.field_path import keys_of
+from streamagg.model.settings import StartAt
+from streamagg.settings.quantities import duration_ms, duration_text, moment_ms, size_bytes
+
+Parse = Callable[[object], object]
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_BROKER: Final = re.compile(r"(?:[A-Za-z_]+://)?(?:\[[^\[\]]+\]|[^\[\]:/\s]+)(?::([0-9]{1,5}))?")
+_BARE_IPV6: Final = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}")
+_MOST_PORT: Final = 65_535
+_YES: Final = ("true", "yes", "on", "1")
+_NO: Final = ("false", "no", "off", "0")
+
+
+def text(value: object) -> str:
+    """A non-empty string."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def brokers(value: object) -> str:
+    """Addresses joined by commas, each with a port or without; a client would cut a port to 16 bits."""
+    written = text(value)
+    found = [address.strip() for address in written.split(",") if address.strip()]
+    if not found or not all(_BARE_IPV6.fullmatch(address) or _is_broker(address) for address in found):
+        raise ValueError(
+            f"addresses such as kafka-1:9092, joined by commas, with ports from 1 to {_MOST_PORT}"
+        )
+    return written
+
+
+def _is_broker(address: str) -> bool:
+    match = _BROKER.fullmatch(address)
+    return match is not None and (match[1] is None or 1 <= int(match[1]) <= _MOST_PORT)
+
+
+def file_to_write(value: object) -> str:
+    """The path of a file in a directory that is there: not known only when hours of work are done."""
+    path = text(value)
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise ValueError("the path of a file, in a directory that exists")
+    return path
+
+
+def switch(value: object) -> bool:
+    """A yes or no."""
+    word = str(value).strip().lower()
+    if word not in _YES + _NO:
+        raise ValueError("true or false")
+    return word in _YES
+
+
+def whole_number(at_least: int, at_most: int = 1 << 31) -> Parse:
+    """A parser of integers in a range, both ends included."""
+
+    def parse(value: object) -> int:
+        digits = str(value).strip()
+        if not re.fullmatch("-?[0-9]{1,10}", digits) or not at_least <= int(digits) <= at_most:
+            limit = f"from {at_least} to {at_most}" if at_most < 1 << 31 else f"of at least {at_least}"
+            raise ValueError(f"a whole number {limit}")
+        return int(digits)
+
+    return parse
+
+
+def duration(at_least_ms: int) -> Parse:
+    """A parser of durations, to milliseconds, with a least one."""
+
+    def parse(value: object) -> int:
+        found_ms = duration_ms(value)
+        if found_ms < at_least_ms:
+            raise ValueError(f"a duration of at least {duration_text(at_least_ms)}, such as 500ms, 60s or 2m")
+        return found_ms
+
+    return parse
+
+
+def record_size(value: object) -> int:
+    """A size in bytes, at least one and below 2 GiB."""
+    size = size_bytes(value)
+    if not 0 < size < 1 << 31:
+        raise ValueError("a size from 1 byte to less than 2GiB")
+    return size
+
+
+def choice(*words: str) -> Parse:
+    """A parser that takes one of a few words."""
+
+    def parse(value: object) -> str:
+        if value not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return str(value)
+
+    return parse
+
+
+def topic_name(value: object) -> str:
+    """A name that Kafka takes for a topic."""
+    if not isinstance(value, str) or not _TOPIC.fullmatch(value) or value in (".", ".."):
+        raise ValueError("a topic name: up to 249 letters, digits, dots, underscores or hyphens")
+    return value
+
+
+def field_path(value: object) -> str:
+    """A dotted path from the root of a record, such as ``event.user.id``."""
+    try:
+        keys_of(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError(
+            "the name of a field, or names joined by dots such as event.user.id, none of them empty;"
+            " a dot in a name is written \\."
+        ) from None
+    return str(value)
+
+
+def start_at(value: object) -> StartAt:
+    """Where reading begins."""
+    for kind in ("committed", "earliest", "latest"):
+        if value == kind:
+            return StartAt(kind)
+    try:
+        return StartAt("time", moment_ms(value))
+    except ValueError as exc:
+        raise ValueError(f"committed, earliest, latest, or {exc}") from None
+
+
+def listen_address(value: object) -> str | None:
+    """``host:port``; a bare port binds to loopback; None for ``off``."""
+    written = str(value).strip()
+    if written == "off":
+        return None
+    host, _, port = written.rpartition(":")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MOST_PORT:
+        raise ValueError(
+            f"an address such as 0.0.0.0:9464, a port such as 9464 (at most {_MOST_PORT}), or off"
+        )
+    return f"{host or '127.0.0.1'}:{port}"

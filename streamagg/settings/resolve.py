@@ -1,0 +1,294 @@
+"""From layers of text to frozen settings, with the checks that need more than one of them."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from streamagg.errors import SettingsError
+from streamagg.kafka.passthrough import refusal
+from streamagg.model.settings import (
+    SKETCH_USERS,
+    AdviseSettings,
+    CeilingSettings,
+    CountSettings,
+    DecodeSettings,
+    HttpSettings,
+    KafkaSettings,
+    LogFormat,
+    PipelineSettings,
+    RunSettings,
+    StartAt,
+    WindowSettings,
+    default_max_jump_ms,
+)
+from streamagg.settings.given import Given
+from streamagg.settings.layers import Layers
+
+MOST_UNMARSHALLERS: Final = 8
+"""Beyond this the sequencer, which is one process, is what bounds the speed."""
+CORES_PER_AGGREGATOR: Final = 8
+_PRINTABLE: Final = re.compile("[ -~]+")
+SPARE_SLOTS: Final = 2
+"""Beside the windows that max lag and max jump keep open: the one being filled, the one being published."""
+DEFAULT_SLOTS: Final = 64
+"""An hour of minutes that partitions may be apart without waiting for each other."""
+
+
+class Resolver:
+    """Lays flags over the environment over a TOML file over defaults, and builds settings of it.
+
+    ``flags`` may hold more than settings (``locals()`` of a verb does); None means not given.
+    Every method raises ``SettingsError``.
+    """
+
+    def __init__(
+        self,
+        flags: Mapping[str, object],
+        environ: Mapping[str, str] = os.environ,
+        config_path: Path | None = None,
+    ) -> None:
+        self._layers = Layers(flags, environ, config_path)
+
+    def kafka(self) -> KafkaSettings:
+        """How to reach Kafka; settings for its client are checked by librdkafka itself."""
+        given = self._layers.client()
+        for key, written in given.items():
+            reason = refusal(key, str(written.value))
+            if reason:
+                raise SettingsError(
+                    f"The Kafka client setting {key} ({written.origin}) is refused: {reason}."
+                )
+        client = {key: str(written.value) for key, written in given.items()}
+        if client:
+            self._ask_librdkafka(given)
+        return KafkaSettings(self._layers.value("bootstrap_servers"), client, self._layers.value("group"))
+
+    def decode(self) -> DecodeSettings:
+        """How a payload becomes an event time and a user."""
+        time_field, user_field = self._layers.value("time_field"), self._layers.value("user_field")
+        if f"{time_field}.".startswith(f"{user_field}.") or f"{user_field}.".startswith(f"{time_field}."):
+            raise SettingsError(
+                f"time_field = {self._layers.given('time_field')} and user_field ="
+                f" {self._layers.given('user_field')} must be two fields, neither inside the other."
+            )
+        return DecodeSettings(
+            time_field,
+            user_field,
+            self._layers.value("time_unit"),
+            self._layers.value("max_record_bytes"),
+            self._layers.value("framing"),
+        )
+
+    def window(self) -> WindowSettings:
+        """What shapes the windows."""
+        granularity_ms: int = self._layers.value("granularity")
+        max_lag_ms: int = self._layers.value("max_lag")
+        max_jump_ms: int | None = self._layers.value("max_jump")
+        offset_ms: int = self._layers.value("window_offset")
+        if offset_ms >= granularity_ms:
+            raise SettingsError(
+                f"window_offset = {self._layers.given('window_offset')} must be shorter than"
+                f" granularity = {self._layers.given('granularity')}."
+            )
+        return WindowSettings(
+            granularity_ms=granularity_ms,
+            offset_ms=offset_ms,
+            max_lag_ms=max_lag_ms,
+            max_jump_ms=(
+                default_max_jump_ms(granularity_ms, max_lag_ms) if max_jump_ms is None else max_jump_ms
+            ),
+            empty_windows=self._layers.value("empty_windows"),
+        )
+
+    def ceiling(self) -> CeilingSettings:
+        """How many users a window may have."""
+        ceiling = CeilingSettings(self._layers.value("max_users"), self._layers.value("above_max_users"))
+        if ceiling.above == "approximate":
+            self._check_sketch(ceiling.max_users)
+        return ceiling
+
+    def pipeline(self) -> PipelineSettings:
+        """How many processes work; the number of cores this process may use is the default."""
+        cores = usable_cores()
+        return PipelineSettings(
+            unmarshallers=self._layers.value("unmarshallers") or min(cores, MOST_UNMARSHALLERS),
+            aggregators=self._layers.value("aggregators") or max(1, cores // CORES_PER_AGGREGATOR),
+            inline=self._layers.value("inline"),
+            slots=self._layers.value("slots") or max(DEFAULT_SLOTS, self._fewest_slots()),
+            idle_timeout_ms=self._layers.value("idle_timeout"),
+            max_restarts=self._layers.value("max_restarts"),
+        )
+
+    def run(self) -> RunSettings:
+        """Everything that ``streamagg run`` needs."""
+        input_topic, output_topic = self._layers.required("input"), self._layers.required("output")
+        self._check_topics_differ()
+        until_end, keep_open = self._layers.value("until_end"), self._layers.value("keep_open")
+        if keep_open and not until_end:
+            raise SettingsError(
+                f"keep_open = {self._layers.given('keep_open')} has a meaning only for a run that ends:"
+                " add --until-end or leave it out."
+            )
+        self._check_slots()
+        if self._layers.value("delivery") == "exactly-once":
+            self._check_names()
+        return RunSettings(
+            input=input_topic,
+            output=output_topic,
+            group=self._layers.value("group"),
+            window=self.window(),
+            ceiling=self.ceiling(),
+            decode=self.decode(),
+            kafka=self.kafka(),
+            pipeline=self.pipeline(),
+            start=self._layers.value("from"),
+            change_destination=self._layers.value("change_destination"),
+            until_end=until_end,
+            keep_open=keep_open,
+            hold_timeout_ms=self._layers.value("hold_timeout"),
+            delivery=self._layers.value("delivery"),
+            create_topics=self._layers.value("create_topics"),
+            output_partitions=self._layers.value("output_partitions"),
+            output_replicas=self._layers.value("output_replicas") or -1,
+            dead_letter=self._layers.value("dead_letter"),
+            late_topic=self._layers.value("late_topic"),
+            http=self.http(),
+            stats_json=self._layers.value("stats_json"),
+        )
+
+    def count(self, files: Sequence[str]) -> CountSettings:
+        """Everything that ``streamagg count`` needs."""
+        _check_stdin(files)
+        as_run = self._as_run()
+        if as_run:
+            self._check_slots()
+        return CountSettings(
+            files=tuple(files),
+            window=self.window(),
+            as_run=as_run,
+            ceiling=self.ceiling(),
+            decode=self.decode(),
+            pipeline=self.pipeline(),
+            format=self._layers.value("format"),
+            stats_json=self._layers.value("stats_json"),
+        )
+
+    def http(self) -> HttpSettings | None:
+        """Where metrics and health are served; None for nowhere."""
+        address = self._layers.value("http")
+        return None if address is None else HttpSettings(address, required=self._layers.has("http"))
+
+    def advise(self, files: Sequence[str]) -> AdviseSettings:
+        """Everything that ``streamagg advise`` needs: ``files``, or else the input topic."""
+        _check_stdin(files)
+        start: StartAt = self._layers.value("from")
+        if start.kind == "latest":
+            raise SettingsError(
+                f"from = {self._layers.given('from')} leaves nothing to read: give earliest or a time."
+            )
+        return AdviseSettings(
+            input=None if files else self._layers.required("input"),
+            files=tuple(files),
+            window=self.window(),
+            decode=self.decode(),
+            kafka=KafkaSettings() if files else self.kafka(),
+            pipeline=self.pipeline(),
+            hold_timeout_ms=self._layers.value("hold_timeout"),
+            start_ms=start.time_ms,
+        )
+
+    def log_level(self) -> str:
+        """debug, info, warning or error."""
+        level: str = self._layers.value("log_level")
+        return level
+
+    def log_format(self) -> LogFormat:
+        """auto, human or json."""
+        form: LogFormat = self._layers.value("log_format")
+        return form
+
+    def plain(self) -> bool:
+        """Lines on a terminal too."""
+        plain: bool = self._layers.value("plain")
+        return plain
+
+    def _as_run(self) -> bool:
+        """As it is given, else whether anything is given that only has a meaning then."""
+        given: bool | None = self._layers.value("as_run")
+        return self._layers.has("max_lag") or self._layers.has("max_jump") if given is None else given
+
+    def _fewest_slots(self) -> int:
+        window = self.window()
+        return -(-(window.max_lag_ms + window.max_jump_ms) // window.granularity_ms) + SPARE_SLOTS
+
+    def _check_slots(self) -> None:
+        slots: int | None = self._layers.value("slots")
+        if slots is not None and slots < self._fewest_slots():
+            raise SettingsError(
+                f"slots = {self._layers.given('slots')} cannot hold the windows that may be open with"
+                f" max_lag = {self._layers.given('max_lag')}, max_jump = {self._layers.given('max_jump')} and"
+                f" granularity = {self._layers.given('granularity')}: give at least"
+                f" {self._fewest_slots()} slots."
+            )
+
+    def _check_sketch(self, max_users: int | None) -> None:
+        above = f"above_max_users = {self._layers.given('above_max_users')}"
+        if max_users is None:
+            raise SettingsError(f"{above} needs a ceiling: add --max-users.")
+        if max_users < SKETCH_USERS:
+            raise SettingsError(
+                f"max_users = {self._layers.given('max_users')} is less than the {SKETCH_USERS} users that an"
+                " approximate count remembers anyhow: give at least as many."
+            )
+        if find_spec("datasketches") is None:
+            raise SettingsError(
+                f"{above} needs the package datasketches: install it with pip install 'streamagg[sketch]'."
+            )
+
+    def _check_topics_differ(self) -> None:
+        seen: dict[str, str] = {}
+        for name in ("input", "output", "dead_letter", "late_topic"):
+            topic = self._layers.value(name)
+            if topic in seen:
+                raise SettingsError(
+                    f"{name} = {self._layers.given(name)} is also"
+                    f" {seen[topic]} = {self._layers.given(seen[topic])}: give two different topics."
+                )
+            if topic is not None:
+                seen[topic] = name
+
+    def _check_names(self) -> None:
+        """The client hands on group and member, whose name begins with client.id, as such text only."""
+        names = {"group": self._layers.given("group")}
+        if "client.id" in (client := self._layers.client()):
+            names["client.id"] = client["client.id"]
+        for name, given in names.items():
+            if not _PRINTABLE.fullmatch(str(given.value)):
+                raise SettingsError(
+                    f"{name} = {given} must consist of printable ASCII characters for exactly-once:"
+                    " choose another name, or --delivery at-least-once."
+                )
+
+    @staticmethod
+    def _ask_librdkafka(given: Mapping[str, Given]) -> None:
+        from streamagg.kafka.client import objection  # librdkafka takes 0.1 s to load
+
+        text = objection({key: str(written.value) for key, written in given.items()})
+        if text is None:
+            return
+        blamed = [key for key in given if key in text] or list(given)
+        origins = ", ".join(given[key].origin for key in blamed)
+        raise SettingsError(f"The Kafka client does not accept {', '.join(blamed)} ({origins}): {text}.")
+
+
+def _check_stdin(files: Sequence[str]) -> None:
+    if files.count("-") > 1:
+        raise SettingsError("Standard input (-) can be read only once.")
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, which a container can make fewer than there are."""
+    return len(os.sched_getaffinity(0))

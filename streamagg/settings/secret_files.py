@@ -1,0 +1,62 @@
+"""Secrets of the Kafka client that a setting does not hold but names the file of."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from streamagg.errors import SettingsError
+from streamagg.events import Log
+from streamagg.kafka.passthrough import FILE_SUFFIX, SECRETS
+from streamagg.settings.given import Given
+from streamagg.settings.trusted_file import read_trusted
+
+log: Final = Log(__name__)
+
+
+def revealed(layer: Mapping[str, Given], *, trusting: bool) -> dict[str, Given]:
+    """One layer of client settings with every ``<secret>.file`` replaced by the secret in that file.
+
+    A newline at the end of the file is no part of the secret. Raises ``SettingsError``, whose text never
+    holds a secret.
+    """
+    found = dict(layer)
+    for secret in SECRETS:
+        named = found.pop(secret + FILE_SUFFIX, None)
+        if named is None:
+            continue
+        if secret in found:
+            raise SettingsError(
+                f"{secret} ({found[secret].origin}) and {secret}{FILE_SUFFIX} ({named.origin}) are both"
+                " given: leave one out."
+            )
+        found[secret] = Given(_read(secret, named, trusting), named.origin)
+    return found
+
+
+def refuse_on_command_line(key: str) -> None:
+    """Raises ``SettingsError`` for a secret: other users of the machine see the command line."""
+    if key not in SECRETS:
+        return
+    variable = "STREAMAGG_KAFKA_" + key.upper().replace(".", "_")
+    raise SettingsError(
+        f"{key} is a secret, and every user of this machine can read it in a flag: give the variable"
+        f" {variable}, or name a file that holds it: {variable}_FILE=PATH, -X {key}{FILE_SUFFIX}=PATH or"
+        f" the key {key}{FILE_SUFFIX} in the table [kafka] of --config."
+    )
+
+
+def _read(secret: str, named: Given, trusting: bool) -> str:
+    what = f"The file for {secret} ({named.origin}),"
+    path = Path(str(named.value))
+    file = read_trusted(path, what, trusting=trusting)
+    if file.readable_by_all:
+        log.warning(
+            "secret_readable",
+            "every user of this machine can read {path}, the file for {secret}: chmod o-r {path}",
+            path=str(path),
+            secret=secret,
+        )
+    text = file.text.removesuffix("\n").removesuffix("\r")
+    if not text or "\0" in text:
+        raise SettingsError(f"{what} {path} {'holds a NUL character' if text else 'is empty'}.")
+    return text

@@ -1,0 +1,55 @@
+"""Results as JSON records: key and value, the same for every sink."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import orjson
+
+from streamagg.core.late_references import LateReferences
+from streamagg.core.windows import Windows
+from streamagg.model.results import WindowCount
+
+FORMAT_VERSION: Final = 1
+
+
+def render(windows: Windows, count: WindowCount) -> tuple[bytes, bytes]:
+    """Key and value of an output record; times in seconds."""
+    start = _seconds(windows.start_ms(count.window))
+    value = {
+        "ts": start,
+        "cnt": count.unique,
+        "granularity": _seconds(windows.granularity_ms),
+        "records": count.records,
+        "partial": count.partial,
+        "v": FORMAT_VERSION,
+    }
+    if count.error is not None:
+        value |= {"approximate": True, "error": count.error}
+    return str(start).encode(), orjson.dumps(value)
+
+
+def render_late(topic: str, windows: Windows, references: LateReferences) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of the records of the late topic; ``topic`` is the input.
+
+    ``time`` and ``window`` are in seconds, like the start of a window where it is published.
+    """
+    partition = references.partition
+    numbers = windows.number(references.event_time_ms)
+    columns = (references.offset, references.event_time_ms, references.clock_ms, numbers)
+    for offset, time_ms, clock_ms, window in zip(*(column.tolist() for column in columns), strict=True):
+        value = {
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "time": _seconds(time_ms),
+            "window": _seconds(windows.start_ms(window)),
+            "late_ms": clock_ms - windows.start_ms(window + 1),
+            "closed_early": references.closed_early,
+            "v": FORMAT_VERSION,
+        }
+        yield f"{partition}:{offset}".encode(), orjson.dumps(value)
+
+
+def _seconds(time_ms: int) -> int | float:
+    """Whole seconds as an integer, as in the classic records."""
+    return time_ms // 1000 if time_ms % 1000 == 0 else time_ms / 1000

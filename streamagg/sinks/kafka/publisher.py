@@ -1,0 +1,140 @@
+"""Publishes without keeping the coordinator waiting: a thread of its own waits for the broker."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from streamagg import faults
+from streamagg.errors import KafkaUnreachable
+from streamagg.sinks.contract import OutputAway, Publication
+from streamagg.sinks.kafka.transaction import Output
+
+_STUCK_S: Final = 20.0
+"""A call of the producer may hang, whatever time-out it was given: when its broker is started anew, or when
+the wall clock is set back (librdkafka issue 2145)."""
+_INIT_LOOK_S: Final = 0.05
+_SERVE_EVERY_S: Final = 1.0
+
+
+class KafkaPublisher:
+    """One output, one thread, one publication at a time."""
+
+    def __init__(self, output: Output, at: Callable[[faults.Point], None]) -> None:
+        """``at``: as of the output, whose last named point is reached here."""
+        self._output = output
+        self._at = at
+        self._jobs: queue.SimpleQueue[Publication | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Publication | Exception] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = os.pipe()
+        self._thread: threading.Thread | None = None
+        self._started = threading.Event()
+        self._refused: Exception | None = None
+        """Why it could not start."""
+        self._given_up = False
+        self._called = 0.0
+        """When the thread last asked for transactions."""
+        self.busy = False
+        self._submitted = 0.0
+
+    def start(self, give_up: Callable[[], bool]) -> bool:
+        """Fence the previous leader and settle its transaction; False if told to give up meanwhile.
+
+        Raises KafkaUnreachable, or what the broker has against it.
+        """
+        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
+        self._called = monotonic()
+        self._thread.start()
+        while not self._started.wait(_INIT_LOOK_S):
+            if give_up():
+                self._given_up = True
+                return False
+            if monotonic() - self._called > _STUCK_S:
+                self._given_up = True
+                raise KafkaUnreachable(f"Kafka did not answer a transactional producer within {_STUCK_S:g} s")
+        if self._refused is not None:
+            raise self._refused
+        return True
+
+    def fileno(self) -> int:
+        """Readable when a publication is finished, for selectors."""
+        return self._wake_read
+
+    def submit(self, publication: Publication) -> None:
+        """Begin to publish; only while not busy."""
+        self.busy = True
+        self._submitted = monotonic()
+        self._jobs.put(publication)
+
+    def finished(self) -> Publication | None:
+        """The publication that is out since the last call.
+
+        Raises PublishFailed, and what beginning again would not help against: AccessDenied,
+        CheckpointError and TopicError.
+        """
+        try:
+            result = self._results.get_nowait()
+        except queue.Empty:
+            if self.busy and monotonic() - self._submitted > _STUCK_S:
+                self.busy = False
+                raise OutputAway(f"Kafka did not finish a publication within {_STUCK_S:g} s") from None
+            return None
+        os.read(self._wake_read, 1)
+        self.busy = False
+        if isinstance(result, Publication):
+            self._at("before-free")
+            return result
+        raise result
+
+    def close(self, timeout_s: float) -> None:
+        """End the thread once what is under way is done; do not wait for it longer than this."""
+        self._jobs.put(None)
+        if self._thread is None:
+            self._release()
+        else:
+            self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        if self._open():
+            self._publish_all()
+        self._release()
+
+    def _open(self) -> bool:
+        try:
+            self._output.open(self._waiting)
+        except Exception as error:
+            # Whatever it is: ``start`` raises it.
+            self._refused = error
+        finally:
+            self._started.set()
+        return self._refused is None
+
+    def _waiting(self) -> bool:
+        self._called = monotonic()
+        return not self._given_up
+
+    def _publish_all(self) -> None:
+        while (publication := self._next_job()) is not None:
+            try:
+                self._output.publish(publication, self._submitted)
+            except Exception as error:
+                # Whatever it is: were this thread to die of it, the session would wait in vain.
+                self._results.put(self._output.failure(error))
+            else:
+                self._results.put(publication)
+            os.write(self._wake_write, b".")
+
+    def _next_job(self) -> Publication | None:
+        """Waits for it, and serves the client meanwhile."""
+        while True:
+            try:
+                return self._jobs.get(timeout=_SERVE_EVERY_S)
+            except queue.Empty:
+                self._output.serve()
+
+    def _release(self) -> None:
+        self._output.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)

@@ -1,0 +1,340 @@
+"""What is published, in one transaction with the checkpoint, and what Kafka has against it.
+
+The protocol of one publication, exactly-once:
+
+1. begin a transaction
+2. produce a record per window, and one per late record where those are wanted
+3. add the offsets and their metadata, under the generation in which this instance became leader
+4. commit
+5. free the slots (the session does, when it hears of it)
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, sleep, time
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from streamagg import faults
+from streamagg.core import checkpoint
+from streamagg.core.windows import Windows
+from streamagg.errors import AccessDenied, CheckpointError, KafkaUnreachable, StreamaggError, TopicError
+from streamagg.events import Log
+from streamagg.kafka.client import (
+    Right,
+    fatal_errors,
+    is_denied,
+    is_passing,
+    is_time_refused,
+    is_too_large,
+    kafka_error,
+    producer_config,
+)
+from streamagg.kafka.client_metrics import observing
+from streamagg.kafka.delivery import Reports
+from streamagg.kafka.identity import TopicIdentity
+from streamagg.kafka.membership import Membership
+from streamagg.model.measured import PublisherNumbers
+from streamagg.model.settings import RunSettings
+from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
+from streamagg.sinks.json_records import render, render_late
+from streamagg.sinks.kafka.previous_transaction import settle
+from streamagg.sources.kafka.dead_letters import FutureLetters
+
+TRANSACTION_TIMEOUT_MS: Final = 12_000
+"""A killed leader blocks read_committed readers for so long."""
+_MESSAGE_TIMEOUT_MS: Final = 10_000
+_CALL_TIMEOUT_S: Final = 10.0
+_BATCH_BYTES: Final = 1 << 16
+_ATTEMPTS: Final = 3
+_ATTEMPT_PAUSE_S: Final = 0.5
+_FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+_PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+"""What becomes of records when their transaction fails."""
+_INIT_SLICE_S: Final = 0.5
+_INIT_TIMEOUT_S: Final = 60.0
+_FULL_QUEUE_WAIT_S: Final = 0.05
+
+log = Log(__name__)
+
+
+class Output:
+    """One producer; every call may wait for the broker."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        membership: Membership,
+        input_: TopicIdentity,
+        topic_id: str,
+        at: Callable[[faults.Point], None],
+        numbers: PublisherNumbers,
+    ) -> None:
+        """``topic_id``: of the input that is counted; nothing is published once it is another topic.
+
+        ``at`` is called at the named points of the protocol, for tests that break it there. What is done
+        is counted in ``numbers``.
+        """
+        self._input = input_
+        self._topic_id = topic_id
+        self._settings = settings
+        self._windows = Windows(settings.window)
+        self._signature = checkpoint.bound(
+            checkpoint.fingerprint(settings.window, settings.decode),
+            topic_id,
+            checkpoint.destination(settings),
+        )
+        self._membership = membership
+        self._exactly_once = settings.delivery == "exactly-once"
+        self._reports = Reports()
+        self._at = at
+        self._numbers = numbers
+        self._producer = Producer(self._config())
+        self._letters = (
+            FutureLetters(settings.kafka, settings.dead_letter, settings.input)
+            if settings.dead_letter
+            else None
+        )
+
+    def open(self, waiting: Callable[[], bool]) -> None:
+        """Fence the previous leader and settle what it has left; ``waiting`` is false once nobody wants it.
+
+        Raises a StreamaggError, OutputAway or PublishFailed.
+        """
+        if self._exactly_once:
+            self._init_transactions(waiting)
+            if waiting():
+                self._settle()
+
+    def publish(self, publication: Publication, submitted_s: float) -> None:
+        """Write it and commit; ``submitted_s`` is when it was asked for.
+
+        Raises what went wrong, for ``failure`` to name.
+        """
+        # What was read before this answer came is of the topic that it tells of.
+        self._input.confirm(self._topic_id)
+        if self._letters is not None and publication.future:
+            self._letters.put(publication.future)
+        began = submitted_s
+        if not self._exactly_once:
+            self._produce(publication, began)
+            if self._reports.error is not None:
+                raise KafkaException(self._reports.error)
+            self._at("before-commit")
+            began = monotonic()
+            self._membership.commit(self._offsets(publication))
+            self._note_commit(began)
+            self._at("after-commit")
+            return
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._transact(publication, began)
+                return
+            except KafkaException as error:
+                hopeless = is_denied(error.args[0]) or is_too_large(error.args[0])
+                if not self._aborted(error.args[0]) or hopeless or attempt == _ATTEMPTS - 1:
+                    raise
+                # The group has a new generation: its metadata comes with the next assignment.
+                sleep(_ATTEMPT_PAUSE_S)
+                if not self._membership.leader:
+                    raise
+                began = monotonic()
+
+    def serve(self) -> None:
+        """Let the client tell what it meets with."""
+        # A fatal error is told again by the next call of the transaction.
+        with suppress(KafkaException, SystemError):
+            self._producer.poll(0)
+
+    def failure(self, cause: Exception) -> Exception:
+        """What the session hears of a publication that did not get out."""
+        if isinstance(cause, KafkaException):
+            self._numbers.client.failed(cause.args[0].name())
+            cause = self._denied(cause) or self._unfit(cause) or cause
+        return _failure(cause)
+
+    def close(self) -> None:
+        """Give up connections; an exception may hold this object for long, but not the client's threads."""
+        del self._producer
+        if self._letters is not None:
+            self._letters.close()
+
+    def _config(self) -> dict[str, Any]:
+        owned: dict[str, Any] = {
+            "linger_ms": 0,
+            "enable_idempotence": True,
+            # A topic refuses a batch for its size as it would a record.
+            "batch_size": _BATCH_BYTES,
+            "message_timeout_ms": _MESSAGE_TIMEOUT_MS,
+        }
+        if self._exactly_once:
+            owned["transactional_id"] = self._transactional_id
+            owned["transaction_timeout_ms"] = TRANSACTION_TIMEOUT_MS
+        return producer_config(self._settings.kafka, **observing(self._numbers.client), **owned)
+
+    @property
+    def _transactional_id(self) -> str:
+        return f"streamagg-{self._settings.group}-{self._settings.input}"
+
+    def _init_transactions(self, waiting: Callable[[], bool]) -> None:
+        deadline = monotonic() + _INIT_TIMEOUT_S
+        while waiting():
+            try:
+                self._producer.init_transactions(_INIT_SLICE_S)
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise kafka_error(error, "Starting transactions", *self._needs()) from error
+                if monotonic() > deadline:
+                    raise KafkaUnreachable(
+                        f"Kafka did not grant a transactional producer within {_INIT_TIMEOUT_S:g} s; check "
+                        "that the cluster can hold its transaction log, or use --delivery at-least-once"
+                    ) from error
+                continue
+            return
+
+    def _settle(self) -> None:
+        settings = self._settings
+        group = self._membership.metadata
+        try:
+            settle(self._producer, settings.kafka, settings.published, settings.input, group)
+        except KafkaException as error:
+            raise self.failure(error) from error
+
+    def _denied(self, error: KafkaException) -> StreamaggError | None:
+        if not is_denied(error.args[0]):
+            return None
+        needs = self._needs()
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and "offsets" in error.args[0].str():
+            # They are offsets of the input, which its own name in the text tells but the code does not.
+            needs = [Right("READ", "topic", self._settings.input)]
+        return kafka_error(error, f"Publishing to the topic {self._settings.output}", *needs)
+
+    def _unfit(self, error: KafkaException) -> StreamaggError | None:
+        if not is_too_large(error.args[0]):
+            return None
+        return kafka_error(error, f"Publishing to the topic {self._reports.topic or self._settings.output}")
+
+    def _needs(self) -> list[Right]:
+        needs = [Right("WRITE", "topic", topic) for topic in self._settings.published]
+        needs.append(Right("READ", "group", self._settings.group))
+        if self._exactly_once:
+            needs.append(Right("WRITE", "transactional id", self._transactional_id))
+        return needs
+
+    def _transact(self, publication: Publication, began: float) -> None:
+        self._at("before-begin")
+        self._producer.begin_transaction()  # 1
+        self._produce(publication, began)  # 2
+        self._at("before-offsets")
+        began = monotonic()
+        # If the transaction has failed meanwhile, and its records were purged, this says why.
+        self._producer.send_offsets_to_transaction(  # 3
+            self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
+        )
+        if self._reports.error is not None:
+            raise KafkaException(self._reports.error)
+        self._at("before-commit")
+        self._commit()  # 4
+        self._numbers.committed += 1
+        self._note_commit(began)
+        self._at("after-commit")
+
+    def _note_commit(self, began: float) -> None:
+        self._numbers.times.took("commit", monotonic() - began)
+        self._numbers.last_commit_s = time()
+
+    def _produce(self, publication: Publication, began: float) -> None:
+        self._reports.error = self._reports.topic = None
+        for count in publication.windows:
+            key, value = render(self._windows, count)
+            self._enqueue(self._settings.output, key, value)
+        if self._settings.late_topic is not None:
+            self._produce_late(self._settings.late_topic, publication)
+        self._at("after-produce")
+        if (publication.windows or publication.late) and self._flush():
+            raise OutputAway("the output topic did not take the records in time")
+        if self._reports.error is not None and self._reports.error.code() not in _PURGED:
+            raise KafkaException(self._reports.error)
+        if publication.windows:
+            self._numbers.times.took("publish", monotonic() - began)
+
+    def _produce_late(self, topic: str, publication: Publication) -> None:
+        for references in publication.late:
+            for key, value in render_late(self._settings.input, self._windows, references):
+                self._enqueue(topic, key, value)
+
+    def _flush(self) -> int:
+        """How many records are not delivered."""
+        try:
+            with fatal_errors():
+                return self._producer.flush(_CALL_TIMEOUT_S)
+        except SystemError:
+            # A callback has cleared the fatal error (seen when the producer was fenced meanwhile):
+            # the next call of the transaction tells it again.
+            if self._exactly_once:
+                self._producer.abort_transaction(_CALL_TIMEOUT_S)
+            raise
+
+    def _enqueue(self, topic: str, key: bytes, value: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key, on_delivery=self._reports.hear)
+                return
+            except BufferError:
+                # The client's queue may be set to hold less than a publication.
+                self._producer.poll(_FULL_QUEUE_WAIT_S)
+
+    def _commit(self) -> None:
+        deadline = monotonic() + _CALL_TIMEOUT_S
+        while True:
+            try:
+                self._producer.commit_transaction(_CALL_TIMEOUT_S)
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable() or monotonic() > deadline:
+                    raise
+
+    def _aborted(self, cause: KafkaError) -> bool:
+        """The transaction is undone for sure, so that the publication may be tried once more.
+
+        Otherwise the producer is thrown away, and its successor settles what is left.
+        """
+        log.info("publication_failed", "a publication failed: {error}", error=cause.str(), code=cause.name())
+        if cause.code() in _FENCED or cause.fatal() or not cause.txn_requires_abort():
+            return False
+        try:
+            self._producer.abort_transaction(_CALL_TIMEOUT_S)
+        except KafkaException as error:
+            log.info(
+                "abort_failed",
+                "aborting failed: {error}",
+                error=error.args[0].str(),
+                code=error.args[0].name(),
+            )
+            return False
+        self._numbers.aborted += 1
+        return True
+
+    def _offsets(self, publication: Publication) -> list[TopicPartition]:
+        return [
+            TopicPartition(
+                self._settings.input, partition, at.state.offset, checkpoint.encode(at, self._signature)
+            )
+            for partition, at in publication.checkpoints.items()
+        ]
+
+
+def _failure(cause: BaseException) -> Exception:
+    """What the session hears of a publication that did not get out."""
+    match cause:
+        case AccessDenied() | CheckpointError() | TopicError() | OutputAway():
+            return cause
+        case KafkaUnreachable():
+            return OutputAway(str(cause))
+        case KafkaException(args=(KafkaError() as error, *_)) if is_time_refused(error):
+            return OutputAway(str(kafka_error(error, "Publishing")))
+        case KafkaException(args=(KafkaError() as error, *_)) if is_passing(error) or error.code() in _FENCED:
+            # A broker that was away for longer than the transaction may take has fenced it off itself.
+            return OutputAway(str(cause))
+    return PublishFailed(str(cause))

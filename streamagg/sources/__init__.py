@@ -1,0 +1,4 @@
+"""Where records come from: files and standard input here, topics in ``kafka``.
+
+Imports model, decode, kafka and telemetry, and knows no engine. Begin with ``files``.
+"""

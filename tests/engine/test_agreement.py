@@ -1,0 +1,130 @@
+"""Which checkpoints an instance would continue; what it then does is tested on a real broker."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from streamagg.core.checkpoint import Checkpoint, bound, destination, encode, fingerprint
+from streamagg.core.partition_clock import PartitionState
+from streamagg.engine.leadership import agreement
+from streamagg.engine.leadership.agreement import Agreement
+from streamagg.errors import CheckpointError, KafkaUnreachable
+from streamagg.kafka.identity import Topic
+from streamagg.model.settings import RunSettings, StartAt, WindowSettings
+
+SETTINGS = RunSettings("in", "out")
+ELSEWHERE = replace(SETTINGS, output="other")
+OTHERWISE = replace(SETTINGS, window=WindowSettings(granularity_ms=1_000))
+ANEW = StartAt("earliest")
+Committed = dict[int, tuple[int, str]]
+
+
+class Group:
+    """What Kafka knows of it."""
+
+    def __init__(self) -> None:
+        self.committed: Committed = {}
+        self.members = False
+        self.away = False
+
+    def published(self, settings: RunSettings, offset: int = 7) -> Committed:
+        print_ = fingerprint(settings.window, settings.decode)
+        signature = bound(print_, "id", destination(settings))
+        text = encode(Checkpoint(PartitionState(offset), None, offset), signature)
+        self.committed = {0: (offset, text)}
+        return self.committed
+
+    def asked(self, *_: object) -> Committed:
+        if self.away:
+            raise KafkaUnreachable("away")
+        return dict(self.committed)
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch) -> Group:
+    group = Group()
+    identity = SimpleNamespace(ask=lambda: Topic("id", 1))
+    monkeypatch.setattr(agreement, "TopicIdentity", lambda *_: identity)
+    monkeypatch.setattr(agreement, "committed_offsets", group.asked)
+    monkeypatch.setattr(agreement, "refuse_foreign", lambda *_: None)
+    monkeypatch.setattr(agreement, "has_members", lambda *_: group.members)
+    return group
+
+
+@pytest.mark.parametrize("other", [ELSEWHERE, OTHERWISE])
+def test_a_group_that_does_something_else_is_not_joined(group: Group, other: RunSettings) -> None:
+    Agreement(other)
+    group.published(SETTINGS)
+    Agreement(SETTINGS)
+    with pytest.raises(CheckpointError):
+        Agreement(other)
+
+
+def test_nothing_is_compared_when_everything_begins_anew(group: Group) -> None:
+    committed = group.published(SETTINGS)
+    assert Agreement(replace(OTHERWISE, start=ANEW)).start(committed) == ANEW
+    group.members = True
+    assert Agreement(replace(SETTINGS, start=ANEW)).start(committed) == StartAt()
+    with pytest.raises(CheckpointError):
+        Agreement(replace(OTHERWISE, start=ANEW))
+
+
+def test_a_destination_may_change_while_nobody_is_in_the_group(group: Group) -> None:
+    group.published(SETTINGS)
+    moving = replace(ELSEWHERE, change_destination=True)
+    Agreement(moving)
+    with pytest.raises(CheckpointError):
+        Agreement(replace(OTHERWISE, change_destination=True))
+    group.members = True
+    with pytest.raises(CheckpointError):
+        Agreement(moving)
+
+
+@pytest.mark.parametrize("told", [{"start": ANEW}, {"change_destination": True}])
+def test_what_another_has_published_since_is_continued(group: Group, told: dict[str, Any]) -> None:
+    committed = group.published(SETTINGS)
+    waiting = Agreement(replace(ELSEWHERE, **told))
+    waiting.require()
+    group.published(SETTINGS, offset=8)
+    with pytest.raises(CheckpointError):
+        waiting.require()
+    # Nothing has come of it: a session that broke before its first commit.
+    group.committed = committed
+    waiting.require()
+
+
+class Asking:
+    """Answers at once, in this thread."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+
+    def submit(self, question: Any) -> Any:
+        self.questions += 1
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(question)
+
+
+def test_a_standby_asks_now_and_then(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = SimpleNamespace(s=100.0)
+    monkeypatch.setattr(agreement, "monotonic", lambda: now.s)
+    asking = Asking()
+    standby = Agreement(ELSEWHERE)
+
+    def look() -> None:
+        standby.look(cast(ThreadPoolExecutor, asking))
+
+    group.away = True
+    for _ in range(4):
+        look()
+    assert asking.questions == 1
+    now.s += 10
+    group.away = False
+    group.published(SETTINGS)
+    look()
+    with pytest.raises(CheckpointError, match="publishes elsewhere"):
+        look()
+    assert asking.questions == 2
