@@ -1,9 +1,48 @@
 """Who reads which offsets.
 
-A lease is a range of offsets of one partition. Who reads a partition goes on with it, because every
-change throws away what the client has fetched ahead: its next lease comes before the last one is done.
-While there is backlog, unmarshallers that run dry take a range of a partition that others read, so that
-several read one partition at once. At its tail one of them holds a lease that reaches beyond the end.
+The problem. Several unmarshallers share the reading, and none of them keeps state. More of them should help
+even with a single partition; one that dies must cost no more than what it had not delivered; what waits in
+memory must stay bounded when partitions are hours apart; and whoever reads the tail has to wait at the end
+of the log for records that do not exist yet. What makes this hard is the client: it fetches ahead, up to 32
+MiB, and all of that is thrown away when it turns to another partition or offset.
+
+What was tried (figures from "Tried" in REPORT.md; records of 2.2 KB, two cores):
+
+- Many small leases, dealt to whoever is free. So much was fetched in vain that one partition was read faster
+  than four. Hence the first rule below.
+- The next lease once a quarter of the last is left. Leases shrink towards the end of a bounded run, and a
+  quarter of a small one is read before the next arrives. Its reader then begins a new fetch, behind a
+  request that waits at the end of other partitions: 290,000 records/s, and 428,000 since the next lease
+  comes as soon as ``fewest`` offsets are left, where a quarter is less.
+- Giving what a dead unmarshaller left to one that already reads further on. It reads its leases of a
+  partition in turn and may be waiting for the log to grow, so the gap would wait as well. Hence
+  ``can_be_helped_by``.
+- Leasing nothing where no room is left, gaps included. What fills the memory may be waiting for just that
+  gap, and then nothing moves again: one of 20,000 seeds of the simulator stood still. Hence ``may_go_on``.
+- Leasing adjoining gaps one by one. The second may begin beyond the end of the log, where nothing can be
+  fetched. Hence ``_merged``.
+
+The rules. A lease is a range of offsets of one partition, held by one unmarshaller until all of it has been
+delivered or its holder dies.
+
+1. Whoever reads a partition goes on with it: the next lease is issued before the last one is done.
+2. An unmarshaller that runs dry is given a range of a partition that others read, so that several read one
+   partition at once while there is backlog.
+3. At the tail one of them holds a lease that reaches beyond the end, and asks for the broker's timestamps.
+4. A partition whose rows wait in memory gets no further lease, except for a gap.
+5. What the holder of a lease had not delivered when it died becomes a gap, and is read first. Where
+   unmarshallers die twice in one stretch, records are tried one at a time (docs/decoding.md, "Poison").
+6. Near the end of a bounded run leases become smaller, so that all workers finish together.
+
+The price. Rows wait in the coordinator for the slowest partition: with 64 partitions up to 1,600,000 of
+them, 190 MB where four partitions take 75 ("What limits it" in REPORT.md). And an unmarshaller reads at most
+four partitions with backlog at once; if all of these are held up by open transactions, the others of a
+bounded run wait.
+
+Sources. The word is that of Gray and Cheriton ("Leases", SOSP 1989), without their term: a process that dies
+closes its link, and one that is stuck is killed, so a lease needs no time-out of its own. How the client
+fetches is under "Traps" in docs/design.md. tests/simulation plays all of this with workers that die and
+partitions that stall.
 """
 
 from collections.abc import Iterable, Iterator
