@@ -11,6 +11,7 @@ from streamagg.engine.reporting.liveness import Outside
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.workers.contract import Workers
 from streamagg.engine.workers.inline import InlineWorkers
+from streamagg.engine.workers.memory import collected_rarely
 from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.errors import ExitCode
 from streamagg.events import Log
@@ -57,7 +58,8 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     with open_endpoint(settings.http, Shown(outside.metrics.registry, outside.health)):
         workers = _open_workers(settings)
         try:
-            stats = Coordinator(settings, workers, agreement, lambda: stop.requested, outside).run()
+            with collected_rarely():
+                stats = Coordinator(settings, workers, agreement, lambda: stop.requested, outside).run()
         finally:
             workers.close()
     if settings.stats_json is not None:

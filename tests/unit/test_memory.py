@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from streamagg.engine.workers import memory
-from streamagg.engine.workers.memory import Tidiness, give_back
+from streamagg.engine.workers.memory import Tidiness, collected_rarely, give_back
 
 
 class Node:
@@ -18,16 +18,15 @@ class Node:
 
 
 def test_what_refers_to_itself_is_collected_where_nobody_collects() -> None:
-    gc.disable()
-    try:
+    with collected_rarely():
         node = Node()
         node.other, gone = node, weakref.ref(node)
         del node
         assert gone() is not None
+        assert not gc.isenabled()
         give_back()
         assert gone() is None
-    finally:
-        gc.enable()
+    assert gc.isenabled()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")

@@ -2,11 +2,29 @@
 
 import ctypes
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
 
 _EVERY_S: Final = 60.0
 _LIBC: Final[Any] = ctypes.CDLL(None)
+
+
+@contextmanager
+def collected_rarely() -> Iterator[None]:
+    """Inside, what refers to itself is collected by ``Tidiness`` alone.
+
+    Little on the hot path makes cycles, and a collection visits every parked block and fetched message each
+    time: it took a third of the coordinator's CPU in a backlog of 64 sparse partitions.
+    """
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 class Tidiness:

@@ -4,7 +4,6 @@ The first message on the link says what the worker is. It ends when the link clo
 parent, however that died.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -19,7 +18,7 @@ from streamagg import faults
 from streamagg.decode import Decoded, Decoder
 from streamagg.engine.workers.aggregator import Aggregator
 from streamagg.engine.workers.link import Link, LinkClosed
-from streamagg.engine.workers.memory import Tidiness
+from streamagg.engine.workers.memory import Tidiness, collected_rarely
 from streamagg.engine.workers.opened import open_unmarshaller
 from streamagg.engine.workers.unmarshaller import Decodes, Unmarshaller
 from streamagg.errors import ExitCode, StreamaggError
@@ -129,10 +128,8 @@ def _work(link: Link) -> None:
             for message in rest:
                 assert isinstance(message, Lease | Revoke)
                 unmarshaller.handle(message)
-            # Little on the hot path makes cycles; a collection would visit every fetched message each time.
-            gc.freeze()
-            gc.disable()
-            run_unmarshaller(link, unmarshaller)
+            with collected_rarely():
+                run_unmarshaller(link, unmarshaller)
         case [AggregatorSetup() as setup, *rest]:
             aggregator = Aggregator(setup)
             for message in rest:
