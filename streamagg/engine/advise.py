@@ -1,6 +1,6 @@
 """``streamagg advise``: how late records come, and how early, by the decoder and the clocks of a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,18 +15,14 @@ from streamagg.core.partition_clock import Outcome, PartitionClock, PartitionSta
 from streamagg.engine.reporting.symptoms import FitWatch, Symptoms
 from streamagg.engine.session.leases import BYTES, RECORDS, LeaseBook
 from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
-from streamagg.engine.workers.inline import InlineWorkers
-from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.engine.workers.open import open_workers
 from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
 from streamagg.model.batch import Standing
-from streamagg.model.messages import AggregatorSetup, ColumnBlock, Revoke, Trying, UnmarshallerSetup
+from streamagg.model.messages import ColumnBlock, Revoke, Trying, UnmarshallerSetup
 from streamagg.model.settings import AdviseSettings, WindowSettings, default_max_jump_ms
 from streamagg.sources.files import STREAM_END, plain_size
 from streamagg.sources.kafka.holding import EndWatch
 
-_WORTH_PROCESSES_BYTES: Final = 64 << 20
-_WORTH_PROCESSES_RECORDS: Final = 200_000
-"""Starting processes takes as long as reading so much."""
 _TICK_MS: Final = 50
 
 Progress = Callable[[float, int], None]
@@ -231,21 +227,6 @@ def _open_workers(settings: AdviseSettings, found: Mapping[int, Extent]) -> Work
         settings.kafka,
         files=settings.files,
     )
-    aggregator = AggregatorSetup(2)
-    if settings.pipeline.inline or not _worth_processes(settings.files, found):
-        return InlineWorkers.opened(setup, aggregator)
-    return ProcessWorkers(
-        setup,
-        aggregator,
-        unmarshallers=settings.pipeline.unmarshallers,
-        aggregators=0,
-        max_restarts=settings.pipeline.max_restarts,
+    return open_workers(
+        settings.pipeline, setup, amounts=[extent.end - extent.begin for extent in found.values()]
     )
-
-
-def _worth_processes(files: Sequence[str], found: Mapping[int, Extent]) -> bool:
-    ends = [extent.end for extent in found.values()]
-    if STREAM_END in ends:
-        return False
-    there = sum(end - begin for begin, end in found.values())
-    return there >= (_WORTH_PROCESSES_BYTES if files else _WORTH_PROCESSES_RECORDS)

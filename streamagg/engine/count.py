@@ -21,7 +21,7 @@ from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.engine.workers.inline import InlineWorkers
-from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.engine.workers.open import open_workers
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
 from streamagg.model.results import WindowCount
@@ -29,8 +29,6 @@ from streamagg.model.settings import CountSettings, KafkaSettings
 from streamagg.sinks.contract import Publication
 from streamagg.sources.files import STREAM_END, plain_size
 
-_WORTH_PROCESSES_BYTES: Final = 64 << 20
-"""Starting processes takes as long as counting a file of about this size."""
 _TICK_MS: Final = 50
 _WINDOWS_AT_ONCE: Final = 1_000
 """Windows that are handed out together where all of them are known."""
@@ -225,13 +223,5 @@ def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
     setup = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, "", KafkaSettings(), files=settings.files
     )
-    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling)
-    if settings.pipeline.inline or STREAM_END in ends or sum(ends) < _WORTH_PROCESSES_BYTES:
-        return InlineWorkers.opened(setup, aggregator)
-    return ProcessWorkers(
-        setup,
-        aggregator,
-        unmarshallers=settings.pipeline.unmarshallers,
-        aggregators=settings.pipeline.aggregators if settings.as_run else 0,
-        max_restarts=settings.pipeline.max_restarts,
-    )
+    sharded = AggregatorSetup(settings.pipeline.slots, settings.ceiling) if settings.as_run else None
+    return open_workers(settings.pipeline, setup, sharded, ends)

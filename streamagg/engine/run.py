@@ -10,9 +10,8 @@ from streamagg.engine.leadership.coordinator import Coordinator
 from streamagg.engine.reporting.liveness import Outside
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.workers.contract import Workers
-from streamagg.engine.workers.inline import InlineWorkers
 from streamagg.engine.workers.memory import collected_rarely
-from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.engine.workers.open import open_workers
 from streamagg.errors import ExitCode
 from streamagg.events import Log
 from streamagg.kafka.admin import ensure_topic, partitions_of
@@ -84,13 +83,6 @@ def _open_workers(settings: RunSettings) -> Workers:
     unmarshaller = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, settings.input, settings.kafka, settings.dead_letter
     )
-    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling)
-    if settings.pipeline.inline:
-        return InlineWorkers.opened(unmarshaller, aggregator)
-    return ProcessWorkers(
-        unmarshaller,
-        aggregator,
-        unmarshallers=settings.pipeline.unmarshallers,
-        aggregators=settings.pipeline.aggregators,
-        max_restarts=settings.pipeline.max_restarts,
+    return open_workers(
+        settings.pipeline, unmarshaller, AggregatorSetup(settings.pipeline.slots, settings.ceiling)
     )

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from streamagg.cli import execute
-from streamagg.engine import advise as advising
 from streamagg.engine.advise import Advice, advise, extents
 from streamagg.engine.count import count
 from streamagg.engine.workers.supervisor import ProcessWorkers
@@ -44,11 +43,6 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         with made[-1].open("wb") as out:
             write(settings, out)
     return made
-
-
-@pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advising, "_WORTH_PROCESSES_BYTES", 0)
 
 
 def advice_on(*paths: Path, pipeline: PipelineSettings = INLINE, **window: Any) -> Advice:

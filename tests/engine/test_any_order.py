@@ -24,8 +24,8 @@ from streamagg.engine.pair_store import PairStore
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.session.leases import LeaseSize
 from streamagg.engine.workers.inline import InlineWorkers
-from streamagg.engine.workers.opened import open_unmarshaller
 from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.engine.workers.unmarshaller import open_unmarshaller
 from streamagg.errors import SettingsError, TooManyUsers
 from streamagg.model.messages import UnmarshallerSetup
 from streamagg.model.results import WindowCount
@@ -95,11 +95,6 @@ def expected(rows: Sequence[Row], window: WindowSettings = WINDOW) -> dict[int, 
     for second, user in rows:
         users.setdefault(second // length * length, []).append(user)
     return {start: (len(set(those)), len(those)) for start, those in sorted(users.items())}
-
-
-@pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "_WORTH_PROCESSES_BYTES", 0)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from streamagg.core.windows import Windows
-from streamagg.engine import count as counting
 from streamagg.engine.count import count
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.workers.supervisor import ProcessWorkers
@@ -42,11 +41,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def inline(path: Path) -> tuple[list[bytes], RunStats]:
     return counted(path)
-
-
-@pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "_WORTH_PROCESSES_BYTES", 0)
 
 
 def counted(

@@ -16,7 +16,6 @@ from typing import BinaryIO
 import pytest
 
 from streamagg.core.windows import Windows
-from streamagg.engine import count as counting
 from streamagg.engine.count import count
 from streamagg.engine.early_end import EarlyEnd, Emit
 from streamagg.engine.reporting.stats import RunStats
@@ -166,10 +165,8 @@ def test_another_format_is_refused_before_anything_is_counted(as_run: bool, tmp_
 
 
 @BOTH
-def test_processes_end_when_they_are_asked_to(
-    as_run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(counting, "_WORTH_PROCESSES_BYTES", 0)
+@pytest.mark.usefixtures("processes")
+def test_processes_end_when_they_are_asked_to(as_run: bool, tmp_path: Path) -> None:
     path = tmp_path / "f"
     with path.open("wb") as out:
         write(GenerateSettings(20_000, users=100, rate=100, size_bytes=2_000), out)

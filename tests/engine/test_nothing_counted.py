@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from streamagg.cli import execute
-from streamagg.engine import count as counting
 from streamagg.errors import ExitCode
 
 CANARY = "CANARY"
@@ -125,10 +124,8 @@ def test_the_counters_say_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_processes_tell_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(counting, "_WORTH_PROCESSES_BYTES", 0)
+@pytest.mark.usefixtures("processes")
+def test_processes_tell_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make, words = MISFITS["milliseconds"]
     assert execute(["count", written(tmp_path / "in", make, 3_000)]) == ExitCode.NOTHING_COUNTED
     told = capsys.readouterr().err

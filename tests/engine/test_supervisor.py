@@ -24,7 +24,7 @@ def workers(tmp_path: Path) -> Iterator[ProcessWorkers]:
     """One of each kind; the file that is to be read does not exist."""
     missing = str(tmp_path / "missing")
     setup = UnmarshallerSetup(DecodeSettings(), 1_000, "", KafkaSettings(), files=(missing,))
-    running = ProcessWorkers(setup, AggregatorSetup(8), unmarshallers=1, aggregators=1, max_restarts=9)
+    running = ProcessWorkers([setup], [AggregatorSetup(8)], max_restarts=9)
     try:
         yield running
     finally:

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from time import sleep
 from typing import Final
 
-from streamagg.decode import Decoder
 from streamagg.engine.workers.aggregator import Aggregator
 from streamagg.engine.workers.contract import Event, ShardAnswer
-from streamagg.engine.workers.opened import open_unmarshaller
 from streamagg.engine.workers.port import Port
 from streamagg.engine.workers.unmarshaller import Unmarshaller
 from streamagg.model.measured import ClientNumbers, StageTimes
@@ -21,7 +19,6 @@ from streamagg.model.messages import (
     Reset,
     Revoke,
     ShardCount,
-    UnmarshallerSetup,
     WindowRows,
 )
 from streamagg.telemetry.snapshot import WorkerKind, WorkersSample
@@ -63,11 +60,6 @@ class InlineWorkers:
     def __init__(self, unmarshallers: Sequence[Unmarshaller], aggregators: Sequence[AggregatorSetup]) -> None:
         self._unmarshallers = [_LocalUnmarshaller(unmarshaller) for unmarshaller in unmarshallers]
         self._aggregators = [_LocalAggregator(setup) for setup in aggregators]
-
-    @classmethod
-    def opened(cls, setup: UnmarshallerSetup, aggregator: AggregatorSetup) -> "InlineWorkers":
-        """One unmarshaller and one aggregator."""
-        return cls([open_unmarshaller(setup, Decoder(setup.decode))], [aggregator])
 
     @property
     def unmarshallers(self) -> Sequence[Port]:

@@ -19,8 +19,7 @@ from streamagg.decode import Decoded, Decoder
 from streamagg.engine.workers.aggregator import Aggregator
 from streamagg.engine.workers.link import Link, LinkClosed
 from streamagg.engine.workers.memory import Tidiness, collected_rarely
-from streamagg.engine.workers.opened import open_unmarshaller
-from streamagg.engine.workers.unmarshaller import Decodes, Unmarshaller
+from streamagg.engine.workers.unmarshaller import Decodes, Unmarshaller, open_unmarshaller
 from streamagg.errors import ExitCode, StreamaggError
 from streamagg.model.messages import (
     AggregatorSetup,

@@ -86,19 +86,16 @@ class ProcessWorkers:
 
     def __init__(
         self,
-        unmarshaller: UnmarshallerSetup,
-        aggregator: AggregatorSetup,
-        *,
-        unmarshallers: int,
-        aggregators: int,
+        unmarshallers: Sequence[UnmarshallerSetup],
+        aggregators: Sequence[AggregatorSetup],
         max_restarts: int,
     ) -> None:
         self._budget = RestartLimit(max_restarts)
         self._selector = selectors.DefaultSelector()
         self._polled = monotonic()
         self._ledger = HeartbeatTotals()
-        self._unmarshallers = [self._start(f"unmarshaller-{i}", unmarshaller) for i in range(unmarshallers)]
-        self._aggregators = [self._start(f"aggregator-{i}", aggregator) for i in range(aggregators)]
+        self._unmarshallers = [self._start(f"unmarshaller-{i}", one) for i, one in enumerate(unmarshallers)]
+        self._aggregators = [self._start(f"aggregator-{i}", one) for i, one in enumerate(aggregators)]
 
     @property
     def unmarshallers(self) -> Sequence[Port]:

@@ -11,7 +11,8 @@ from streamagg.decode import Decoded
 from streamagg.engine.reporting.examiner import Examiner, Findings
 from streamagg.model.batch import Batch, behind_first
 from streamagg.model.measured import ClientNumbers, StageTimes
-from streamagg.model.messages import ColumnBlock, Lease, Revoke, Trying
+from streamagg.model.messages import ColumnBlock, Lease, Revoke, Trying, UnmarshallerSetup
+from streamagg.sources.open import open_source
 
 
 class Reader(Protocol):
@@ -138,6 +139,14 @@ class Unmarshaller:
     def close(self) -> None:
         """Give up connections and files."""
         self._reader.close()
+
+
+def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshaller:
+    """One that reads what its setup names."""
+    source, examiner = open_source(setup), Examiner(setup.decode)
+    return Unmarshaller(
+        source.reader, decoder, setup.max_jump_ms, source.dead_letters, source.client, examiner
+    )
 
 
 _POISON: Final = Decoded(

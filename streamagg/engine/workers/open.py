@@ -1,0 +1,42 @@
+"""Opens workers: as processes, or in this one where that is as fast."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from streamagg.decode import Decoder
+from streamagg.engine.workers.contract import Workers
+from streamagg.engine.workers.inline import InlineWorkers
+from streamagg.engine.workers.supervisor import ProcessWorkers
+from streamagg.engine.workers.unmarshaller import open_unmarshaller
+from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
+from streamagg.model.settings import PipelineSettings
+from streamagg.sources.files import STREAM_END
+
+_WORTH_BYTES: Final = 64 << 20
+_WORTH_RECORDS: Final = 200_000
+"""Starting processes takes as long as reading so much."""
+
+
+def open_workers(
+    pipeline: PipelineSettings,
+    unmarshaller: UnmarshallerSetup,
+    aggregator: AggregatorSetup | None = None,
+    amounts: Sequence[int] | None = None,
+) -> Workers:
+    """As many as the settings say; without the setup of an aggregator there is none.
+
+    ``amounts``: how many offsets there are to read, by partition; None: no end of them.
+    """
+    if pipeline.inline or not (amounts is None or _worth_processes(amounts, files=bool(unmarshaller.files))):
+        inline = open_unmarshaller(unmarshaller, Decoder(unmarshaller.decode))
+        return InlineWorkers([inline], [] if aggregator is None else [aggregator])
+    return ProcessWorkers(
+        [unmarshaller] * pipeline.unmarshallers,
+        [] if aggregator is None else [aggregator] * pipeline.aggregators,
+        pipeline.max_restarts,
+    )
+
+
+def _worth_processes(amounts: Sequence[int], *, files: bool) -> bool:
+    # A stream may be standard input, which is this process's own.
+    return STREAM_END not in amounts and sum(amounts) >= (_WORTH_BYTES if files else _WORTH_RECORDS)

@@ -1,0 +1,11 @@
+"""Fixtures of the engine's tests."""
+
+import pytest
+
+from streamagg.engine.workers import open as opening
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever there is to read is worth processes."""
+    monkeypatch.setattr(opening, "_WORTH_BYTES", 0)
