@@ -20,14 +20,17 @@ import numpy as np
 from streamagg.model.columns import BoolColumn, Int64Column
 
 SIDE: Final = 32
-"""Records that are looked at on either side; a power of 2."""
+"""Records looked at on either side, a power of 2: half of them, 16, is the longest burst of fast records that
+one stride finds."""
 STRIDES: Final = (1, 8, 64)
+"""Bursts of up to 16, 128 and 1,024 records: each stride reaches eight times as far as the one before."""
 _AROUND: Final = np.array([k for k in range(-SIDE, SIDE + 1) if k], np.int64)
 _NO_RECORD: Final = 1 << 62
 """Before the first record and behind the last: newer than any, so that it speaks against everybody."""
 _PARTS: Final = 64
-"""Classes of how far ahead: so many for each doubling."""
+"""Classes of how far ahead, for each doubling: neighbours differ by 1.1 %."""
 _CLASSES: Final = 63 * _PARTS
+"""Milliseconds are positive and fit into 63 bits."""
 
 
 class Ahead:

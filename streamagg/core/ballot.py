@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 LEAD: Final = 24
-"""Votes by which one side must lead: bursts of 20 fast records do not win, an honest gap costs 24 records."""
+"""Votes by which one side must win. A random quarter of the records leads by 24 with a chance of (1/3) to the
+power of 24, 3e-12; with 8, bursts of 10 fast records won (the table in docs/design.md). An honest gap waits
+for as many records."""
 ROOM: Final = 32
-"""Records set aside at once: those of an honest gap and a third more, and a kilobyte of the checkpoint."""
+"""Records set aside at once: the 24 of an honest gap and a third more. They are in every checkpoint: 25 bytes
+each."""
 NEVER_MS: Final = 1 << 62
 """Later than any time, in milliseconds."""
 

@@ -21,11 +21,13 @@ LISTED_MS: Final = tuple(
 )
 """Max lags that are counted exactly, and the bounds of the classes of records behind their clock."""
 _NEVER_LATE_MS: Final = 300_000_000_000_000
-"""More than lies between any two event times."""
+"""More than lies between any two event times: the year 10000 is 253,402,300,800,000 ms after 1970."""
 _EXACT_BITS: Final = 16
 """Below 65,536 ms the histogram is exact; above, it errs upwards by less than 1 in 32,768."""
 _HALF: Final = 1 << (_EXACT_BITS - 1)
+"""Classes for each doubling from there on."""
 _BUCKETS: Final = 2 * _HALF + 33 * _HALF
+"""The exact ones, and 33 doublings more: 2 to the power of 49 ms is more than ``_NEVER_LATE_MS``."""
 
 
 def never_late(settings: WindowSettings) -> Windows:

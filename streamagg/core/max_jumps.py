@@ -12,7 +12,8 @@ from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
 from streamagg.model.settings import WindowSettings
 
 LISTED_MS: Final = tuple(seconds * 1_000 for seconds in (60, 3_600, 86_400))
-"""Max jumps that are tried beside the default."""
+"""Max jumps tried beside the default: a minute, an hour, a day. Each is a clock of its own, and costs a pass
+over all records."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from streamagg.model.columns import Int64Column, UInt64Column
 _DIGIT_BITS: Final = 16
 """numpy sorts integers of so many bits by counting."""
 _LEAST_SHARE: Final = 1_024
-"""Pairs of a run that are worth a read."""
+"""Pairs of a run that are worth a read: 24 KiB, however many runs are merged at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,9 +66,13 @@ except ImportError:
     stepper = None  # type: ignore[assignment]
 
 PAST: Final = 5
-"""So many times max jump behind the clock a record has no vote."""
+"""How many max jumps behind the clock a record loses its vote. Fast clocks keep a clock up to one and a half
+ahead (docs/design.md), and the disorder of honest records comes on top: both must keep their votes. Only 5
+and no limit at all were compared there."""
 _AT_ONCE: Final = 256
-"""Rows that become Python's numbers together where they are applied one by one, or columns after that."""
+"""Rows tried as columns after some were applied one by one; in Python, also how many become plain numbers
+together. With one clock in a hundred an hour fast a record costs 0.79 µs with 32, 0.52 with 256, 0.55 with
+1,024 and 0.70 with 4,096; with 10 % up to a minute fast 0.35, 0.26, 0.26 and 0.33."""
 
 
 class PartitionState(NamedTuple):

@@ -5,6 +5,7 @@ import numpy as np
 from streamagg.model.columns import UInt64Column
 
 _HIGH_BITS = np.uint64(32)
+"""The upper half of a hash decides the shard: multiplied by the number of shards, it fits into 64 bits."""
 
 
 def split(users: UInt64Column, shards: int) -> list[UInt64Column]:

@@ -12,7 +12,7 @@ from streamagg.model.settings import TimeUnit
 EARLIEST_MS: Final = 978_307_200_000
 """2001: a time before it is more often one in another unit than the truth."""
 AHEAD_MS: Final = 86_400_000
-"""No clock is so far ahead that anybody looks after."""
+"""A day: no clock that anybody looks after is further ahead."""
 
 _WORD: Final = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])")
 _OF_TIME: Final = re.compile(
@@ -24,7 +24,9 @@ _OF_USER: Final = re.compile(
 )
 _OF_ID: Final = re.compile("ids?|guid|uuid|email|mail|phone|msisdn|device|session|distinct|anonymous")
 _ALIKE: Final = 0.7
+"""Of 1: `user_id` and `userid` are 0.92 alike, `timestamp` and `time` 0.62."""
 _LONGEST_TIME: Final = 40
+"""Characters. Nothing longer is read as a time: ISO 8601 with nanoseconds and an offset has 35."""
 
 
 class TimeField(NamedTuple):

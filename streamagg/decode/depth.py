@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 DEEPEST: Final = 512
-"""Objects and arrays within each other, the document itself included."""
+"""Objects and arrays within each other, the document itself included: about half of the depth at which the
+recursion of Python ends, so that every reader can promise it."""
 
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _STEP: Final = np.zeros(256, np.int8)

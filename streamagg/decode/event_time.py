@@ -19,6 +19,8 @@ from streamagg.model.columns import Int64Column
 from streamagg.model.settings import TimeUnit
 
 YEAR_10000_MS: Final = 253_402_300_800_000
+"""The first millisecond with a year of five digits: ISO 8601 cannot write it, and Python has no date for
+it."""
 
 _POWER_OF_TEN: Final[dict[TimeUnit, int]] = {"s": 3, "ms": 0, "us": -3, "ns": -6}
 """What turns a number of the unit into milliseconds."""

@@ -11,6 +11,7 @@ from streamagg.model.field_path import keys_of
 from streamagg.model.settings import DecodeSettings
 
 MAX_USER_BYTES: Final = 512
+"""docs/decoding.md promises it. A UUID has 36; what is longer is text from the wrong field."""
 
 
 class Columns(NamedTuple):

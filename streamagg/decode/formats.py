@@ -5,7 +5,7 @@ import shlex
 from typing import Final, NamedTuple
 
 HEAD_BYTES: Final = 512
-"""So many bytes are enough to tell; fewer may do."""
+"""Enough to tell; fewer may do. A tar archive is known by bytes 257 to 261, and its header has 512 bytes."""
 REGISTRY_BYTES: Final = 5
 """What the clients of a schema registry put before a message: a zero, and the number of its schema."""
 
@@ -59,6 +59,7 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TAR: Final = Format("a tar archive", "tar -xOf {}")
 _TAR_MAGIC: Final = b"ustar"
 _TAR_PLACE: Final = 257
+"""Where the header of POSIX says `ustar`."""
 
 
 def foreign_format(head: bytes) -> Format | None:

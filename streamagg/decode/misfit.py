@@ -26,9 +26,13 @@ IN_UNIT: Final[dict[TimeUnit, str]] = {
     "iso8601": "in ISO 8601",
 }
 _MOST_NAMED: Final = 8
+"""Fields listed in a hint, which is one line of a log."""
 _MOST_CANDIDATES: Final = 3
+"""Fields proposed for one setting: with more, whoever reads it has to search again."""
 _DIGITS_OF_A_DATE: Final = 4
+"""Fewer make no year."""
 _LONGEST_PATTERN: Final = 32
+"""Characters of a text whose pattern is shown: an RFC 1123 date has 29."""
 _ABSENT: Final = object()
 
 

@@ -12,14 +12,18 @@ Keys = tuple[str, ...]
 """Where a field is, from the root of the document."""
 
 MOST_FIELDS: Final = 200
-"""Of a document; the rest is not looked at."""
+"""Fields of a document that are looked at: it bounds the time that one document takes, whatever is in it."""
 _SHOWN: Final = 24
+"""Fields listed: some six lines of a terminal."""
 _MOST_KEYS: Final = 16
-"""An object within the document that has more is taken for a table: its keys are values."""
+"""An object inside the document that has more is taken for a table, whose keys are values, not names."""
 _DEEPEST: Final = 6
+"""Keys in a path. Deeper objects are listed as such."""
 _LONGEST: Final = 64
+"""Characters of a name. What is longer may be a value, and is not shown."""
 _NAME: Final = re.compile(r"[@$#_]?[^\W\d_][\w.$: -]*", re.UNICODE)
 _MOST_DIGITS: Final = 3
+"""Digits in a name: `address_2` is one, `1468244384` a value."""
 _KINDS: Final[dict[type, str]] = {
     str: "text",
     bool: "boolean",

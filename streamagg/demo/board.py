@@ -24,7 +24,9 @@ PARTS: Final = (
 OTHER_LINES: Final = 9
 """Lines of the screen that are no rows."""
 RATE_OVER_S: Final = 3.0
+"""Long enough for the rate not to jump with every scrape, of which there are two a second."""
 REFRESH_EVERY_S: Final = 0.125
+"""Eight pictures a second: smooth to the eye, and little work."""
 
 
 class Board:

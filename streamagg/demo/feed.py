@@ -15,13 +15,16 @@ from streamagg.tools.shapes import FIRST_TIME_S
 
 WINDOW: Final = WindowSettings()
 MINUTES: Final = 24
+"""Two waves of traffic, of twelve minutes each."""
 SPEED: Final = 60
 """Seconds of event time in a second of the show."""
 RATE: Final = 600
-"""Records generated for a second of event time; the traffic is at most that."""
+"""Records generated for a second of event time, 36,000 a second of the show: less than a tenth of what two
+cores do (REPORT.md). The traffic is at most that."""
 MOST_AHEAD: Final = 3
-"""Windows sent and not published: the embedded broker drops records that wait too long."""
+"""Windows sent but not published. The embedded broker keeps 5 MiB of a partition and drops the rest."""
 FLUSH_TIMEOUT_S: Final = 20.0
+"""For records that the embedded broker, in this process, takes in milliseconds."""
 _MINUTE_S: Final = WINDOW.granularity_ms // 1_000
 
 

@@ -11,6 +11,7 @@ from streamagg.model.settings import KafkaSettings
 from streamagg.tools.verify import Difference, Published, published_count
 
 BATCH_RECORDS: Final = 100
+"""More windows than the show has."""
 
 
 class Outputs:

@@ -18,12 +18,17 @@ from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import KafkaFailed
 
 UNMARSHALLERS: Final = 2
+"""Two of each, to show that work is shared."""
 AGGREGATORS: Final = 2
+"""See ``UNMARSHALLERS``."""
 STOP_TIMEOUT_S: Final = 15.0
+"""A run that is asked to end has published and left its group after some seconds."""
 HTTP_TIMEOUT_S: Final = 2.0
+"""The run is on the same machine; a picture with old counters is better than none."""
 SCRAPE_EVERY_S: Final = 0.5
+"""The run takes a snapshot each second; twice as often, none is missed."""
 LOG_LINES: Final = 5
-"""So many of the last lines of the log are shown when the run fails."""
+"""Last lines of the log that are shown when the run fails: the error, and what led to it."""
 _URL: Final = re.compile(r"metrics at http://(127\.0\.0\.1:\d+)/metrics")
 
 

@@ -8,6 +8,7 @@ from streamagg.engine.reporting.stats import RunStats
 from streamagg.tools.verify import Difference, Verification
 
 SHOWN_DIFFERENCES = 5
+"""There should be none; a few are enough for a report."""
 
 
 def print_summary(console: Console, found: Verification, stats: RunStats, feed: Feed) -> None:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 log = Log(__name__)
 
 TIMEOUT_MS: Final = 10_000
+"""For one answer. A broker that has just started takes seconds to give it."""
 LONGEST_TRANSACTION_MS: Final = 15 * 60_000
 """What brokers allow unless they are told otherwise."""
 COMPACTED: Final[Mapping[str, str]] = {"cleanup.policy": "compact"}

@@ -11,8 +11,12 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, Producer
 
 _QUIET_S: Final = 5.0
+"""With the two below a client is given up after some 15 s of silence, as one that its group does not let in
+(``membership._OUTSIDE_S``)."""
 _ANSWER_S: Final = 1.0
+"""The main loop waits for this answer."""
 _UNANSWERED: Final = 3
+"""One lost answer is no reason, nor are two."""
 
 
 class BrokerSilence:

@@ -16,6 +16,7 @@ from typing import Final
 from streamagg.model.settings import KafkaSettings
 
 _TIMEOUT_S: Final = 2.0
+"""For an address that may not answer at all; the error waits for it."""
 _BROKER: Final = re.compile(r"ssl://(?P<host>\S+):(?P<port>\d+)/")
 _ADDRESS: Final = re.compile(r"(?P<host>[^,\s]+):(?P<port>\d{1,5})")
 _REFUSED_BY_BROKER: Final = "SSL alert number"

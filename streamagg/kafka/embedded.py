@@ -33,6 +33,7 @@ PARTITIONS: Final = 4
 PARTITION_BYTES: Final = 5 << 20
 """What a partition keeps of the newest records, as they were sent."""
 START_TIMEOUT_S: Final = 10.0
+"""It is in this process and answers at once; on a machine that is overloaded, within seconds."""
 _CLUSTER: Final = "mockCluster"
 
 

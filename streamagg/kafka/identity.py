@@ -19,7 +19,9 @@ from streamagg.kafka.embedded import PARTITIONS, is_embedded
 from streamagg.model.settings import KafkaSettings
 
 _TIMEOUT_S: Final = 5.0
+"""For one answer, for which a publication waits as well."""
 _ATTEMPTS: Final = 2
+"""The second one over a new connection."""
 _NO_ID: Final = "A" * 22
 """Sixteen zero bytes in base64."""
 

@@ -21,8 +21,10 @@ from streamagg.model.measured import ClientNumbers
 from streamagg.model.settings import KafkaSettings
 
 _LEADING_PARTITION: Final = 0
+"""Every topic has it, and it has one owner in the group."""
 _PROTOCOL: Final = "group.protocol"
 _COMMITTED_TIMEOUT_S: Final = 10.0
+"""For one answer, as in ``kafka.admin``."""
 _SESSION_TIMEOUT: Final = "session.timeout.ms"
 _SESSION_TIMEOUT_MS: Final = "10000"
 """How long a killed leader holds its standby up, unless the user chooses otherwise."""
@@ -31,9 +33,10 @@ _POLL_INTERVAL_MS: Final = 60_000
 """How long the group waits for a member to come back to it. A broker that was killed was seen to wait for one
 that was gone for all of the usual five minutes."""
 _WAKE_EVERY_S: Final = 1.0
-"""Far less than a member of the group may be silent."""
+"""A third of the interval at which a member sends heartbeats (3 s by default)."""
 _OUTSIDE_S: Final = 15.0
-"""A client that the group has not given a name for so long is replaced."""
+"""A client that the group has not given a name for so long is replaced: longer than the session of 10 s for
+which the group may wait for a member that was killed."""
 _DEALT_S: Final = 1.0
 """Who was dealt nothing for so long after it has joined is dealt nothing (with the consumer protocol)."""
 _EPOCH: Final = Struct("=7xi")

@@ -10,7 +10,9 @@ from streamagg.panel.drawing import rough
 from streamagg.panel.glyphs import Glyphs, cropped
 
 _MOST_BAR: Final = 30
+"""Columns: one for each three per cent."""
 _LEAST_BAR: Final = 5
+"""With fewer, the number beside it says more."""
 
 
 class BarFoot:

@@ -12,10 +12,13 @@ from streamagg.panel.model import Facts, Figures, Line, Model, State
 from streamagg.telemetry.snapshot import PartitionSample, Snapshot
 
 MOST_WARNINGS: Final = 3
+"""At the foot; older ones go above it, as lines."""
 _RATE_OVER: Final = 3
-"""Snapshots; there is one a second."""
+"""Snapshots, of which there is one a second: the rate should follow the traffic, and not jump."""
 _LAG_OVER: Final = 10
+"""Snapshots, as above: whether the lag grows or shrinks only shows over several seconds."""
 _RATES_KEPT: Final = 60
+"""Snapshots behind the sparkline: a minute."""
 _SHOWN_ANYHOW: Final = frozenset({"summary", "finished"})
 """Events that tell what the panel shows."""
 

@@ -11,16 +11,24 @@ from streamagg.panel.table import WIDE, Row, moment, table
 from streamagg.settings.quantities import duration_parts
 
 _MOST_ROWS: Final = 12
+"""Windows that are published: more of them move too fast to be read."""
 _LEAST_ROWS: Final = 3
+"""Windows for whose sake other lines give way."""
 _MOST_SPARED: Final = 5
+"""Steps of ``_blocks``."""
 _MOST_OPEN: Final = 3
+"""Open windows, once some are published; with the defaults one or two are open."""
 _WARNING_LINES: Final = 4
 """Of one at most, where there are enough rows."""
 _FEWER_LINES: Final = 2
+"""Of one where there are not."""
 _ALL_LINES: Final = 100
+"""More than any warning has."""
 _MOST_SPARKS: Final = 40
+"""Seconds in the sparkline: the line stays within 80 columns."""
 _NOTABLE: Final = 0.02
-"""From this share of the records on, late and rejected ones stand out."""
+"""From this share of the records on, late and rejected ones stand out; the same that a warning is logged
+for."""
 _UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 _ENDS: Final = frozenset({"ended", "failed"})
 _STYLES: Final = {"leader": "bold green", "ended": "bold green", "failed": "bold red"}

@@ -12,6 +12,7 @@ from streamagg.panel.glyphs import Glyphs, cropped
 WIDE: Final = 60
 """From so many columns on, headings are whole words and moments have their date."""
 _MOST_BAR: Final = 80
+"""Columns: longer bars are no easier to compare."""
 _GAP: Final = "  "
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS: Final = 86_400_000

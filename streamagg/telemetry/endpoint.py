@@ -22,9 +22,15 @@ from streamagg.model.settings import HttpSettings
 from streamagg.telemetry.health import Health
 
 MOST_CONNECTIONS: Final = 100
+"""Descriptors that idle or slow clients can take; 1,024 are enough for all of a run (docs/operations.md)."""
 REQUEST_S: Final = 5.0
+"""A scrape is answered in milliseconds (REPORT.md, "What metrics cost"); whoever takes seconds is slow on
+purpose, or gone."""
 MOST_REQUEST_BYTES: Final = 8 << 10
+"""What other servers allow for all headers, too: 8 KiB."""
 _BACKLOG: Final = 128
+"""Connections that wait to be accepted: more than ``MOST_CONNECTIONS``, so that it is the limit that
+decides."""
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 

@@ -11,6 +11,8 @@ _ABSTRACT: Final = "@"
 """Stands for the NUL that the name of an abstract socket begins with."""
 
 _MOST_S: Final = 5.0
+"""Beats are this far apart at the most, however patient systemd is: its patience must last for a wait of half
+a minute after the last beat."""
 
 
 class Notifier:

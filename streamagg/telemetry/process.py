@@ -8,6 +8,7 @@ from typing import Final
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _MOST_TEXT: Final = 256
+"""Bytes: seven numbers of at most 20 digits."""
 _UNLIMITED_BYTES: Final = 1 << 60
 """What version 1 of control groups shows without a limit is just below 1 << 63."""
 

@@ -6,8 +6,9 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 MOST: Final = 10
-"""Lines of one event in one period."""
+"""Lines of one event in one period: enough to see a pattern, and one line in six seconds in the long run."""
 PERIOD_S: Final = 60.0
+"""A minute, like that of the summary line."""
 
 
 class LeftOut(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from streamagg.model.measured import ClientKind, ClientNumbers, Distribution, RoundTrip, StageTimes
 
 DELAY_BOUNDS_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0)
+"""From a second, which is on time, to a day, after which it does not matter how late."""
 
 WorkerKind = Literal["unmarshaller", "aggregator"]
 RestartCause = Literal["signal", "exit", "stuck"]

@@ -20,6 +20,8 @@ from xxhash import xxh3_64_intdigest
 
 from streamagg.model.settings import SKETCH_USERS, CeilingSettings, DecodeSettings, TimeUnit, WindowSettings
 
+# The numbers of docs/decoding.md and of the rules in docs/design.md, written a second time on purpose:
+# what is checked here has its own.
 YEAR_2001_MS: Final = 978_307_200_000
 YEAR_10000_MS: Final = 253_402_300_800_000
 DAY_MS: Final = 86_400_000

@@ -19,8 +19,10 @@ from streamagg.telemetry import logs
 from streamagg.tools.pace import EventTimePace, Pace, SteadyPace
 
 PACE_WAIT_S: Final = 0.05
+"""How often a stop, or a lost broker, is looked for while nothing is due."""
 STOP_FLUSH_S: Final = 8.0
-"""After an interruption, so long is waited for what is under way."""
+"""After an interruption, so long is waited for what is under way: less than the 10 s after which containers
+are killed."""
 NOT_TEXT: Final = "not text, but NUL bytes or other bytes than UTF-8"
 TOO_LONG: Final = f"lines of more than {MAX_LINE_BYTES >> 20} MiB"
 COMPRESSIONS: Final = ("none", "lz4", "zstd", "snappy", "gzip")

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 FIRST_TIME_S: Final = 1_468_244_384
+"""2016-07-11: the time in the record of docs and examples."""
 SHAPES: Final = 64
 """Ways to spread the filling before, between and behind the two real fields."""
 VARIANTS: Final = 8
@@ -14,6 +15,7 @@ VARIANTS: Final = 8
 TRIES: Final = 4
 """So many fields are tried before a plain text fills the rest of a place."""
 DEEPEST: Final = 4
+"""Objects within each other: what people nest by hand."""
 
 NAMES: Final = (
     "account", "browser", "city", "device", "experiment", "feature", "group", "höhe", "item", "journey",

@@ -31,6 +31,7 @@ from streamagg.sources.kafka.holding import EndWatch
 from streamagg.tools.recount import PartitionRecount, Recount, Window, counted_users
 
 BATCH_RECORDS: Final = 5_000
+"""Messages taken at once, 11 MB of 2.2 KB each; progress is shown in between."""
 SILENCE_S: Final = 30.0
 """A partition that is not read to its end and yields nothing for so long is given up."""
 

@@ -21,6 +21,7 @@ KEPT_USERS: Final = SKETCH_USERS + 1
 DEVIATIONS: Final = 3
 """An estimate is within its error bound with 99.7 % probability."""
 _ERROR_DIGITS: Final = 10_000
+"""The error bound is rounded up to a hundredth of a per cent."""
 _HEADER: Final = struct.Struct("<BBBxxBHIxxxxQ")
 _LONGS_OF_HEADER: Final = 3
 _FORMAT_VERSION: Final = 3

