@@ -62,7 +62,7 @@ class Ahead:
         return self._best.found * self._best.stride
 
     def quantile_ms(self, part: float) -> int:
-        """How far ahead such a part of the records that are ahead is at most, in milliseconds."""
+        """A quantile of how far ahead they are, in milliseconds; ``part`` is between 0 and 1."""
         return self._best.quantile_ms(part)
 
     @property
@@ -85,7 +85,7 @@ class _Scale:
         self._sums = np.zeros(_CLASSES)
 
     def look(self, further: Int64Column) -> None:
-        """Decide about as many as have their neighbours now."""
+        """Decide about those whose neighbours are all known now."""
         times = np.concatenate([self._times, further])
         self._times = times[-2 * SIDE :]
         if len(times) <= 2 * SIDE:

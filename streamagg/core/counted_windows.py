@@ -1,4 +1,4 @@
-"""Windows that are counted and wait to be published, with those between them that nobody hit."""
+"""Windows that are counted and wait to be published, with the empty ones between them."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ class CountedWindows:
     """
 
     def __init__(self, *, empty: bool, most: int) -> None:
-        """``empty``: with the windows that nobody hit; ``most`` windows at a time."""
+        """``empty``: with the windows without records; ``most`` windows at a time."""
         self._empty = empty
         self._most = most
         self._waiting: deque[WindowCount] = deque()
 
     def __len__(self) -> int:
-        """Windows that wait, those that nobody hit not included."""
+        """Windows that wait, without the empty ones."""
         return len(self._waiting)
 
     def add(self, counts: Iterable[WindowCount]) -> None:

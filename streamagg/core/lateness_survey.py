@@ -2,7 +2,7 @@
 
 A record is late if its window had ended by max lag or more when it came, by the clock of its partition. That
 clock is the greatest event time accepted, which a late record never moves, so it does not depend on max lag:
-one pass over the log tells what each max lag would lose.
+one pass over the log says what each max lag would lose.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Users by window where any number of windows is open: columns of pairs, sorted, merged and counted.
 
-A ring of sets needs to know which windows may still come. Where records come in any order all of them
-may, and a set each would take a kilobyte for the window that two users hit. Here a window is the rows of
-its users, and a row looks the same everywhere: in memory, on disk, in a merge.
+A ring of sets needs to know which windows may still come. Where records come in any order all of them may,
+and a set for each would take a kilobyte even for a window with two users. Here a window is the rows of its
+users, and a row looks the same everywhere: in memory, on disk, in a merge.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,7 +71,7 @@ class Run(Protocol):
 
 
 def unique(parts: Sequence[Pairs]) -> Pairs:
-    """All pairs in ascending order, each once; not for nothing at all."""
+    """All pairs in ascending order, each once; there is at least one part."""
     window = np.concatenate([part.window for part in parts])
     user = np.concatenate([part.user for part in parts])
     records = np.concatenate([part.records for part in parts])

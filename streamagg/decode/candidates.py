@@ -10,7 +10,7 @@ from streamagg.decode.shape import Digits, Keys, Shape
 from streamagg.model.settings import TimeUnit
 
 EARLIEST_MS: Final = 978_307_200_000
-"""2001: a time before it is more often one in another unit than the truth."""
+"""2001: an earlier time is more often one in another unit than a true one."""
 AHEAD_MS: Final = 86_400_000
 """A day: no clock that anybody looks after is further ahead."""
 
@@ -46,7 +46,7 @@ def unit_of(value: object, latest_ms: int) -> TimeUnit | None:
 
 
 def time_in(value: object, unit: TimeUnit) -> int | None:
-    """Milliseconds since 1970 of a value in a unit; None if it is no time in it."""
+    """Milliseconds since 1970 of a value in a unit; None if it is not a time in that unit."""
     if isinstance(value, Digits) and unit == "iso8601":
         return None
     text = repr(value) if isinstance(value, float) else value
@@ -59,7 +59,7 @@ def time_in(value: object, unit: TimeUnit) -> int | None:
 
 
 def is_user(value: object) -> bool:
-    """Whether the decoder takes it for a user."""
+    """Whether the decoder accepts it as a user."""
     return isinstance(value, str) and 0 < len(value.encode("utf-8", "replace")) <= MAX_USER_BYTES
 
 
@@ -80,7 +80,8 @@ def times(shape: Shape, wanted: Keys, latest_ms: int) -> list[TimeField]:
 
 
 def users(shape: Shape, wanted: Keys, latest_ms: int) -> list[str]:
-    """The fields that may be the user, the likeliest first: called so, or within what was taken for it."""
+    """The fields that may be the user, the likeliest first: by name, or because it is inside the field that
+    was configured."""
     found = []
     for place, (keys, value) in enumerate(shape.fields.items()):
         name = shape.name(keys)

@@ -42,7 +42,7 @@ class Decoder:
     def __init__(self, settings: DecodeSettings, *, native: bool = AVAILABLE) -> None:
         """``native``: with the reader in C.
 
-        Raises SettingsError if the two field paths are malformed or in each other's way.
+        Raises SettingsError if the two field paths are malformed or one contains the other.
         """
         paths = find_paths(settings)
         limit = settings.max_record_bytes
@@ -69,7 +69,7 @@ class Decoder:
 
 
 def _merged(event_time_ms: Int64Column, user: UInt64Column, verdicts: list[tuple[int, Verdict]]) -> Decoded:
-    """Put the verdicts of the patient reader where the fast one has refused."""
+    """Fill in the patient reader's verdicts where the fast one refused."""
     index = np.arange(len(event_time_ms), dtype=np.uint32)
     rejected = []
     for position, verdict in verdicts:

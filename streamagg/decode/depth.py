@@ -1,4 +1,4 @@
-"""How deep a document is nested: a limit of its own, for those of the readers differ by version of Python."""
+"""How deep a document is nested: a limit of our own, as those of the readers vary with Python."""
 
 import re
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 DEEPEST: Final = 512
-"""Objects and arrays within each other, the document itself included: about half of the depth at which the
-recursion of Python ends, so that every reader can promise it."""
+"""Nested objects and arrays, the document itself included: about half of the depth at which the recursion of
+Python ends, so that every reader can promise it."""
 
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _STEP: Final = np.zeros(256, np.int8)

@@ -34,7 +34,7 @@ class Paths(NamedTuple):
 
 
 def find_paths(settings: DecodeSettings) -> Paths:
-    """Raises SettingsError if the two field paths are malformed or in each other's way."""
+    """Raises SettingsError if the two field paths are malformed or one contains the other."""
     time = _split("time_field", settings.time_field)
     user = _split("user_field", settings.user_field)
     depth = 0

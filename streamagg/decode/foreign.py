@@ -1,6 +1,6 @@
-"""What a payload is that is no JSON document, by its first bytes and by how reading it fails.
+"""What a payload is if it is not a JSON document, by its first bytes and by how reading it fails.
 
-Says nothing of what stands in it.
+Reveals nothing of its content.
 """
 
 import json
@@ -16,7 +16,7 @@ _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 def foreign(payload: bytes, framing: Framing) -> str:
-    """What it is, as far as that can be told, in words."""
+    """What it is, in words, as far as can be determined."""
     if not payload.strip(_BLANKS):
         return "the records are empty"
     if (name := payload_format(payload)) is not None:
@@ -55,7 +55,7 @@ def _is_utf8(document: bytes) -> bool:
 
 
 def _wrapped(text: str) -> str | None:
-    """A document within something else."""
+    """A document inside something else."""
     try:
         value = parse(text)
     except (ValueError, RecursionError):

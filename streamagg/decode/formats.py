@@ -1,4 +1,4 @@
-"""What bytes are that are neither JSON nor compressed as streamagg reads it, told by how they begin."""
+"""What bytes are if they are neither JSON nor compressed in a way that streamagg reads, by how they begin."""
 
 import re
 import shlex
@@ -63,8 +63,8 @@ _TAR_PLACE: Final = 257
 
 
 def foreign_format(head: bytes) -> Format | None:
-    """What a file or a record is that begins like this; None for what may be text. More than ``HEAD_BYTES``
-    are not looked at.
+    """What a file or record that begins like this is; None if it may be text. More than ``HEAD_BYTES`` are
+    not looked at.
 
     gzip and Zstandard are named as well: whoever reads them asks about what is inside.
     """

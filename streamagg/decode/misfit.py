@@ -1,9 +1,8 @@
 """Why a record does not fit the settings, and which settings would fit it.
 
-Looks at one record that was rejected or has an unlikely time, apart from the readers of records, which are
-fast and say no more than a reason. What comes out of it is logged, so it says nothing of users: names of
-fields, types, and one value at most, that of the time, where it is one in some unit and its field is called
-like one.
+Looks at one record that was rejected or has an unlikely time, separately from the readers, which are fast and
+give no more than a reason. The result is logged, so it reveals nothing about users: names of fields, types,
+and one value at most, that of the time, where it is one in some unit and its field is called like one.
 """
 
 import re
@@ -65,7 +64,7 @@ def _document(payload: bytes, framing: Framing) -> dict[str, object] | None:
 
 
 class _Finding(NamedTuple):
-    """What is to be said about one of the two fields, and the flags that would mend it."""
+    """What is to be said about one of the two fields, and the flags that would fix it."""
 
     words: list[str]
     flags: list[str]
@@ -157,7 +156,7 @@ def _user_words(value: object) -> str:
 
 
 def _holding(value: object) -> str:
-    """What a field holds, without saying what."""
+    """What kind of thing a field holds, without showing it."""
     what = kind(value)
     if isinstance(value, str) and not isinstance(value, Digits):
         pattern = _pattern(value)

@@ -1,6 +1,6 @@
 """The shape of a document: the names of its fields and their types, never a value.
 
-A name can be a value as well, where users are the keys of an object: what looks like one is not shown.
+A name can also be a value, where users are the keys of an object: what looks like one is not shown.
 """
 
 import json
@@ -71,7 +71,7 @@ class Shape:
 
     def __init__(self, document: dict[str, object]) -> None:
         self.fields = _fields(document)
-        """Values that are no objects, or are not looked into, by path."""
+        """Values that are not objects, or objects that are not looked into, by path."""
         self._values = {str(value) for value in self.fields.values() if isinstance(value, str)}
 
     def name(self, keys: Keys) -> str | None:
@@ -85,7 +85,7 @@ class Shape:
         return [name for keys in self.fields if (name := self.name(keys)) is not None]
 
     def text(self) -> str:
-        """Names and types, so many that a person reads them."""
+        """Names and types, no more than a person would read."""
         named = [(self.name(keys), kind(value)) for keys, value in self.fields.items()]
         shown = [f"`{name}` ({type_})" for name, type_ in named if name is not None][:_SHOWN]
         rest = len(named) - len(shown)

@@ -35,7 +35,7 @@ TICK_S: Final = 0.05
 
 
 def run_demo(minutes: int = MINUTES) -> None:
-    """Run the show; raises DataDiffers if a window is not what the recount says, or StreamaggError."""
+    """Run the show; raises DataDiffers if a window is not what the recount says, or a StreamaggError."""
     console = Console(highlight=False)
     with _ended_by_sigterm(), embedded_broker([INPUT, OUTPUT]) as bootstrap:
         kafka = KafkaSettings(bootstrap)
@@ -70,7 +70,7 @@ def _wait_until_ready(pipeline: RunningPipeline, board: Board) -> None:
 
 
 def _show(pipeline: RunningPipeline, feed: Feed, outputs: Outputs, board: Board) -> None:
-    """Until every window is published, or none comes any more."""
+    """Until every window is published, or no more come."""
     board.phase("A minute of records is sent each second.")
     began = progressed = monotonic()
     silent = False

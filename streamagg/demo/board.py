@@ -22,7 +22,7 @@ PARTS: Final = (
     f"embedded Kafka broker, 1 coordinator, {UNMARSHALLERS} unmarshallers, {AGGREGATORS} aggregators"
 )
 OTHER_LINES: Final = 9
-"""Lines of the screen that are no rows."""
+"""Lines of the screen that are not rows."""
 RATE_OVER_S: Final = 3.0
 """Long enough for the rate not to jump with every scrape, of which there are two a second."""
 REFRESH_EVERY_S: Final = 0.125

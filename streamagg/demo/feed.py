@@ -29,7 +29,7 @@ _MINUTE_S: Final = WINDOW.granularity_ms // 1_000
 
 
 class Feed:
-    """Sends what is due; ``recount`` knows what must be published."""
+    """Sends what is due; ``recount`` knows what has to be published."""
 
     def __init__(self, kafka: KafkaSettings, topic: str, partitions: int, minutes: int) -> None:
         self.recount = Recount()

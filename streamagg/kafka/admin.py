@@ -29,7 +29,7 @@ log = Log(__name__)
 TIMEOUT_MS: Final = 10_000
 """For one answer. A broker that has just started takes seconds to give it."""
 LONGEST_TRANSACTION_MS: Final = 15 * 60_000
-"""What brokers allow unless they are told otherwise."""
+"""What brokers allow unless configured otherwise."""
 COMPACTED: Final[Mapping[str, str]] = {"cleanup.policy": "compact"}
 _EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -181,7 +181,7 @@ def unended(kafka: KafkaSettings, topic: str, *, timeout_ms: int = TIMEOUT_MS) -
 
 
 def has_members(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) -> bool:
-    """Whether somebody is in a consumer group, or was killed so lately that the group still waits.
+    """Whether somebody is in a consumer group, or was killed so recently that the group still waits for it.
 
     Raises KafkaUnreachable or KafkaFailed.
     """
@@ -189,7 +189,7 @@ def has_members(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) 
 
 
 def refuse_foreign(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_MS) -> None:
-    """Raises SettingsError for a group at work whose members share partitions out as no member of ours does.
+    """Raises SettingsError for an active group whose members assign partitions in a way that ours never do.
 
     With the consumer protocol the broker would let an instance in: it turns the group to that protocol.
     """
@@ -199,7 +199,7 @@ def refuse_foreign(kafka: KafkaSettings, group: str, timeout_ms: int = TIMEOUT_M
 
 
 def foreign(group: str) -> SettingsError:
-    """What is said of the group of another program."""
+    """The error for a group that belongs to another program."""
     return SettingsError(
         f"The group {group} belongs to another program, whose members share partitions out in another way: "
         "choose another --group, or stop that program."
@@ -209,7 +209,7 @@ def foreign(group: str) -> SettingsError:
 class _Trouble:
     """The last connection error that a client reported.
 
-    Apart from ``_Admin``: a client that is part of a cycle of references keeps its threads and sockets
+    Kept apart from ``_Admin``: a client that is part of a cycle of references keeps its threads and sockets
     until a garbage collection finds it.
     """
 

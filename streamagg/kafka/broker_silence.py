@@ -1,8 +1,8 @@
 """Whether a client still knows a broker to ask.
 
-A broker that has just come back may tell of a cluster without any brokers. librdkafka then forgets those that
-it knew, its bootstrap servers too, and never connects again, whatever its recovery strategy (librdkafka
-#5301). It does not say so: that is found by asking.
+A broker that has just come back may describe a cluster without any brokers. librdkafka then forgets those
+that it knew, even its bootstrap servers, and never connects again, whatever its recovery strategy (librdkafka
+#5301). It does not report this; only asking reveals it.
 """
 
 from time import monotonic
@@ -33,7 +33,7 @@ class BrokerSilence:
         self._ask_at_s = monotonic() + _QUIET_S
 
     def lost(self) -> bool:
-        """No broker has answered three questions in a row: another client may do better, or none could.
+        """No broker has answered three questions in a row: a new client may do better, or none would.
 
         Returns at once, but for up to a second every five while a question is not answered.
         """

@@ -11,7 +11,7 @@ from streamagg.errors import AccessDenied, KafkaFailed, KafkaUnreachable, Stream
 from streamagg.model.settings import KafkaSettings
 
 COOPERATIVE: Final = "cooperative-sticky"
-"""How members of the group share partitions out with the classic protocol."""
+"""How members of the group divide partitions with the classic protocol."""
 Config = dict[str, Any]
 OnError = Callable[[KafkaError], None]
 
@@ -64,7 +64,7 @@ HOPELESS: Final = frozenset(
         KafkaError.ILLEGAL_SASL_STATE,
     }
 )
-"""Waiting does not heal these, while a refused connection may be a broker that is still starting."""
+"""Waiting does not cure these, whereas a refused connection may be a broker that is still starting."""
 
 _UNREACHABLE: Final = HOPELESS | {
     KafkaError._TRANSPORT,
@@ -114,7 +114,7 @@ _DENIED: Final[Mapping[int, Kind]] = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "topic",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "group",
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "transactional id",
-    # What an idempotent producer is told that may write to no topic at all.
+    # The answer to an idempotent producer that may not write to any topic.
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "topic",
 }
 
@@ -149,14 +149,14 @@ def producer_config(kafka: KafkaSettings, *, on_error: OnError | None = None, **
 
 
 def admin_config(kafka: KafkaSettings, *, on_error: OnError | None = None) -> Config:
-    """Configuration of an ``AdminClient``, whose log is unheard: its errors are reported as one sentence."""
+    """Configuration of an ``AdminClient``, which does not log: its errors are reported as one sentence."""
     # Without the second setting, asking for a topic would make some brokers create it.
     owned: Config = {"logger": _UNHEARD, "allow.auto.create.topics": False}
     return _config(kafka, {}, owned, on_error)
 
 
 def objection(client: Mapping[str, str]) -> str | None:
-    """What librdkafka has against client settings, or None. It connects to nothing."""
+    """Why librdkafka refuses client settings, or None. It connects to nothing."""
     unheard: Config = {**client, "logger": _UNHEARD}
     try:
         Producer(unheard)
@@ -197,7 +197,7 @@ def kafka_error(cause: KafkaException | KafkaError, doing: str, *needs: Right) -
 
 
 def is_passing(error: KafkaError) -> bool:
-    """Whether waiting may heal it: brokers are away, restart, or hand partitions over to each other."""
+    """Whether waiting may cure it: brokers are away, restart, or hand partitions over to each other."""
     return error.retriable() or error.code() in _PASSING
 
 
@@ -227,7 +227,7 @@ def is_too_large(error: KafkaError) -> bool:
 
 
 def is_denied(error: KafkaError) -> bool:
-    """Whether a right is missing, which neither waiting nor trying again heals."""
+    """Whether a right is missing, which neither waiting nor trying again cures."""
     return error.code() in _DENIED
 
 

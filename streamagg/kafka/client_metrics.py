@@ -1,4 +1,4 @@
-"""Counts what a client of Kafka meets with: errors by code, round trips from librdkafka's statistics."""
+"""Counts what a Kafka client encounters: errors by code, round trips from librdkafka's statistics."""
 
 from contextlib import suppress
 from functools import partial
@@ -40,7 +40,7 @@ _decoder = msgspec.json.Decoder(_Statistics)
 def observing(numbers: ClientNumbers) -> dict[str, Any]:
     """Arguments of ``consumer_config`` and ``producer_config`` for a client that is observed.
 
-    It has to be polled, also when it has nothing to do: what it tells is kept until then.
+    It has to be polled even when it has nothing to do: what it reports is kept until then.
     """
     return {
         "on_error": partial(note_error, numbers),

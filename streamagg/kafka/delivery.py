@@ -1,4 +1,4 @@
-"""What becomes of records on their way."""
+"""What becomes of records under way."""
 
 from confluent_kafka import KafkaError, Message
 

@@ -1,6 +1,6 @@
-"""Whether a topic is still the one that it was: a topic that is deleted and made again keeps its name only.
+"""Whether a topic is still the one that it was: one that is deleted and made again keeps only its name.
 
-The client reads on in the new topic at the old offsets, and the group commits them there, without an
+The client goes on reading the new topic at the old offsets, and the group commits them there, without an
 error from anybody. Brokers give every topic an id that is never used again (KIP-516).
 """
 
@@ -46,7 +46,7 @@ class TopicIdentity:
         """The broker of the demo, which would leave the question unanswered; None until it is known."""
 
     def ask(self) -> Topic:
-        """What the topic is; raises TopicError when it is not there, or what Kafka has against it."""
+        """What the topic is; raises TopicError when it does not exist, or another StreamaggError."""
         for _ in range(_ATTEMPTS - 1):
             try:
                 return self._answer()

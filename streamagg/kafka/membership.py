@@ -38,7 +38,8 @@ _OUTSIDE_S: Final = 15.0
 """A client that the group has not given a name for so long is replaced: longer than the session of 10 s for
 which the group may wait for a member that was killed."""
 _DEALT_S: Final = 1.0
-"""Who was dealt nothing for so long after it has joined is dealt nothing (with the consumer protocol)."""
+"""With the consumer protocol nobody is informed of an empty share: one that has not come so long after
+joining is empty."""
 _EPOCH: Final = Struct("=7xi")
 """Where the epoch of a member stands in librdkafka's group metadata, behind ``CGMDv2:``."""
 
@@ -92,7 +93,7 @@ class Membership:
         self._next_wake = 0.0
         self.numbers = ClientNumbers()
         self.rebalances = 0
-        """Times that the group has dealt its partitions out anew."""
+        """How often the group has reassigned its partitions."""
         self.metadata: Any = None
         """Group metadata of the generation in which partition 0 became ours."""
         self._session_ms = kafka.client.get(_SESSION_TIMEOUT, _SESSION_TIMEOUT_MS)
@@ -121,7 +122,7 @@ class Membership:
 
     @property
     def assignment_known(self) -> bool:
-        """The group has told this instance what is its part."""
+        """The group has assigned this instance its share of the partitions."""
         if self.rebalances:
             return self.joined
         # With the consumer protocol nobody hears of a part without partitions.
@@ -177,7 +178,7 @@ class Membership:
         return epoch
 
     def _refusal(self, error: KafkaError) -> StreamaggError:
-        """What the group has against this instance."""
+        """The error for a group that refuses this instance."""
         if error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
             return foreign(self._group)
         if error.code() == KafkaError.INVALID_SESSION_TIMEOUT:
@@ -190,8 +191,8 @@ class Membership:
     def _replace_if_lost(self) -> None:
         """A client that no broker answers, or that the group does not know, gives way to another.
 
-        It waits without end for who coordinates the group when the broker that it asked is taken off its
-        list before the answer: that broker had been frozen, and told of a cluster without brokers.
+        It waits without end for who coordinates the group when the broker that it asked is taken off its list
+        before the answer: that broker had been frozen, and described a cluster without brokers.
         """
         if self._contact.lost():
             log.warning("group_rejoined", "no broker answers: joining the group with a new connection")
@@ -264,4 +265,4 @@ _HOPELESS: Final = (
     KafkaError.INCONSISTENT_GROUP_PROTOCOL,
     KafkaError.INVALID_SESSION_TIMEOUT,
 )
-"""Waiting does not heal these."""
+"""Waiting does not cure these."""

@@ -43,9 +43,9 @@ class SendStats:
     reasons: dict[str, int] = field(default_factory=dict)
     """Failed records by what Kafka says."""
     without_key: int = 0
-    """Records that have nothing fit for a key in the key field."""
+    """Records whose key field holds nothing that can be a key."""
     untimed: Counter[str] = field(default_factory=Counter)
-    """Records that waited for no time because none could be read, by what is wrong with them."""
+    """Records sent without waiting because their time could not be read, by what is wrong with them."""
 
     def fail(self, reason: str, records: int = 1) -> None:
         """Count records that did not arrive."""

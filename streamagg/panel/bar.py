@@ -1,4 +1,4 @@
-"""One progress bar: what part is done, how many records, how fast, and how long it takes yet."""
+"""One progress bar: what part is done, how many records, how fast, and how long it will take."""
 
 from collections.abc import Callable, Sequence
 from time import monotonic

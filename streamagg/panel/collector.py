@@ -1,4 +1,4 @@
-"""Makes the model of a run of its snapshots and of the lines of its log."""
+"""Makes the model of a run from its snapshots and the lines of its log."""
 
 import json
 import time
@@ -20,7 +20,7 @@ _LAG_OVER: Final = 10
 _RATES_KEPT: Final = 60
 """Snapshots behind the sparkline: a minute."""
 _SHOWN_ANYHOW: Final = frozenset({"summary", "finished"})
-"""Events that tell what the panel shows."""
+"""Events that repeat what the panel shows."""
 
 
 class Collector:

@@ -69,6 +69,6 @@ class Model:
     warnings: tuple[Line, ...] = ()
     """The last ones, the oldest first."""
     said: Line | None = None
-    """The last line that is no warning."""
+    """The last line that is not a warning."""
     url: str | None = None
     """Where metrics and health are served."""

@@ -34,7 +34,7 @@ class RunFoot:
         return draw(self._collector.model(), width, height, glyphs)
 
     def hear(self, line: str) -> str | None:
-        """Of the log only what has no place any more goes above."""
+        """Only those lines of the log that no longer have a place go above."""
         return self._collector.hear(line)
 
     def last(self, width: int, height: int, glyphs: Glyphs) -> Sequence[Text]:

@@ -1,4 +1,4 @@
-"""Whether a run is alive and ready, as its main loop tells it and others ask for it."""
+"""Whether a run is alive and ready, as its main loop reports it and others ask."""
 
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -9,7 +9,7 @@ STUCK_S: Final = 60.0
 
 
 class Health:
-    """Told by the main loop, asked by the threads that answer others."""
+    """Written by the main loop, read by the threads that answer others."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """``clock`` returns seconds."""

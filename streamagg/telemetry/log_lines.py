@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def human_lines(*, debug: bool) -> logging.Formatter:
-    """Time, level and text; for somebody who looks for a defect, milliseconds and the logger too."""
+    """Time, level and text; for somebody looking for a defect, milliseconds and the logger, too."""
     if debug:
         return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")

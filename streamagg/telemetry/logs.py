@@ -40,7 +40,7 @@ def form_for(wanted: "LogFormat") -> Form:
 
 
 def close() -> None:
-    """Tell what has been left out so far, before the process ends without its usual clean-up."""
+    """Report what has been left out so far, before the process ends without its usual clean-up."""
     for handler in logging.getLogger(ROOT).handlers:
         handler.close()
 

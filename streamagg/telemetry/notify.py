@@ -1,4 +1,4 @@
-"""Tells systemd how a daemon is: the protocol of ``sd_notify(3)``, datagrams of ``NAME=value`` lines."""
+"""Reports a daemon's state to systemd: the protocol of sd_notify(3), datagrams of ``NAME=value`` lines."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ class Notifier:
         self._told: set[str] = set()
 
     def beat(self) -> None:
-        """The main loop moves; told at half of the time after which systemd loses patience, or more often.
+        """The main loop moves; sent at half of the time after which systemd loses patience, or more often.
 
         The loop may be away for half a minute, and must not have spent its time before.
         """
@@ -40,11 +40,11 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def ready(self) -> None:
-        """The start is over; told once."""
+        """The start is over; sent once."""
         self._send_once("READY=1")
 
     def stopping(self) -> None:
-        """The end has begun; told once."""
+        """The end has begun; sent once."""
         self._send_once("STOPPING=1")
 
     def status(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""A cause that repeats itself must not bury the log: what is left out is counted, and told."""
+"""A cause that repeats itself must not bury the log: what is left out is counted, and reported."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,13 +45,13 @@ class Limiter:
         return False
 
     def ended(self, *, all_of_them: bool = False) -> list[LeftOut]:
-        """What was left out in periods that are over, each told once."""
+        """What was left out in periods that are over, each reported once."""
         now_s = self._clock()
         over = [event for event, period in self._periods.items() if all_of_them or period.ends_s <= now_s]
         found = [LeftOut(event, self._periods.pop(event).left_out) for event in over]
         return [each for each in found if each.lines]
 
     def next_end_s(self) -> float | None:
-        """How long until there is something to tell; None if there will not be."""
+        """How long until there is something to report; None if there will not be."""
         ends = [period.ends_s for period in self._periods.values() if period.left_out]
         return max(0.0, min(ends) - self._clock()) if ends else None

@@ -1,4 +1,4 @@
-"""What the coordinator knows of a run at one moment; counts are those since the process began."""
+"""What the coordinator knows about a run at one moment; counts are those since the process began."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ class ProcessSample:
     """One process."""
 
     cpu_s: float
-    """Of all processes that have borne its name."""
+    """Of all processes that have had its name."""
     rss_bytes: int | None = None
     """None before its first heartbeat."""
 

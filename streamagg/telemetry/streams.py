@@ -38,13 +38,13 @@ def prepare_stderr() -> None:
 
 
 def write_stderr(data: bytes) -> None:
-    """Past all buffers, and if it cannot be, not at all."""
+    """Past all buffers; if that fails, not at all."""
     with suppress(OSError):
         os.write(2, data)
 
 
 class _Stdout(io.FileIO):
-    """Tells a reader that went away from all else that fails, and does not fail again at the exit."""
+    """Distinguishes a reader that went away from every other failure, and does not fail again at the exit."""
 
     closed_at_start = False
 

@@ -129,7 +129,7 @@ def _build(_: Snapshot) -> Iterator[Sample]:
 
 
 RUN_LABELS: Final = ("input", "output", "group", "delivery")
-"""What ``streamagg_configuration_info`` tells."""
+"""What ``streamagg_configuration_info`` shows."""
 
 
 def _configuration(snapshot: Snapshot) -> Iterator[Sample]:

@@ -34,11 +34,11 @@ class SteadyPace:
 class EventTimePace:
     """As the records happened, or a multiple of that speed.
 
-    Records that are older than one before them, or that no time can be read from, go at once.
+    Records older than one before them, or without a readable time, go at once.
     """
 
     def __init__(self, speed: float, decode: DecodeSettings, untimed: Counter[str]) -> None:
-        """``untimed`` counts records that no time can be read from, by what is wrong with them."""
+        """``untimed`` counts records without a readable time, by what is wrong with them."""
         self._speed = speed
         self._recounter = Recounter(decode)
         self._untimed = untimed

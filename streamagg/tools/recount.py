@@ -327,14 +327,14 @@ class PartitionRecount:
             self._decide()
 
     def end(self) -> None:
-        """No record follows: who still waits is believed unless more were against it than for it."""
+        """No record follows: what still waits is believed unless more records were against it than for it."""
         self._apply_while(lambda waiting: waiting.votes >= 0)
         for _ in self._waiting:
             self._recount.reject("future")
         self._waiting.clear()
 
     def _vote(self, event: Event) -> None:
-        """A record has a say about those that wait, and about the clock, unless it is far behind."""
+        """A record votes on those that wait, and on the clock, unless it is far behind."""
         behind_ms = 0 if self._clock_ms is None else self._clock_ms - event.time_ms
         if behind_ms > HAS_NO_VOTE * self._jump_ms:
             return

@@ -28,7 +28,7 @@ TOO_LONG: Final = f"lines of more than {MAX_LINE_BYTES >> 20} MiB"
 COMPRESSIONS: Final = ("none", "lz4", "zstd", "snappy", "gzip")
 
 Watch = Callable[[SendStats, LineFile], None]
-"""Hears of progress, about once for each block read or 20 times a second."""
+"""Called with the progress, about once for each block read or 20 times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class ReplayStats:
 
 
 class Stopped(Exception):
-    """The end was asked for while nothing but input was waited for."""
+    """The end was asked for while there was nothing to wait for but input."""
 
 
 class StopSwitch:
@@ -99,7 +99,7 @@ class StopSwitch:
     def __init__(self) -> None:
         self.requested = False
         self.waiting_for_input = False
-        """A pipe can keep one waiting for ever: then asking raises Stopped."""
+        """A pipe can keep one waiting forever: then asking raises Stopped."""
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         if self.requested:

@@ -37,7 +37,7 @@ SILENCE_S: Final = 30.0
 
 Kind = Literal["missing", "unexpected", "different", "doubled", "unreadable"]
 Progress = Callable[[float, int], None]
-"""Told which fraction of the input is read, and how many records that were."""
+"""Called with the fraction of the input that has been read, and how many records that was."""
 
 
 class Count(NamedTuple):
@@ -213,8 +213,8 @@ def _expected(settings: VerifySettings, windows: dict[int, Window]) -> dict[int,
 class _TopicReader:
     """Reads the committed records of a topic up to its present end: all partitions at once.
 
-    The end is that of all records. Where a committed reader finds none it is waited for: a transaction that
-    is open there may still bring some.
+    The end is that of all records. Where a committed reader does not get there, this waits: a transaction
+    that is open there may still bring some.
     """
 
     def __init__(self, settings: VerifySettings, topic: str) -> None:
@@ -237,7 +237,7 @@ class _TopicReader:
     def messages(self) -> Iterator[Message]:
         """The messages of all partitions.
 
-        Raises HeldUp, KafkaUnreachable, or what else Kafka has against it.
+        Raises HeldUp, KafkaUnreachable, or the error for whatever Kafka answers.
         """
         consumer = Consumer(consumer_config(self._settings.kafka, enable_partition_eof=True))
         asking = ThreadPoolExecutor(1)
