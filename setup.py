@@ -6,13 +6,14 @@ from setuptools import Extension, setup
 
 
 def extension(name: str, folder: str, libraries: list[str]) -> Extension:
-    """A module of one source file and the headers beside it."""
+    """A module of all the source files and headers of a folder."""
     return Extension(
         name,
-        sources=[str(path) for path in Path(folder).glob("*.c")],
-        depends=[str(path) for path in Path(folder).glob("*.h")],
+        sources=sorted(map(str, Path(folder).glob("*.c"))),
+        depends=sorted(map(str, Path(folder).glob("*.h"))),
         # Contracted products would round fractions of seconds in another way than numpy does.
-        extra_compile_args=["-O3", "-ffp-contract=off", "-fno-math-errno"],
+        extra_compile_args=["-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000"), ("PY_SSIZE_T_CLEAN", None)],
         libraries=libraries,
         py_limited_api=True,
         optional=True,

@@ -30,7 +30,9 @@ def build(directory: Path) -> None:
     subprocess.run(
         [
             *(COMPILER, *SANITIZERS, *flags, "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}"),
-            *(str(ROOT / "streamagg/decode/scanner/scanner.c"), "-lm", "-o", str(directory / MODULE)),
+            *("-DPy_LIMITED_API=0x030B0000", "-DPY_SSIZE_T_CLEAN"),
+            *map(str, sorted(ROOT.glob("streamagg/decode/scanner/*.c"))),
+            *("-lm", "-o", str(directory / MODULE)),
         ],
         check=True,
     )

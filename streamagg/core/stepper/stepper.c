@@ -3,8 +3,6 @@
  * One call takes the records of a partition from the first on, until whole columns can be applied again. It
  * has no state of its own: that comes in with the call, and goes out with the result.
  */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
 #include <string.h>

@@ -1,224 +1,19 @@
 /* The native reader: JSON documents to columns of event times and hashed users.
  *
  * It accepts only what is certainly right, like the strict reader in Python, and leaves everything else
- * to the patient one. It checks the structure of the whole document and looks at the two fields.
+ * to the patient one.
  */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "little-endian machines only; elsewhere the reader in Python does this work"
-#endif
+#include <string.h>
 
-#include "event_time.h"
-#include "json.h"
-#include "xxh3.h"
-
-typedef struct {
-    const uint8_t *text;
-    size_t size;
-} key;
-
-/* The keys from the root to a field. */
-typedef struct {
-    key *keys;
-    unsigned count;
-} path;
-
-/* Whether the five bytes of a schema registry stand before a document. */
-enum framing { FRAMING_AUTO, FRAMING_NONE, FRAMING_REGISTRY };
+#include "document.h"
 
 typedef struct {
     PyObject_HEAD
-    path time;
-    path user;
-    enum unit unit;
-    enum framing framing;
+    fields wanted;
     Py_ssize_t max_bytes;
 } Scanner;
-
-#define TO_TIME 1u
-#define TO_USER 2u
-#define LONGEST_KEY 256
-#define REGISTRY_BYTES 5
-
-/* What has been found of one document; the ways to the fields that led to one. */
-typedef struct {
-    const Scanner *scanner;
-    position end;
-    int64_t time_ms;
-    uint64_t user;
-    unsigned ways;
-} finding;
-
-static bool is_utf8(const uint8_t *text, size_t size)
-{
-    uint8_t high = 0;
-    for (size_t i = 0; i < size; i++)
-        high |= text[i];
-    if (high < 0x80)
-        return true;
-    PyObject *decoded = PyUnicode_DecodeUTF8((const char *)text, (Py_ssize_t)size, NULL);
-    if (!decoded)
-        PyErr_Clear();
-    Py_XDECREF(decoded);
-    return decoded != NULL;
-}
-
-/* A string of 1 to XXH3_LONGEST bytes of UTF-8. */
-static position take_text_user(position first, position end, uint64_t *user)
-{
-    bool escaped;
-    uint8_t plain[XXH3_LONGEST + 4];
-    position last = string_end(first, end, &escaped), text = first;
-    if (!last)
-        return NULL;
-    size_t size = (size_t)(last - first);
-    if (escaped) {
-        size = unescape(first, last, plain, sizeof plain);
-        text = plain;
-    }
-    if (size == 0 || size > XXH3_LONGEST || !is_utf8(text, size))
-        return NULL;
-    *user = xxh3(text, size);
-    return last + 1;
-}
-
-/* An integer of up to XXH3_LONGEST characters. */
-static position take_integer_user(position first, uint64_t *user)
-{
-    position last = skip_integer(first);
-    if (!last || last - first > XXH3_LONGEST)
-        return NULL;
-    /* 1.0 and 1e3 are numbers, but no users; -0 is the user 0. */
-    if (*last == '.' || (*last | 0x20) == 'e' || (first[0] == '-' && first[1] == '0'))
-        return NULL;
-    *user = xxh3(first, (size_t)(last - first));
-    return last;
-}
-
-static inline bool is_key(const key *wanted, position name, size_t size)
-{
-    return wanted->size == size && *wanted->text == *name && !memcmp(wanted->text, name, size);
-}
-
-/* Which way a key leads on: bits of TO_TIME and TO_USER, those it has come along until here given. */
-static unsigned ways_of(const Scanner *scanner, unsigned level, unsigned ways, position name, size_t size)
-{
-    if (ways & TO_TIME && !(level < scanner->time.count && is_key(&scanner->time.keys[level], name, size)))
-        ways &= ~TO_TIME;
-    if (ways & TO_USER && !(level < scanner->user.count && is_key(&scanner->user.keys[level], name, size)))
-        ways &= ~TO_USER;
-    return ways;
-}
-
-static position read_object(position p, finding *found, unsigned level, unsigned ways);
-
-/* The value of a key that lies on a way: the last one of equal keys wins, whatever the first held. */
-static position read_on_way(position p, finding *found, unsigned level, unsigned ways)
-{
-    const Scanner *scanner = found->scanner;
-    found->ways &= ~ways;
-    if (ways & TO_TIME && level + 1 == scanner->time.count) {
-        found->ways |= TO_TIME;
-        found->time_ms = take_time(&p, scanner->unit);
-        return found->time_ms == REFUSED ? NULL : p;
-    }
-    if (ways & TO_USER && level + 1 == scanner->user.count) {
-        found->ways |= TO_USER;
-        return *p == '"' ? take_text_user(p + 1, found->end, &found->user) : take_integer_user(p, &found->user);
-    }
-    return *p == '{' ? read_object(p, found, level + 1, ways) : skip_value(p, found->end, level + 1);
-}
-
-/* From the first quote of a key to the first byte of its value; *ways loses those it does not lie on. */
-static position read_key(position p, finding *found, unsigned level, unsigned *ways)
-{
-    bool escaped;
-    uint8_t plain[LONGEST_KEY];
-    position name = p + 1;
-    if (*p != '"' || !(p = string_end(name, found->end, &escaped)))
-        return NULL;
-    size_t size = (size_t)(p - name);
-    if (escaped) {
-        size = unescape(name, p, plain, sizeof plain);
-        if (size == 0)
-            return NULL;
-        name = plain;
-    }
-    *ways = ways_of(found->scanner, level, *ways, name, size);
-    p = skip_blanks(p + 1);
-    return *p == ':' ? skip_blanks(p + 1) : NULL;
-}
-
-/* An object on the way to the fields; recursion goes as deep as the longer path, not as the document. */
-static position read_object(position p, finding *found, unsigned level, unsigned ways)
-{
-    p = skip_blanks(p + 1);
-    if (*p == '}')
-        return p + 1;
-    for (;;) {
-        unsigned on = ways;
-        p = read_key(p, found, level, &on);
-        if (!p)
-            return NULL;
-        p = on ? read_on_way(p, found, level, on) : skip_value(p, found->end, level + 1);
-        if (!p || p == found->end)
-            return NULL;
-        p = skip_blanks(p);
-        if (*p == '}')
-            return p + 1;
-        if (*p != ',')
-            return NULL;
-        p = skip_blanks(p + 1);
-    }
-}
-
-/* What a buffer of payloads consists of: where each is in memory. */
-typedef struct {
-    const void *text;
-    size_t size;
-} payload;
-
-/* The document without what it came in: the five bytes of a schema registry, a byte order mark. */
-static payload unwrapped(enum framing framing, payload document)
-{
-    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
-    const uint8_t *text = document.text;
-    size_t size = document.size;
-    bool framed = size >= REGISTRY_BYTES && *text == 0;
-    if (framing == FRAMING_REGISTRY && !framed)
-        return (payload){0};
-    if (framing != FRAMING_NONE && framed) {
-        text += REGISTRY_BYTES;
-        size -= REGISTRY_BYTES;
-    }
-    if (size >= sizeof mark && !memcmp(text, mark, sizeof mark)) {
-        text += sizeof mark;
-        size -= sizeof mark;
-    }
-    return (payload){text, size};
-}
-
-/* True if the document was certainly right, with both fields. */
-static bool read_document(const Scanner *scanner, payload document, int64_t *time_ms, uint64_t *user)
-{
-    position p = document.text, end = p + document.size;
-    while (end > p && is_blank(end[-1]))
-        end--;
-    if (end == p || end[-1] != '}')
-        return false;
-    p = skip_blanks(p);
-    if (*p != '{')
-        return false;
-    finding found = {.scanner = scanner, .end = end};
-    if (read_object(p, &found, 0, TO_TIME | TO_USER) != end)
-        return false;
-    *time_ms = found.time_ms;
-    *user = found.user;
-    return found.ways == (TO_TIME | TO_USER);
-}
 
 /* The bytes of an object; without a text if it has none. */
 static payload payload_of(PyObject *object)
@@ -279,7 +74,7 @@ static PyObject *scan_into(const Scanner *scanner, const source *from, int64_t *
     for (Py_ssize_t i = 0; refused && i < from->count; i++) {
         payload document = payload_at(from, i);
         if (document.text && document.size <= (size_t)scanner->max_bytes &&
-            read_document(scanner, unwrapped(scanner->framing, document), times_ms + i, users + i))
+            read_document(&scanner->wanted, document, times_ms + i, users + i))
             continue;
         times_ms[i] = 0;
         users[i] = 0;
@@ -375,10 +170,10 @@ static PyObject *Scanner_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     Scanner *self = (Scanner *)allocate(type, 0);
     if (!self)
         return NULL;
-    self->unit = (enum unit)unit_number;
-    self->framing = (enum framing)framing_number;
+    self->wanted.unit = (enum unit)unit_number;
+    self->wanted.framing = (enum framing)framing_number;
     self->max_bytes = max_bytes;
-    if (!copy_path(time, &self->time) || !copy_path(user, &self->user))
+    if (!copy_path(time, &self->wanted.time) || !copy_path(user, &self->wanted.user))
         Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -386,8 +181,8 @@ static PyObject *Scanner_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 static void Scanner_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    free_path(&((Scanner *)self)->time);
-    free_path(&((Scanner *)self)->user);
+    free_path(&((Scanner *)self)->wanted.time);
+    free_path(&((Scanner *)self)->wanted.user);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
@@ -414,10 +209,11 @@ static PyType_Spec scanner_spec = {
     .slots = scanner_slots,
 };
 
+/* All there is belongs to the module, so that every interpreter may have its own. */
 static int fill_module(PyObject *module)
 {
-    PyObject *type = PyType_FromSpec(&scanner_spec);
-    int failed = !type || PyModule_AddObjectRef(module, "Scanner", type) < 0;
+    PyObject *type = PyType_FromModuleAndSpec(module, &scanner_spec, NULL);
+    int failed = !type || PyModule_AddType(module, (PyTypeObject *)type) < 0;
     Py_XDECREF(type);
     return failed ? -1 : 0;
 }
