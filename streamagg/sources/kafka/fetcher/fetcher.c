@@ -1,26 +1,17 @@
-/* Fetches messages without making an object of each.
- *
- * The consumer is confluent-kafka's, with all that it configures, assigns and closes. Only the batches are
- * taken from its queue here. To find the client behind it, this module is also a plugin of librdkafka, whose
- * interceptor sees every client that is made with it.
- */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "fetcher.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "grouping.h"
 #include "librdkafka.h"
-#include "log.h"
 #include "messages.h"
 #include "news.h"
+#include "objects.h"
+#include "plugin.h"
 
-#define MAX_PARTITIONS 4096
 #define MAX_BYTES (16 << 20)
 /* Taken at once; between two of these it is seen how many bytes there are. */
 #define MOST_AT_ONCE 500
@@ -33,131 +24,6 @@ typedef struct {
     struct news news;
     int wake[2]; /* a pipe, into which librdkafka writes when the queue is no longer empty */
 } Fetcher;
-
-static rd_kafka_t *newest_client;
-
-/* Called with the client's own configuration, before it does anything.
- *
- * confluent-kafka has set a callback for errors after the plugin was loaded, and it may run inside calls of that
- * package only.
- */
-static int on_new(rd_kafka_t *client, const rd_kafka_conf_t *conf, void *opaque, char *error, size_t size)
-{
-    (void)opaque, (void)error, (void)size;
-    librdkafka.conf_set_error_cb((rd_kafka_conf_t *)conf, hear_error);
-    librdkafka.conf_set_stats_cb((rd_kafka_conf_t *)conf, hear_statistics);
-    newest_client = client;
-    return 0;
-}
-
-/* librdkafka calls this when a client is configured with this module as its plugin. */
-__attribute__((visibility("default"))) int conf_init(rd_kafka_conf_t *conf, void **opaque, char *error, size_t size)
-{
-    (void)opaque;
-    if (!librdkafka.conf_set_log_cb) {
-        snprintf(error, size, "the plugin must be loaded by streamagg first");
-        return -1;
-    }
-    librdkafka.conf_set_log_cb(conf, keep_line);
-    return librdkafka.conf_interceptor_add_on_new(conf, "streamagg", on_new, NULL);
-}
-
-/* Where the parts of a fetch belong. */
-typedef struct {
-    Messages *groups[MAX_PARTITIONS];
-    int count;
-} grouping;
-
-/* The number of a partition's group; a new one if it has none, -1 with an exception if that fails. */
-static int group_of(grouping *into, Fetched *fetched, long partition)
-{
-    for (int i = into->count; i-- > 0;)
-        if (into->groups[i]->partition == partition)
-            return i;
-    if (into->count == MAX_PARTITIONS) {
-        PyErr_SetString(PyExc_OverflowError, "records of too many partitions at once");
-        return -1;
-    }
-    Messages *group = new_messages(fetched, 0, 0);
-    if (!group)
-        return -1;
-    group->partition = partition;
-    into->groups[into->count] = group;
-    return into->count++;
-}
-
-/* Note a record of a group or, where one has an error, its end or the first other error. */
-static void note_message(Messages *group, const rd_kafka_message_t *message)
-{
-    if (!message->err) {
-        group->count++;
-        group->end = -1;
-    } else if (message->err == PARTITION_EOF) {
-        group->end = message->offset;
-    } else if (!group->error) {
-        group->error = message->err;
-    }
-}
-
-/* Look at every message once: numbers[i] is its group; -1 with an exception. */
-static int sort_messages(grouping *into, Fetched *fetched, int *numbers)
-{
-    for (Py_ssize_t i = 0; i < fetched->count; i++) {
-        numbers[i] = group_of(into, fetched, fetched->messages[i]->partition);
-        if (numbers[i] < 0)
-            return -1;
-        note_message(into->groups[numbers[i]], fetched->messages[i]);
-    }
-    return 0;
-}
-
-/* Put the records of each partition together, and what is none behind them all. */
-static void arrange(grouping *into, Fetched *fetched, rd_kafka_message_t **taken, const int *numbers)
-{
-    Py_ssize_t records = 0;
-    for (int g = 0; g < into->count; g++) {
-        into->groups[g]->first = records;
-        records += into->groups[g]->count;
-        into->groups[g]->count = 0;
-    }
-    for (Py_ssize_t i = 0; i < fetched->count; i++) {
-        Messages *group = into->groups[numbers[i]];
-        Py_ssize_t place = taken[i]->err ? records++ : group->first + group->count++;
-        fetched->messages[place] = taken[i];
-        fetched->payloads[place] = (payload){taken[i]->payload, taken[i]->size};
-    }
-}
-
-static PyObject *list_of(grouping *from)
-{
-    PyObject *list = PyList_New(from->count);
-    for (int i = 0; list && i < from->count; i++)
-        PyList_SetItem(list, i, Py_NewRef((PyObject *)from->groups[i]));
-    return list;
-}
-
-static PyObject *grouped(Fetched *fetched)
-{
-    size_t count = (size_t)fetched->count;
-    grouping *into = PyMem_Calloc(1, sizeof *into);
-    int *numbers = PyMem_Calloc(count, sizeof *numbers);
-    rd_kafka_message_t **taken = PyMem_Calloc(count, sizeof *taken);
-    fetched->payloads = PyMem_Calloc(count, sizeof *fetched->payloads);
-    PyObject *list = NULL;
-    if (!into || !numbers || !taken || !fetched->payloads) {
-        PyErr_NoMemory();
-    } else if (sort_messages(into, fetched, numbers) == 0) {
-        memcpy(taken, fetched->messages, count * sizeof *taken);
-        arrange(into, fetched, taken, numbers);
-        list = list_of(into);
-    }
-    for (int i = 0; into && i < into->count; i++)
-        Py_DECREF((PyObject *)into->groups[i]);
-    PyMem_Free(into);
-    PyMem_Free(numbers);
-    PyMem_Free(taken);
-    return list;
-}
 
 static int64_t monotonic_ms(void)
 {
@@ -212,7 +78,7 @@ static Py_ssize_t take_messages(Fetcher *fetcher, rd_kafka_message_t **messages,
 }
 
 /* The records that come within the time-out, as a list of Messages; NULL with an exception. */
-static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, Py_ssize_t limit, patience waits)
+static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, PyTypeObject *messages, Py_ssize_t limit, patience waits)
 {
     fetched->messages = PyMem_Calloc((size_t)limit, sizeof *fetched->messages);
     if (!fetched->messages)
@@ -220,7 +86,7 @@ static PyObject *fetch(Fetcher *fetcher, Fetched *fetched, Py_ssize_t limit, pat
     PyThreadState *state = PyEval_SaveThread();
     fetched->count = take_messages(fetcher, fetched->messages, limit, waits);
     PyEval_RestoreThread(state);
-    return fetched->count ? grouped(fetched) : PyList_New(0);
+    return fetched->count ? grouped(fetched, messages) : PyList_New(0);
 }
 
 static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
@@ -232,13 +98,14 @@ static PyObject *Fetcher_fetch(PyObject *self, PyObject *args)
         return NULL;
     if (!fetcher->queue)
         return PyErr_SetString(PyExc_RuntimeError, "the fetcher is closed"), NULL;
-    Fetched *fetched = allocate(fetched_type);
+    const types *types = PyType_GetModuleState(Py_TYPE(self));
+    Fetched *fetched = allocate(types->fetched);
     if (!fetched)
         return NULL;
     fetched->list = &fetcher->living;
     fetched->next = fetcher->living;
     fetcher->living = fetched;
-    PyObject *groups = fetch(fetcher, fetched, limit, waits);
+    PyObject *groups = fetch(fetcher, fetched, types->messages, limit, waits);
     Py_DECREF((PyObject *)fetched);
     return groups;
 }
@@ -287,13 +154,13 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     PyObject *consumer;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Fetcher", names, &consumer))
         return NULL;
-    if (!newest_client)
+    rd_kafka_t *client = take_newest_client();
+    if (!client)
         return PyErr_SetString(PyExc_RuntimeError, "no consumer was made with this plugin"), NULL;
     Fetcher *fetcher = allocate(type);
     if (!fetcher)
         return NULL;
-    fetcher->queue = librdkafka.queue_get_consumer(newest_client);
-    newest_client = NULL;
+    fetcher->queue = librdkafka.queue_get_consumer(client);
     if (!fetcher->queue) {
         Py_DECREF((PyObject *)fetcher);
         return PyErr_SetString(PyExc_RuntimeError, "the client has no queue of a consumer"), NULL;
@@ -333,79 +200,9 @@ static PyType_Slot fetcher_slots[] = {
     {0},
 };
 
-static PyType_Spec fetcher_spec = {
+PyType_Spec fetcher_spec = {
     .name = "streamagg.sources.kafka._fetcher.Fetcher",
     .basicsize = sizeof(Fetcher),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = fetcher_slots,
 };
-
-static PyObject *load(PyObject *module, PyObject *args)
-{
-    (void)module;
-    const char *path;
-    if (!PyArg_ParseTuple(args, "s:load", &path))
-        return NULL;
-    void *library = dlopen(path, RTLD_NOW);
-    const char *missing = library ? find_functions(library, dlsym) : dlerror();
-    if (missing)
-        return PyErr_Format(PyExc_ImportError, "librdkafka cannot be used directly: %s", missing);
-    return Py_NewRef(Py_None);
-}
-
-static PyObject *take_log(PyObject *module, PyObject *ignored)
-{
-    (void)module, (void)ignored;
-    pthread_mutex_lock(&kept_log.lock);
-    int count = kept_log.count, dropped = kept_log.dropped;
-    PyObject *list = PyList_New(0);
-    for (int i = 0; list && i < count; i++) {
-        PyObject *line = Py_BuildValue("iN", kept_log.lines[i].level,
-                                       PyUnicode_DecodeUTF8(kept_log.lines[i].text,
-                                                            (Py_ssize_t)strlen(kept_log.lines[i].text), "replace"));
-        if (!line || PyList_Append(list, line) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(line);
-    }
-    kept_log.count = kept_log.dropped = 0;
-    pthread_mutex_unlock(&kept_log.lock);
-    return list ? Py_BuildValue("Ni", list, dropped) : NULL;
-}
-
-static PyMethodDef module_methods[] = {
-    {"load", load, METH_VARARGS,
-     "load(path)\n--\n\nFind librdkafka behind a library that is loaded; raises ImportError."},
-    {"take_log", take_log, METH_NOARGS,
-     "take_log()\n--\n\nLines logged since the last call, as pairs of syslog level and text; how many more there were."},
-    {0},
-};
-
-static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
-{
-    PyObject *type = PyType_FromSpec(spec);
-    if (type && PyModule_AddObjectRef(module, name, type) < 0)
-        Py_CLEAR(type);
-    return (PyTypeObject *)type;
-}
-
-static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "streamagg.sources.kafka._fetcher",
-    .m_doc = "Fetches messages without making an object of each.",
-    .m_size = -1,
-    .m_methods = module_methods,
-};
-
-PyMODINIT_FUNC PyInit__fetcher(void)
-{
-    PyObject *made = PyModule_Create(&module);
-    if (!made)
-        return NULL;
-    fetched_type = add_type(made, &fetched_spec, "Fetched");
-    messages_type = add_type(made, &messages_spec, "Messages");
-    PyTypeObject *fetcher_type = add_type(made, &fetcher_spec, "Fetcher");
-    if (!fetched_type || !messages_type || !fetcher_type)
-        Py_CLEAR(made);
-    Py_XDECREF((PyObject *)fetcher_type);
-    return made;
-}

@@ -6,7 +6,6 @@
 #ifndef STREAMAGG_LIBRDKAFKA_H
 #define STREAMAGG_LIBRDKAFKA_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,7 +36,8 @@ typedef void error_function(rd_kafka_t *client, int error, const char *reason, v
 typedef int statistics_function(rd_kafka_t *client, char *json, size_t size, void *opaque);
 typedef int on_new_function(rd_kafka_t *client, const rd_kafka_conf_t *conf, void *opaque, char *error, size_t size);
 
-static struct {
+/* The same in every interpreter, as there is one librdkafka in the process. */
+struct functions {
     rd_kafka_queue_t *(*queue_get_consumer)(rd_kafka_t *);
     void (*queue_destroy)(rd_kafka_queue_t *);
     ssize_t (*consume_batch_queue)(rd_kafka_queue_t *, int timeout_ms, rd_kafka_message_t **messages, size_t size);
@@ -48,33 +48,10 @@ static struct {
     void (*conf_set_error_cb)(rd_kafka_conf_t *, error_function *);
     void (*conf_set_stats_cb)(rd_kafka_conf_t *, statistics_function *);
     int (*conf_interceptor_add_on_new)(rd_kafka_conf_t *, const char *name, on_new_function *, void *opaque);
-} librdkafka;
+};
+extern struct functions librdkafka;
 
 /* Finds the functions in a loaded library or in those it was linked with; the name of a missing one, or NULL. */
-static const char *find_functions(void *library, void *(*find)(void *, const char *))
-{
-    const struct {
-        const char *name;
-        void *place;
-    } functions[] = {
-        {"rd_kafka_queue_get_consumer", &librdkafka.queue_get_consumer},
-        {"rd_kafka_queue_destroy", &librdkafka.queue_destroy},
-        {"rd_kafka_consume_batch_queue", &librdkafka.consume_batch_queue},
-        {"rd_kafka_queue_io_event_enable", &librdkafka.queue_io_event_enable},
-        {"rd_kafka_message_destroy", &librdkafka.message_destroy},
-        {"rd_kafka_message_timestamp", &librdkafka.message_timestamp},
-        {"rd_kafka_conf_set_log_cb", &librdkafka.conf_set_log_cb},
-        {"rd_kafka_conf_set_error_cb", &librdkafka.conf_set_error_cb},
-        {"rd_kafka_conf_set_stats_cb", &librdkafka.conf_set_stats_cb},
-        {"rd_kafka_conf_interceptor_add_on_new", &librdkafka.conf_interceptor_add_on_new},
-    };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *function = find(library, functions[i].name);
-        if (!function)
-            return functions[i].name;
-        *(void **)functions[i].place = function;
-    }
-    return NULL;
-}
+const char *find_functions(void *library, void *(*find)(void *, const char *));
 
 #endif
