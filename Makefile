@@ -14,6 +14,7 @@ TEST_WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+C_FILES := $(wildcard streamagg/*/*/*.[ch] streamagg/*/*/*/*.[ch])
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -32,7 +33,7 @@ help: ## Show this list
 install: $(INSTALLED) ## Create the environment in .venv
 
 # pip checks the hash of every file; the package itself is built by the pinned setuptools.
-$(INSTALLED): requirements/dev.lock pyproject.toml setup.py $(wildcard streamagg/*/*/*.[ch])
+$(INSTALLED): requirements/dev.lock pyproject.toml setup.py $(C_FILES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'streamagg needs Python 3.11 or newer: name one with make PYTHON=python3.13' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \

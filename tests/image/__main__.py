@@ -43,7 +43,8 @@ def look_at(image: Built) -> None:
     found = [name for name in PROGRAMS if root.path(f"/opt/streamagg/bin/{name}").exists()]
     check("no pip and no compiler beside the program", not found)
     parts = sorted(path.name for path in root.path("/opt/streamagg").rglob("_*.abi3.so"))
-    check(f"the parts in C are there: {', '.join(parts)}", parts == ["_fetcher.abi3.so", "_scanner.abi3.so"])
+    wanted = [f"_{name}.abi3.so" for name in ("fetcher", "scanner", "stepper")]
+    check(f"the parts in C are there: {', '.join(parts)}", parts == wanted)
     print(f"/opt/streamagg: {size_mb(root.path('/opt/streamagg')):.0f} MB")
 
 
