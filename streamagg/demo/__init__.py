@@ -6,8 +6,6 @@ show it, 5 stop the run and compare.
 """
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
 from typing import Final
@@ -22,6 +20,7 @@ from streamagg.demo.summary import print_summary
 from streamagg.errors import DataDiffers, KafkaFailed
 from streamagg.kafka.embedded import PARTITIONS, embedded_broker
 from streamagg.model.settings import DecodeSettings, KafkaSettings
+from streamagg.signals import handled
 from streamagg.tools.verify import VerifySettings, compare
 
 INPUT: Final = "records"
@@ -37,7 +36,7 @@ TICK_S: Final = 0.05
 def run_demo(minutes: int = MINUTES) -> None:
     """Run the show; raises DataDiffers if a window is not what the recount says, or a StreamaggError."""
     console = Console(highlight=False)
-    with _ended_by_sigterm(), embedded_broker([INPUT, OUTPUT]) as bootstrap:
+    with handled([signal.SIGTERM], _interrupt), embedded_broker([INPUT, OUTPUT]) as bootstrap:
         kafka = KafkaSettings(bootstrap)
         with RunningPipeline(bootstrap, INPUT, OUTPUT) as pipeline:
             with Board(console) as board:
@@ -90,15 +89,6 @@ def _show(pipeline: RunningPipeline, feed: Feed, outputs: Outputs, board: Board)
             return
 
 
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     """SIGTERM ends the show like Ctrl-C: with nothing left running."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    raise KeyboardInterrupt

@@ -1,17 +1,18 @@
 """Files that are not read to their ends: because somebody interrupts, or because one is damaged.
 
-What has been counted until then is told all the same, and marked as what it is: a part.
+What has been counted until then is reported all the same, and marked as what it is: a part.
 """
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import FrameType
 
 from streamagg.core.windows import Windows
 from streamagg.errors import FileUnreadable
 from streamagg.model.results import WindowCount
+from streamagg.signals import handled
 from streamagg.telemetry import logs
 
 Emit = Callable[[Windows, Sequence[WindowCount]], None]
@@ -33,16 +34,10 @@ class EarlyEnd:
         self.requested = True
         logs.tell("interrupted", "interrupted")
 
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle the signals; in the main thread only."""
+    def installed(self) -> AbstractContextManager[None]:
+        """Handle the signals that are not ignored."""
         numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, self) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return handled(numbers, self)
 
     @contextmanager
     def noted(self) -> Iterator[None]:

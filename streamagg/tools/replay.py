@@ -3,7 +3,7 @@
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from types import FrameType
@@ -14,6 +14,7 @@ from streamagg.kafka.admin import ensure_topic, partitions_of
 from streamagg.kafka.sender import Sender, SendStats
 from streamagg.model.field_path import keys_of
 from streamagg.model.settings import DecodeSettings, KafkaSettings
+from streamagg.signals import handled
 from streamagg.sources.lines import MAX_LINE_BYTES, LineFile
 from streamagg.telemetry import logs
 from streamagg.tools.pace import EventTimePace, Pace, SteadyPace
@@ -109,15 +110,9 @@ class StopSwitch:
         if self.waiting_for_input:
             raise Stopped
 
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle the signals; in the main thread only."""
-        before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def installed(self) -> AbstractContextManager[None]:
+        """Handle the signals."""
+        return handled((signal.SIGINT, signal.SIGTERM), self)
 
 
 def replay(settings: ReplaySettings, stop: StopSwitch, watch: Watch) -> ReplayStats:
