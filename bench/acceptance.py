@@ -119,10 +119,7 @@ class Acceptance:
         try:
             time.sleep(1)
             for _ in range(self.kills):
-                with run.start(*QUICK_GROUP) as instance:
-                    instance.wait_for("leading:")
-                    time.sleep(chance.uniform(0, 2))
-                    instance.kill()
+                run.kill_at_random(chance)
         finally:
             feeding.wait()
         run.until_end(*QUICK_GROUP)

@@ -25,6 +25,11 @@ class Verdict:
     lost: int = 0
     examples: tuple[str, ...] = ()
 
+    @property
+    def good(self) -> bool:
+        """Windows were checked, and each came out once with its value."""
+        return self.windows > 0 and not (self.wrong or self.doubled or self.lost)
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -42,9 +47,7 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Something was broken and checked, every value is right, and nothing else went wrong."""
-        verdict = self.verdict
-        nothing_differs = not (verdict.wrong or verdict.doubled or verdict.lost or self.problems)
-        return nothing_differs and self.times > 0 and verdict.windows > 0
+        return self.verdict.good and self.times > 0 and not self.problems
 
     def as_json(self) -> dict[str, Any]:
         """For the file of results."""

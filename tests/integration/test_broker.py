@@ -1,37 +1,21 @@
 """The broker of the tests is a real one: it keeps, commits, hides, and comes back."""
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.conftest import TopicFactory
 from tests.support.broker import Broker
+from tests.support.pipeline import read_all
 
 pytestmark = pytest.mark.kafka
 TIMEOUT_S = 30.0
 
 
 def read_committed(bootstrap: str, topic: str) -> list[bytes | None]:
-    """Values of partition 0, from its beginning to its end, without those of aborted transactions."""
-    reader = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "unused",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-    reader.assign([TopicPartition(topic, 0, 0)])
-    values: list[bytes | None] = []
-    try:
-        while (message := reader.poll(TIMEOUT_S)) is not None and message.error() is None:
-            values.append(message.value())
-        assert message is not None, "no end of the partition was seen"
-        return values
-    finally:
-        reader.close()
+    """Values of a topic, without those of aborted transactions."""
+    return [message.value() for message in read_all(bootstrap, topic)]
 
 
 def produce(bootstrap: str, topic: str, value: bytes) -> None:

@@ -4,33 +4,15 @@ import itertools
 import os
 import random
 import signal
-import threading
-import time
 from dataclasses import replace
 
 import pytest
 
 from tests.integration.conftest import RunFactory
 from tests.support.instances import alive, wait_until
-from tests.support.pipeline import QUICK_GROUP, WINDOW, Feed, Run, made_records, record
+from tests.support.pipeline import QUICK_GROUP, WINDOW, Feed, feed_slowly, made_records, record
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-PIECES = 40
-
-
-def feed_slowly(run: Run, made: list[bytes], partitions: int) -> threading.Thread:
-    """Send records in pieces until the thread is joined: the run always has something to do."""
-
-    def work() -> None:
-        feed = Feed(run.bootstrap, run.input, partitions)
-        size = len(made) // PIECES
-        for first in range(0, len(made), size):
-            feed.send(made[first : first + size])
-            time.sleep(0.2)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
 
 
 @pytest.mark.parametrize(("delivery", "kills"), [("exactly-once", 5), ("at-least-once", 2)])
@@ -43,11 +25,7 @@ def test_the_process_group_is_killed_again_and_again(delivery: str, kills: int, 
     feeding = feed_slowly(run, made, 2)
     try:
         for _ in range(kills):
-            with run.start("--delivery", delivery, *QUICK_GROUP) as instance:
-                instance.wait_for("leading:")
-                # The moment of the kill is what is drawn: from before the first commit to well behind it.
-                time.sleep(chance.uniform(0, 1.5))
-                instance.kill()
+            run.kill_at_random(chance, "--delivery", delivery)
     finally:
         feeding.join()
     run.until_end("--delivery", delivery, *QUICK_GROUP)

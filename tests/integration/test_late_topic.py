@@ -2,8 +2,6 @@
 
 import json
 import random
-import threading
-import time
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -15,7 +13,7 @@ from streamagg.tools.recount import Recounter, Rejected
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.simulation.oracle import Rules, Told, judge
-from tests.support.pipeline import QUICK_GROUP, Feed, Run, made_records, read_all, record
+from tests.support.pipeline import QUICK_GROUP, Feed, Run, feed_slowly, made_records, read_all, record
 
 pytestmark = pytest.mark.kafka
 T0 = 1_468_244_380
@@ -145,22 +143,10 @@ def test_none_is_lost_and_none_told_twice_when_the_process_is_killed(
     chance = random.Random(seed)
     run, late = new_run(2), topic("late")
     made = made_records(20_000)
-
-    def feed_slowly() -> None:
-        feed = Feed(run.bootstrap, run.input, 2)
-        for first in range(0, len(made), 500):
-            feed.send(made[first : first + 500])
-            time.sleep(0.2)
-
-    feeding = threading.Thread(target=feed_slowly)
-    feeding.start()
+    feeding = feed_slowly(run, made, 2)
     try:
         for _ in range(4):
-            with run.start("--late-topic", late, *QUICK_GROUP) as instance:
-                instance.wait_for("leading:")
-                # The moment of the kill is what is drawn: from before the first commit to well behind it.
-                time.sleep(chance.uniform(0, 2))
-                instance.kill()
+            run.kill_at_random(chance, "--late-topic", late)
     finally:
         feeding.join()
     run.until_end("--late-topic", late, *QUICK_GROUP)

@@ -54,10 +54,8 @@ class SoakResult:
     @property
     def good(self) -> bool:
         """Things were broken, every window is right, nothing grew and nothing else went wrong."""
-        verdict = self.verdict
-        differs = verdict.wrong or verdict.doubled or verdict.lost
         grew = any(line.judged and line.trend.grows for line in self.lines)
-        return bool(self.hits) and verdict.windows > 0 and not (differs or grew or self.problems)
+        return self.verdict.good and bool(self.hits) and not (grew or self.problems)
 
     def as_json(self) -> dict[str, Any]:
         """For the file of results."""

@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
@@ -22,6 +25,8 @@ from tests.support.instances import READY_S, Instance
 
 _numbers = itertools.count()
 
+PIECES: Final = 40
+"""Of what is fed slowly: at five a second, eight seconds of records."""
 GRANULARITY_MS: Final = 10_000
 WINDOW: Final = WindowSettings(GRANULARITY_MS, max_lag_ms=5_000, max_jump_ms=15_000)
 DECODE: Final = DecodeSettings()
@@ -127,6 +132,14 @@ class Run:
         log = self.directory / f"run-{next(_numbers)}.log"
         return Instance(self.arguments(*more), log, level=level, env=env)
 
+    def kill_at_random(self, chance: Random, *more: str) -> None:
+        """Start an instance and kill it at a moment from before its first commit to well behind it."""
+        with self.start(*more, *QUICK_GROUP) as instance:
+            instance.wait_for("leading:")
+            # That moment is what is drawn.
+            time.sleep(chance.uniform(0, 2))
+            instance.kill()
+
     def until_end(self, *more: str) -> dict[str, Any]:
         """Run to the end of the input; returns the statistics, which must add up."""
         path = self.directory / f"stats-{next(_numbers)}.json"
@@ -186,6 +199,21 @@ def check_sums(stats: dict[str, Any]) -> None:
     for part in [stats, *stats["partitions"].values()]:
         parts = ("counted", "late", "set_aside", "published_before", "waiting", "read_again")
         assert part["records"] == sum(part[name] for name in parts) + sum(part["rejected"].values()), part
+
+
+def feed_slowly(run: Run, made: list[bytes], partitions: int) -> threading.Thread:
+    """Send records in pieces until the thread is joined: the run always has something to do."""
+
+    def work() -> None:
+        feed = Feed(run.bootstrap, run.input, partitions)
+        size = len(made) // PIECES
+        for first in range(0, len(made), size):
+            feed.send(made[first : first + size])
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
 
 
 def read_all(bootstrap: str, topic: str) -> Iterator[Message]:

@@ -18,14 +18,7 @@ from streamagg.model.settings import HttpSettings
 from streamagg.telemetry.asking import ask
 from streamagg.telemetry.endpoint import Shown, open_endpoint, serving
 from streamagg.telemetry.health import STUCK_S, Health
-
-
-@dataclass
-class Clock:
-    seconds: float = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.support.clock import Clock
 
 
 @dataclass

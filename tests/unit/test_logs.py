@@ -5,7 +5,6 @@ import logging
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,17 +13,10 @@ import pytest
 from streamagg.events import Log
 from streamagg.telemetry import logs, rate_limit
 from streamagg.telemetry.rate_limit import MOST, PERIOD_S, LeftOut, Limiter
+from tests.support.clock import Clock
 from tests.support.instances import wait_until
 
 ENOUGH_S = 60
-
-
-@dataclass
-class Clock:
-    seconds: float = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 class Written:

@@ -9,14 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamagg.telemetry.notify import Notifier
-
-
-@dataclass
-class Clock:
-    seconds: float = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.support.clock import Clock
 
 
 @dataclass
@@ -57,7 +50,7 @@ def test_the_start_and_the_end_are_told_once(systemd: Systemd) -> None:
 
 @pytest.mark.parametrize(("patience_us", "every_s"), [("8000000", 4), ("90000000", 5)])
 def test_the_watchdog_is_fed_in_time(systemd: Systemd, patience_us: str, every_s: int) -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     notifier = Notifier({**systemd.environ, "WATCHDOG_USEC": patience_us}, clock)
     beats = []
     for _ in range(100):

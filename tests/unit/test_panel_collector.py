@@ -1,7 +1,7 @@
 """What a panel makes of snapshots, and of the lines that everybody logs."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from streamagg.telemetry.snapshot import (
     Snapshot,
     WindowSample,
 )
+from tests.support.clock import Clock
 from tests.support.panel import FACTS, NOW_MS
 
 PART = PartitionSample(
@@ -36,17 +37,9 @@ PART = PartitionSample(
 )
 
 
-@dataclass
-class Clock:
-    seconds: float = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -8,19 +8,12 @@ import pytest
 
 from streamagg.engine.reporting.symptoms import FitWatch, Symptoms, judge
 from streamagg.model.messages import ColumnBlock, Misfit
+from tests.support.clock import Clock
 
 
 def symptoms(records: int, *, mendable: bool = False, **misfits: int) -> Symptoms:
     samples = {why: Misfit(why, f"shape of {why}", f"hint of {why}", mendable) for why in misfits}
     return Symptoms(records, Counter(misfits), samples)
-
-
-@dataclass
-class Clock:
-    seconds: float = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @dataclass

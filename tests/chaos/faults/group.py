@@ -5,8 +5,7 @@ import time
 from random import Random
 from typing import Final
 
-from streamagg.faults import POINTS
-from tests.chaos.faults.processes import fault, wait_a_moment
+from tests.chaos.faults.processes import drawn_points, fault, wait_a_moment
 from tests.chaos.scenario import Scenario
 from tests.chaos.world import World
 from tests.support.instances import Instance, stopped
@@ -63,9 +62,7 @@ def zombie_leader(world: World, random: Random) -> int:
 
 def zombie_at_points(world: World, random: Random) -> int:
     """The leader falls asleep between two steps of a publication, and wakes up when another one leads."""
-    points = list(POINTS)
-    random.shuffle(points)
-    points = points[:2] if world.quick else points
+    points = drawn_points(world, random)
     for point in points:
         sleeper = world.start_instance(env=fault(f"{point}:0.5:stop", random))
         world.wait_until(lambda one=sleeper: stopped(one.pid), f"asleep {point}")  # type: ignore[misc]

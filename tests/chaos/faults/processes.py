@@ -86,9 +86,7 @@ def kill_anything(world: World, random: Random) -> int:
 
 def kill_at_points(world: World, random: Random) -> int:
     """Dead between two steps of a publication, once for each step."""
-    points = list(POINTS)
-    random.shuffle(points)
-    points = points[:2] if world.quick else points
+    points = drawn_points(world, random)
     for point in points:
         dying = world.start_instance(env=fault(f"{point}:0.5", random))
         world.wait_until(lambda one=dying: not one.running, f"a death {point}")  # type: ignore[misc]
@@ -161,6 +159,13 @@ def sleep_of(pid: int, seconds: float) -> None:
         time.sleep(seconds)
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def drawn_points(world: World, random: Random) -> list[str]:
+    """The steps of a publication, in random order."""
+    points = list(POINTS)
+    random.shuffle(points)
+    return points[:2] if world.quick else points
 
 
 def fault(what: str, random: Random) -> dict[str, str]:
