@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.soak.growth import FEWEST, Point, trend
+from tests.soak.growth import FEWEST, Point, Trend, trend
 
 SEED = 20_260_101
 
@@ -21,8 +21,7 @@ def points(
 
 def test_a_straight_line_has_its_slope() -> None:
     found = trend([(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 5.0)])
-    assert (found.slope, found.level, found.span_hours) == (60.0, 3.0, 4 / 60)
-    assert found.least == found.most == 60.0
+    assert found == Trend(level=3.0, slope=60.0, least=60.0, most=60.0, span_hours=4 / 60)
     assert found.grows
 
 
@@ -60,7 +59,7 @@ def test_a_single_jump_does_not_turn_the_line() -> None:
 
 def test_a_count_that_never_changes_is_steady() -> None:
     found = trend([(float(minute), 41.0) for minute in range(FEWEST)])
-    assert (found.least, found.slope, found.most) == (0.0, 0.0, 0.0)
+    assert found == Trend(level=41.0, slope=0.0, least=0.0, most=0.0, span_hours=(FEWEST - 1) / 60)
     assert not found.grows
 
 

@@ -24,7 +24,7 @@ from bench.contenders.bare.decode_file import halves
 from bench.machine import Load, parse_machine_time
 from bench.measure import Cost, Run, Verdict, compare, run_command, run_contender
 from bench.pairs import interval
-from bench.processes import sample
+from bench.processes import Sample, sample
 from bench.render import CHARTS, NOT_MEASURED, PAGES, fill, render, topic
 from bench.results import FILE_ROWS, Results, Row, note, read_results, windows_cell
 from bench.scratch import RESULTS
@@ -91,7 +91,7 @@ def test_a_name_may_hold_blanks_and_parentheses(tmp_path: Path) -> None:
         found = sample(process.pid)
         process.kill()
     assert found is not None
-    assert (found.name, found.parent, found.ended) == ("a) S (b", os.getpid(), False)
+    assert found == Sample("a) S (b", False, os.getpid(), found.cpu_seconds, found.resident_bytes)
 
 
 # --- one contender
@@ -115,7 +115,7 @@ def writes(result: object) -> str:
 
 def test_a_right_result(tmp_path: Path) -> None:
     found = run(tmp_path, writes({"records": 10, "seconds": 2.5, "windows": {"60": 5, "120": 7}}))
-    assert (found.error, found.seconds, found.verdict) == (None, 2.5, Verdict(2, 2, 0, 0, 0))
+    assert found == Run("c", found.cost, None, 2.5, Verdict(2, 2, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,12 @@ def test_a_failure_is_a_result_too(tmp_path: Path, code: str, error: str) -> Non
     found = run(tmp_path, code)
     assert found.error is not None
     assert error in found.error
-    assert found.seconds is None
-    assert found.verdict is None
+    assert found == Run("c", found.cost, found.error, None, None)
 
 
 def test_who_counts_nothing_gets_no_verdict(tmp_path: Path) -> None:
     found = run(tmp_path, writes({"records": 10, "seconds": 1}), counts=False)
-    assert (found.error, found.seconds, found.verdict) == (None, 1, None)
+    assert found == Run("c", found.cost, None, 1, None)
 
 
 @pytest.mark.parametrize("result", [{}, {"windows": 2, "another_counter": 3}])
@@ -167,7 +166,7 @@ def test_windows_that_are_not_in_the_result_were_published(
     published = {("127.0.0.1:1", "o"): {60: 5}}
     monkeypatch.setattr(measure, "read_windows", lambda bootstrap, topic: published[bootstrap, topic])
     found = run(tmp_path, writes({"records": 10, "seconds": 1, **result}))
-    assert (found.error, found.verdict) == (None, Verdict(2, 1, 0, 1, 0))
+    assert found == Run("c", found.cost, None, 1, Verdict(2, 1, 0, 1, 0))
 
 
 def test_topics_that_a_contender_made_for_a_run_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,10 +54,13 @@ def test_what_a_dead_worker_held_is_gone() -> None:
     assert ledger.sample({}, []).users == {7: 3}
     assert ledger.rss_bytes() == 50
     ledger.ended("aggregator-0", "exit")
-    sample = ledger.sample({}, [])
-    assert (sample.users, sample.users_bytes, ledger.rss_bytes()) == ({}, 0, 0)
-    assert sample.readers.round_trips == {}
-    assert sample.processes == {"aggregator-0": ProcessSample(1.0, None)}
+    assert ledger.rss_bytes() == 0
+    assert ledger.sample({}, []) == WorkersSample(
+        configured={"aggregator": 1},
+        alive={"aggregator": 1},
+        restarts={("aggregator", "exit"): 1},
+        processes={"aggregator-0": ProcessSample(1.0, None)},
+    )
 
 
 def test_restarts_are_counted_by_kind_and_cause() -> None:
@@ -78,8 +81,14 @@ def test_shards_of_one_window_add_up() -> None:
     for shard, users in enumerate(({7: 3, 8: 1}, {8: 5})):
         ledger.begin(f"aggregator-{shard}", "aggregator")
         ledger.heard(f"aggregator-{shard}", Heartbeat(0.0, 1, StageTimes(), users=users, users_bytes=10))
-    sample = ledger.sample({}, [])
-    assert (sample.users, sample.users_bytes) == ({7: 3, 8: 6}, 20)
+    alive = {f"aggregator-{shard}": ProcessSample(0.0, 1) for shard in range(2)}
+    assert ledger.sample({}, []) == WorkersSample(
+        configured={"aggregator": 2},
+        alive={"aggregator": 2},
+        processes=alive,
+        users={7: 3, 8: 6},
+        users_bytes=20,
+    )
 
 
 def test_the_silent_are_not_alive() -> None:

@@ -58,7 +58,7 @@ def test_numbers_where_iso8601_is_expected() -> None:
 
 def test_a_real_time_of_long_ago_fits_no_other_unit() -> None:
     found = look({"ts": LONG_AGO, "uid": CANARY}, "early")
-    assert (found.hint, found.mendable) == ("`ts` lies before 2001", False)
+    assert found == Misfit("early", found.shape, "`ts` lies before 2001", mendable=False)
 
 
 def test_a_time_far_ahead() -> None:
@@ -208,10 +208,8 @@ def test_what_is_no_document(payload: bytes, words: str) -> None:
 
 def test_records_without_a_value_and_too_large_ones() -> None:
     assert look(None, "tombstone").hint == "the records have no value: they are tombstones"
-    large = look(b"x" * 101, "too_large", max_record_bytes=100)
-    assert (large.hint, large.shape) == (
-        "the records have more than 100 bytes, see --max-record-bytes",
-        "101 bytes",
+    assert look(b"x" * 101, "too_large", max_record_bytes=100) == Misfit(
+        "too_large", "101 bytes", "the records have more than 100 bytes, see --max-record-bytes"
     )
 
 

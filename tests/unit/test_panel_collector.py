@@ -8,7 +8,7 @@ import pytest
 
 from streamagg.panel.collector import MOST_WARNINGS, Collector
 from streamagg.panel.glyphs import ASCII
-from streamagg.panel.model import Figures
+from streamagg.panel.model import Figures, Line, Model
 from streamagg.panel.panel import RunFoot
 from streamagg.telemetry.health import Health
 from streamagg.telemetry.metrics import Metrics
@@ -114,10 +114,20 @@ def test_all_partitions_add_up(collector: Collector) -> None:
         ),
         (),
     )
-    found = figures(collector)
-    assert (found.records, found.counted, found.late, found.closed_early, found.lag) == (14, 8, 2, 1, 8)
-    assert found.rejected == {"bad_json": 4, "future": 0}
-    assert (found.watermark_ms, found.published, found.open) == (99, (window,), (OpenWindow(60_000, 3),))
+    assert figures(collector) == Figures(
+        rate=0.0,
+        rates=(),
+        lag=8,
+        lag_falls=None,
+        watermark_ms=99,
+        records=14,
+        counted=8,
+        late=2,
+        closed_early=1,
+        rejected={"bad_json": 4, "future": 0},
+        published=(window,),
+        open=(OpenWindow(60_000, 3),),
+    )
 
 
 def test_what_the_instance_is(collector: Collector) -> None:
@@ -159,7 +169,14 @@ def test_of_other_lines_the_last_one_is_shown(collector: Collector) -> None:
         assert collector.hear(line) is None
     model = collector.model()
     assert model.said is not None
-    assert (model.said.text, model.url, model.warnings) == ("partition 3 is idle", "http://h:1", ())
+    assert model == Model(
+        FACTS,
+        "waiting for Kafka",
+        model.elapsed_s,
+        model.now_ms,
+        said=Line(model.said.at, "info", "partition 3 is idle"),
+        url="http://h:1",
+    )
 
 
 @pytest.mark.parametrize("line", ["", "Traceback (most recent call last):", "{}", "[1]", '{"ts": 5', "null"])

@@ -7,7 +7,15 @@ import pytest
 from streamagg.cli.verify import as_json
 from streamagg.model.settings import CeilingSettings, DecodeSettings, KafkaSettings, WindowSettings
 from streamagg.tools.recount import Recount, Window, counted_users
-from streamagg.tools.verify import Count, Difference, Published, VerifySettings, compare, published_count
+from streamagg.tools.verify import (
+    Count,
+    Difference,
+    Published,
+    Verification,
+    VerifySettings,
+    compare,
+    published_count,
+)
 
 WINDOW = WindowSettings(granularity_ms=60_000)
 
@@ -35,8 +43,11 @@ def kinds(differences: tuple[Difference, ...]) -> list[tuple[str, int | None]]:
 
 
 def test_equal_windows_agree() -> None:
-    outcome = compare(settings(), recount(m0=5, m1=7), [published(1, 7), published(0, 5)], 0)
-    assert (outcome.windows, outcome.matching, outcome.differences) == (2, 2, ())
+    counted = recount(m0=5, m1=7)
+    outcome = compare(settings(), counted, [published(1, 7), published(0, 5)], 3.5)
+    assert outcome == Verification(
+        counted, windows=2, matching=2, open=0, partial=0, differences=(), seconds=3.5
+    )
 
 
 def test_every_kind_of_difference() -> None:
@@ -54,8 +65,11 @@ def test_a_window_published_twice_with_two_values_is_different() -> None:
 
 
 def test_repeats_may_be_allowed() -> None:
-    outcome = compare(settings(allow_repeats=True), recount(m0=5), [published(0, 5), published(0, 5)], 0)
-    assert (outcome.matching, outcome.differences) == (1, ())
+    counted = recount(m0=5)
+    outcome = compare(settings(allow_repeats=True), counted, [published(0, 5), published(0, 5)], 0)
+    assert outcome == Verification(
+        counted, windows=1, matching=1, open=0, partial=0, differences=(), seconds=0
+    )
 
 
 def test_windows_behind_the_last_published_one_may_be_open() -> None:
@@ -90,8 +104,11 @@ def test_an_approximate_count_is_expected_above_the_ceiling_and_nowhere_else() -
 
 
 def test_partial_windows_are_not_compared() -> None:
-    outcome = compare(settings(), recount(m0=5), [published(0, 2, partial=True)], 0)
-    assert (outcome.partial, outcome.differences) == (1, ())
+    counted = recount(m0=5)
+    outcome = compare(settings(), counted, [published(0, 2, partial=True)], 0)
+    assert outcome == Verification(
+        counted, windows=1, matching=0, open=0, partial=1, differences=(), seconds=0
+    )
 
 
 def test_empty_windows_are_expected_between_others_if_they_are_published() -> None:
