@@ -79,11 +79,11 @@ def advise(
     from streamagg.cli.progress import progress_bar
     from streamagg.engine.advise import advise as read
     from streamagg.engine.advise import extents
-    from streamagg.sources.files import STREAM_END
+    from streamagg.sources.contract import UNKNOWN_END
 
     found = extents(settings)
     total = sum(extent.end - extent.begin for extent in found.values())
-    whole = float(total) if total < STREAM_END else None
+    whole = float(total) if total < UNKNOWN_END else None
     with progress_bar("reading", whole, drawn=opt.can_draw(resolver)) as advance:
         advice = read(settings, found, advance)
     try:

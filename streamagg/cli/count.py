@@ -54,7 +54,7 @@ def count(
     from streamagg.engine.early_end import EarlyEnd
 
     printer, ending = WindowPrinter(settings.format), EarlyEnd()
-    bar = progress_bar("counting", whole_size(settings.files), drawn=opt.can_draw(resolver))
+    bar = progress_bar("counting", whole_size(settings), drawn=opt.can_draw(resolver))
     with ending.installed(), bar as advance:
         stats = count_files(settings, printer.emit, ending, advance)
     printer.print_heading()

@@ -1,27 +1,26 @@
 """``streamagg advise``: how late records come, and how early, by the decoder and the clocks of a run."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count as numbers
 from time import monotonic
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from streamagg.core.ahead import Ahead
 from streamagg.core.lateness_survey import Lateness, never_late
 from streamagg.core.max_jumps import Loss, MaxJumps, Trial
 from streamagg.core.partition_clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
 from streamagg.engine.reporting.symptoms import FitWatch, Symptoms
-from streamagg.engine.session.leases import BYTES, RECORDS, LeaseBook
+from streamagg.engine.session.leases import LeaseBook, LeaseSize, lease_size
 from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
 from streamagg.engine.workers.open import open_workers
-from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
 from streamagg.model.batch import Standing
 from streamagg.model.messages import ColumnBlock, Revoke, Trying, UnmarshallerSetup
 from streamagg.model.settings import AdviseSettings, WindowSettings, default_max_jump_ms
-from streamagg.sources.files import STREAM_END, plain_size
-from streamagg.sources.kafka.holding import EndWatch
+from streamagg.sources.holding import EndWatch
+from streamagg.sources.open import open_source
 
 _TICK_MS: Final = 50
 
@@ -70,13 +69,10 @@ def extents(settings: AdviseSettings) -> dict[int, Extent]:
 
     Raises SettingsError for a file that cannot be read, and what the broker has against it.
     """
-    if settings.input is None:
-        sizes = [plain_size(path) for path in settings.files]
-        return {p: Extent(0, STREAM_END if size is None else size) for p, size in enumerate(sizes)}
-    partitions = range(partitions_of(settings.kafka, settings.input))
-    at: Literal["earliest"] | int = "earliest" if settings.start_ms is None else settings.start_ms
-    begins = end_offsets(settings.kafka, settings.input, partitions, at=at)
-    ends = log_ends(settings.kafka, settings.input, partitions)
+    source = open_source(settings.source)
+    partitions = range(source.partitions())
+    begins = source.offsets(partitions, "earliest" if settings.start_ms is None else settings.start_ms)
+    ends = source.log_ends(partitions)
     return {p: Extent(begin, ends[p]) for p, begin in begins.items()}
 
 
@@ -85,28 +81,20 @@ def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Prog
 
     Raises StreamaggError, as a run does that cannot read.
     """
-    began = monotonic()
+    began, source = monotonic(), open_source(settings.source)
     with closing(_open_workers(settings, found)) as workers, ThreadPoolExecutor(1) as asking:
-        survey = _Survey(settings.window, found, workers, files=bool(settings.files))
-        fit, ending = FitWatch(), _end_watch(settings, asking)
+        survey = _Survey(settings.window, found, workers, lease_size(source.unit))
+        outcome = "there is no advice about all of it"
+        fit, ending = FitWatch(), EndWatch(source, settings.hold_timeout_ms, outcome, asking)
         while not survey.finished:
             survey.turn()
             fit.look(survey.symptoms)
-            if ending is not None:
-                ending.look(survey.standing)
+            ending.look(survey.standing)
             progress(float(survey.passed), survey.advice.records)
     advice = survey.advice
     advice.seconds = monotonic() - began
     advice.nothing_counted = fit.end(survey.symptoms, advice.lateness.accepted, advice.rejected)
     return advice
-
-
-def _end_watch(settings: AdviseSettings, asking: Executor) -> EndWatch | None:
-    """None for files, which end where they end."""
-    if settings.input is None:
-        return None
-    outcome = "there is no advice about all of it"
-    return EndWatch(settings.kafka, settings.input, settings.hold_timeout_ms, outcome, asking)
 
 
 class _Partition:
@@ -134,18 +122,18 @@ class _Survey:
     """Reads all partitions to their ends, in whatever order they come: each has its own clock."""
 
     def __init__(
-        self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, *, files: bool
+        self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, size: LeaseSize
     ) -> None:
         default_ms = default_max_jump_ms(window.granularity_ms, window.max_lag_ms)
         self.advice = Advice(Lateness(window), MaxJumps(window, default_ms))
         self.symptoms = Symptoms()
         self._workers = workers
-        self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES if files else RECORDS)
+        self._leases = LeaseBook(len(workers.unmarshallers), numbers(), size)
         self._partitions: dict[int, _Partition] = {}
         for number, (begin, end) in found.items():
             ahead = self.advice.ahead[number] = Ahead(default_ms)
             self._partitions[number] = _Partition(window, begin, ahead, self.advice.max_jumps.clocks(begin))
-            self._leases.add_partition(number, begin, end, end, timestamps=not files)
+            self._leases.add_partition(number, begin, end, end, timestamps=True)
 
     @property
     def finished(self) -> bool:
@@ -220,13 +208,6 @@ class _Survey:
 
 
 def _open_workers(settings: AdviseSettings, found: Mapping[int, Extent]) -> Workers:
-    setup = UnmarshallerSetup(
-        settings.decode,
-        settings.window.max_jump_ms,
-        settings.input or "",
-        settings.kafka,
-        files=settings.files,
-    )
-    return open_workers(
-        settings.pipeline, setup, amounts=[extent.end - extent.begin for extent in found.values()]
-    )
+    setup = UnmarshallerSetup(settings.decode, settings.window.max_jump_ms, settings.source)
+    amounts = [extent.end - extent.begin for extent in found.values()]
+    return open_workers(settings.pipeline, setup, amounts=amounts)

@@ -25,9 +25,10 @@ from streamagg.engine.workers.open import open_workers
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
 from streamagg.model.results import WindowCount
-from streamagg.model.settings import CountSettings, KafkaSettings
+from streamagg.model.settings import CountSettings
 from streamagg.sinks.contract import Publication
-from streamagg.sources.files import STREAM_END, plain_size
+from streamagg.sources.contract import UNKNOWN_END
+from streamagg.sources.open import open_source
 
 _TICK_MS: Final = 50
 _WINDOWS_AT_ONCE: Final = 1_000
@@ -60,10 +61,15 @@ class _Publisher:
         return publication
 
 
-def whole_size(files: Sequence[str]) -> float | None:
+def whole_size(settings: CountSettings) -> float | None:
     """Bytes of all files; None if one of them is a stream, whose end nobody knows."""
-    sizes = [plain_size(path) for path in files]
-    return None if None in sizes else float(sum(size or 0 for size in sizes))
+    ends = _ends(settings)
+    return None if UNKNOWN_END in ends else float(sum(ends))
+
+
+def _ends(settings: CountSettings) -> list[int]:
+    source = open_source(settings.source)
+    return list(source.log_ends(range(source.partitions())).values())
 
 
 def count(
@@ -83,7 +89,7 @@ def count(
         ending.judge()
         return stats
     emit = ending.marking(emit)
-    ends = [STREAM_END if (size := plain_size(path)) is None else size for path in settings.files]
+    ends = _ends(settings)
     tally, shares, restarts = Tally(), UncountedShares(), 0
     with closing(_open_workers(settings, ends)) as workers:
         if settings.as_run:
@@ -220,8 +226,6 @@ def _plan(settings: CountSettings, windows: Windows) -> Plan:
 
 
 def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
-    setup = UnmarshallerSetup(
-        settings.decode, settings.window.max_jump_ms, "", KafkaSettings(), files=settings.files
-    )
+    setup = UnmarshallerSetup(settings.decode, settings.window.max_jump_ms, settings.source)
     sharded = AggregatorSetup(settings.pipeline.slots, settings.ceiling) if settings.as_run else None
     return open_workers(settings.pipeline, setup, sharded, ends)

@@ -14,9 +14,10 @@ from streamagg.engine.workers.memory import collected_rarely
 from streamagg.engine.workers.open import open_workers
 from streamagg.errors import ExitCode
 from streamagg.events import Log
-from streamagg.kafka.admin import ensure_topic, partitions_of
+from streamagg.kafka.admin import ensure_topic
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
 from streamagg.model.settings import RunSettings
+from streamagg.sources.open import open_source
 from streamagg.telemetry import logs
 from streamagg.telemetry.endpoint import Shown, open_endpoint
 
@@ -45,8 +46,9 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     """Count until stopped or, bounded, to the end; raises StreamaggError."""
     stop = _Stop()
     stop.install()
-    partitions_of(settings.kafka, settings.input)
-    agreement = Agreement(settings)
+    source = open_source(settings.source)
+    source.partitions()
+    agreement = Agreement(settings, source)
     _make_topics(settings)
     if not NATIVE_AVAILABLE:
         log.warning(
@@ -81,7 +83,7 @@ def _make_topics(settings: RunSettings) -> None:
 
 def _open_workers(settings: RunSettings) -> Workers:
     unmarshaller = UnmarshallerSetup(
-        settings.decode, settings.window.max_jump_ms, settings.input, settings.kafka, settings.dead_letter
+        settings.decode, settings.window.max_jump_ms, settings.source, settings.dead_letter
     )
     return open_workers(
         settings.pipeline, unmarshaller, AggregatorSetup(settings.pipeline.slots, settings.ceiling)

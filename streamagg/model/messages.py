@@ -9,7 +9,7 @@ import numpy as np
 
 from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
 from streamagg.model.measured import ClientNumbers, StageTimes
-from streamagg.model.settings import CeilingSettings, DecodeSettings, KafkaSettings
+from streamagg.model.settings import CeilingSettings, DecodeSettings, SourceSettings
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -163,12 +163,9 @@ class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=Fals
 
     decode: DecodeSettings
     max_jump_ms: int
-    topic: str
-    """Input topic; empty when files are read."""
-    kafka: KafkaSettings
+    source: SourceSettings
     dead_letter: str | None = None
-    files: tuple[str, ...] = ()
-    """Paths; partition ``i`` is file ``i``."""
+    """Topic for rejected records."""
 
 
 class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False):

@@ -76,6 +76,16 @@ class KafkaSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Where records come from."""
+
+    topic: str = ""
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    files: tuple[str, ...] = ()
+    """Paths, ``-`` is standard input; partition ``i`` is file ``i``. Without any the topic is read."""
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """How many processes work, and the limits they keep."""
 
@@ -143,6 +153,11 @@ class RunSettings:
     stats_json: str | None = None
 
     @property
+    def source(self) -> SourceSettings:
+        """Where records come from."""
+        return SourceSettings(self.input, self.kafka)
+
+    @property
     def published(self) -> tuple[str, ...]:
         """The topics that a transaction writes to."""
         return (self.output,) if self.late_topic is None else (self.output, self.late_topic)
@@ -163,6 +178,11 @@ class CountSettings:
     stats_json: str | None = None
     ceiling: CeilingSettings = CeilingSettings()
 
+    @property
+    def source(self) -> SourceSettings:
+        """Where records come from."""
+        return SourceSettings(files=self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class AdviseSettings:
@@ -180,3 +200,8 @@ class AdviseSettings:
     """As of a run."""
     start_ms: int | None = None
     """Kafka timestamp (ms since the epoch) of the first record to read; None: the oldest one."""
+
+    @property
+    def source(self) -> SourceSettings:
+        """Where records come from."""
+        return SourceSettings(self.input or "", self.kafka, self.files)

@@ -4,26 +4,30 @@ A plain file can be read from any byte on, so several unmarshallers share one. A
 pipe is read from front to back by a single one, and bytes are counted after decompression.
 """
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final, NamedTuple, overload
 
 import numpy as np
 
 from streamagg.decode.formats import BYTE_ORDER_MARK, HEAD_BYTES, foreign_format, refusal
-from streamagg.errors import FileUnreadable, SettingsError, StreamaggError
-from streamagg.model.batch import Batch
+from streamagg.errors import CheckpointError, FileUnreadable, SettingsError, StreamaggError
+from streamagg.model.batch import Batch, Standing
 from streamagg.model.columns import Int64Column
+from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import Lease
+from streamagg.sources.contract import UNKNOWN_END, At, Identity, Unit
 from streamagg.sources.lines import GZIP_MAGIC, STDIN, ZSTD_MAGICS, LineFile
 
+_ID_DIGITS: Final = 22
 READ_BYTES: Final = 2 << 20
 WAIT_MS: Final = 20
 """How long a pipe is waited for before others have their turn."""
-STREAM_END: Final = 1 << 62
-"""Where a stream is taken to end until its end is seen."""
 
 
 class _Lines(Sequence[bytes | None]):
@@ -80,6 +84,64 @@ def plain_size(path: str) -> int | None:
     if (form := foreign_format(head)) is not None:
         raise SettingsError(refusal(form, path))
     return size
+
+
+class FileSource:
+    """Finished files, each a partition; implements ``sources.contract.Source``."""
+
+    unit: Unit = "bytes"
+    hidden_by = "it is not written to its end"
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self.name = ", ".join(paths)
+
+    def partitions(self) -> int:
+        """As many as files."""
+        return len(self._paths)
+
+    def identity(self) -> Identity:
+        """A file that was changed is another one; what a stream was nobody knows."""
+        stats = [None if path == STDIN else _stat(path) for path in self._paths]
+        if not all(stat is not None and S_ISREG(stat.st_mode) for stat in stats):
+            return Identity("", len(stats))
+        known = [(s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns) for s in stats if s is not None]
+        return Identity(sha256(repr(known).encode()).hexdigest()[:_ID_DIGITS], len(stats))
+
+    def confirm(self, expected: str) -> Identity:
+        """Raises CheckpointError when a file was changed."""
+        found = self.identity()
+        if found.id != expected and found.id and expected:
+            raise CheckpointError(f"{self.name} changed while it was read. Count it again.")
+        return found
+
+    def offsets(self, partitions: Iterable[int], at: At) -> dict[int, int]:
+        """Lines have no timestamps: of those at a time or later, the first is the first of all."""
+        return self.log_ends(partitions) if at == "latest" else dict.fromkeys(partitions, 0)
+
+    def log_ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Bytes of each file; raises SettingsError for one that cannot be read."""
+        sizes = {number: plain_size(self._paths[number]) for number in partitions}
+        return {number: UNKNOWN_END if size is None else size for number, size in sizes.items()}
+
+    def held(self, standing: Mapping[int, Standing]) -> dict[int, str]:
+        """Files end where they end."""
+        return {}
+
+    def hold_timeout_ms(self) -> int:
+        """Nothing is held up."""
+        return 0
+
+    def reader(self, max_record_bytes: int, numbers: ClientNumbers) -> "FileReader":
+        """It has no client."""
+        return FileReader(self._paths, max_record_bytes)
+
+
+def _stat(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise FileUnreadable(f"Reading {path} failed: {error.strerror or error}.") from error
 
 
 @dataclass(slots=True)

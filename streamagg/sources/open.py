@@ -1,30 +1,21 @@
-"""Opens the source that the setup of an unmarshaller names."""
+"""Opens what settings name."""
 
-from functools import partial
-from typing import NamedTuple
-
-from streamagg.model.measured import ClientNumbers
-from streamagg.model.messages import UnmarshallerSetup
-from streamagg.sources.files import FileReader
+from streamagg.model.settings import SourceSettings
+from streamagg.sources.contract import DeadLetters, Source
+from streamagg.sources.files import FileSource
 from streamagg.sources.kafka.dead_letters import KafkaDeadLetters
-from streamagg.sources.kafka.fetching import open_fetching
-from streamagg.sources.kafka.reader import LeaseReader
+from streamagg.sources.kafka.topic import TopicSource
 
 
-class Source(NamedTuple):
-    """What an unmarshaller reads, and where it puts what it rejects."""
-
-    reader: FileReader | LeaseReader
-    dead_letters: KafkaDeadLetters | None
-    client: ClientNumbers
-    """Where the reader notes what its clients meet with."""
+def open_source(settings: SourceSettings) -> Source:
+    """Files if there are any, else the topic; asks nobody yet."""
+    if settings.files:
+        return FileSource(settings.files)
+    return TopicSource(settings.kafka, settings.topic)
 
 
-def open_source(setup: UnmarshallerSetup) -> Source:
-    """Files, or else a Kafka topic."""
-    numbers = ClientNumbers()
-    if setup.files:
-        return Source(FileReader(setup.files, setup.decode.max_record_bytes), None, numbers)
-    letters = KafkaDeadLetters(setup.kafka, setup.dead_letter, setup.topic) if setup.dead_letter else None
-    reader = LeaseReader(partial(open_fetching, setup.kafka, setup.topic, numbers), setup.topic)
-    return Source(reader, letters, numbers)
+def open_dead_letters(settings: SourceSettings, dead_letter: str | None) -> DeadLetters | None:
+    """Where rejected records of a source go, if they are wanted."""
+    if dead_letter is None:
+        return None
+    return KafkaDeadLetters(settings.kafka, dead_letter, settings.topic)

@@ -27,7 +27,8 @@ from streamagg.model.settings import (
     KafkaSettings,
     WindowSettings,
 )
-from streamagg.sources.kafka.holding import EndWatch
+from streamagg.sources.holding import EndWatch
+from streamagg.sources.kafka.topic import TopicSource
 from streamagg.tools.recount import PartitionRecount, Recount, Window, counted_users
 
 BATCH_RECORDS: Final = 5_000
@@ -249,9 +250,8 @@ class _TopicReader:
 
     def _read(self, consumer: Consumer, asking: Executor) -> Iterator[Message]:
         settings = self._settings
-        ending = EndWatch(
-            settings.kafka, self._topic, settings.hold_timeout_ms, "nothing is compared", asking
-        )
+        source = TopicSource(settings.kafka, self._topic)
+        ending = EndWatch(source, settings.hold_timeout_ms, "nothing is compared", asking)
         unread = self._standing()
         consumer.assign([TopicPartition(self._topic, number, at.offset) for number, at in unread.items()])
         heard_s = monotonic()

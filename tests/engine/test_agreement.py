@@ -10,16 +10,23 @@ import pytest
 from streamagg.core.checkpoint import Checkpoint, bound, destination, encode, fingerprint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.engine.leadership import agreement
-from streamagg.engine.leadership.agreement import Agreement
 from streamagg.errors import CheckpointError, KafkaUnreachable
-from streamagg.kafka.identity import Topic
 from streamagg.model.settings import RunSettings, StartAt, WindowSettings
+from streamagg.sources.contract import Identity, Source
 
 SETTINGS = RunSettings("in", "out")
 ELSEWHERE = replace(SETTINGS, output="other")
 OTHERWISE = replace(SETTINGS, window=WindowSettings(granularity_ms=1_000))
 ANEW = StartAt("earliest")
 Committed = dict[int, tuple[int, str]]
+
+
+SOURCE = cast(Source, SimpleNamespace(identity=lambda: Identity("id", 1)))
+
+
+def agreed(settings: RunSettings) -> agreement.Agreement:
+    """Raises CheckpointError."""
+    return agreement.Agreement(settings, SOURCE)
 
 
 class Group:
@@ -46,8 +53,6 @@ class Group:
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch) -> Group:
     group = Group()
-    identity = SimpleNamespace(ask=lambda: Topic("id", 1))
-    monkeypatch.setattr(agreement, "TopicIdentity", lambda *_: identity)
     monkeypatch.setattr(agreement, "committed_offsets", group.asked)
     monkeypatch.setattr(agreement, "refuse_foreign", lambda *_: None)
     monkeypatch.setattr(agreement, "has_members", lambda *_: group.members)
@@ -56,37 +61,37 @@ def group(monkeypatch: pytest.MonkeyPatch) -> Group:
 
 @pytest.mark.parametrize("other", [ELSEWHERE, OTHERWISE])
 def test_a_group_that_does_something_else_is_not_joined(group: Group, other: RunSettings) -> None:
-    Agreement(other)
+    agreed(other)
     group.published(SETTINGS)
-    Agreement(SETTINGS)
+    agreed(SETTINGS)
     with pytest.raises(CheckpointError):
-        Agreement(other)
+        agreed(other)
 
 
 def test_nothing_is_compared_when_everything_begins_anew(group: Group) -> None:
     committed = group.published(SETTINGS)
-    assert Agreement(replace(OTHERWISE, start=ANEW)).start(committed) == ANEW
+    assert agreed(replace(OTHERWISE, start=ANEW)).start(committed) == ANEW
     group.members = True
-    assert Agreement(replace(SETTINGS, start=ANEW)).start(committed) == StartAt()
+    assert agreed(replace(SETTINGS, start=ANEW)).start(committed) == StartAt()
     with pytest.raises(CheckpointError):
-        Agreement(replace(OTHERWISE, start=ANEW))
+        agreed(replace(OTHERWISE, start=ANEW))
 
 
 def test_a_destination_may_change_while_nobody_is_in_the_group(group: Group) -> None:
     group.published(SETTINGS)
     moving = replace(ELSEWHERE, change_destination=True)
-    Agreement(moving)
+    agreed(moving)
     with pytest.raises(CheckpointError):
-        Agreement(replace(OTHERWISE, change_destination=True))
+        agreed(replace(OTHERWISE, change_destination=True))
     group.members = True
     with pytest.raises(CheckpointError):
-        Agreement(moving)
+        agreed(moving)
 
 
 @pytest.mark.parametrize("told", [{"start": ANEW}, {"change_destination": True}])
 def test_what_another_has_published_since_is_continued(group: Group, told: dict[str, Any]) -> None:
     committed = group.published(SETTINGS)
-    waiting = Agreement(replace(ELSEWHERE, **told))
+    waiting = agreed(replace(ELSEWHERE, **told))
     waiting.require()
     group.published(SETTINGS, offset=8)
     with pytest.raises(CheckpointError):
@@ -112,7 +117,7 @@ def test_a_standby_asks_now_and_then(group: Group, monkeypatch: pytest.MonkeyPat
     now = SimpleNamespace(s=100.0)
     monkeypatch.setattr(agreement, "monotonic", lambda: now.s)
     asking = Asking()
-    standby = Agreement(ELSEWHERE)
+    standby = agreed(ELSEWHERE)
 
     def look() -> None:
         standby.look(cast(ThreadPoolExecutor, asking))

@@ -34,8 +34,8 @@ from streamagg.model.settings import (
     CeilingSettings,
     CountSettings,
     DecodeSettings,
-    KafkaSettings,
     PipelineSettings,
+    SourceSettings,
     WindowSettings,
 )
 from streamagg.sinks.json_records import render
@@ -138,7 +138,7 @@ def test_any_order_any_cut_any_room(
     paths = [directory / f"{number}.jsonl" for number in range(len(files))]
     for path, lines in zip(paths, files, strict=True):
         path.write_bytes(b"".join(b"{\n" if row is None else line(row) for row in lines))
-    setup = UnmarshallerSetup(DecodeSettings(), 1, "", KafkaSettings(), files=tuple(map(str, paths)))
+    setup = UnmarshallerSetup(DecodeSettings(), 1, SourceSettings(files=tuple(map(str, paths))))
     opened = InlineWorkers([open_unmarshaller(setup, Decoder(setup.decode)) for _ in range(workers)], [])
     store = PairStore(most)
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,8 @@ from streamagg.errors import FileUnreadable, SettingsError
 from streamagg.model.batch import Batch
 from streamagg.model.messages import Lease
 from streamagg.sources import files
-from streamagg.sources.files import STREAM_END, FileReader, plain_size
+from streamagg.sources.contract import UNKNOWN_END
+from streamagg.sources.files import FileReader, plain_size
 
 LINES = st.lists(st.sampled_from([b"", b" ", b"a", b"bb\r", b"{}" * 9, b"c" * 70]), max_size=12)
 CONTENT = st.builds(lambda rows, last: b"\n".join(rows) + last, LINES, st.sampled_from([b"", b"\n", b"\n\n"]))
@@ -288,7 +289,7 @@ def test_what_is_plain(path: Path) -> None:
     packed = path.with_suffix(".gz")
     packed.write_bytes(gzip.compress(b"abc"))
     assert plain_size(str(packed)) is None
-    assert STREAM_END > 1 << 60
+    assert UNKNOWN_END > 1 << 60
     path.write_bytes(lzma.compress(b"abc"))
     with pytest.raises(SettingsError, match="is compressed with xz"):
         plain_size(str(path))

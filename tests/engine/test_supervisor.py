@@ -13,7 +13,7 @@ from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.errors import StreamaggError
 from streamagg.model.messages import AggregatorSetup, Lease, UnmarshallerSetup
-from streamagg.model.settings import DecodeSettings, KafkaSettings
+from streamagg.model.settings import DecodeSettings, SourceSettings
 from tests.support.instances import wait_until
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def workers(tmp_path: Path) -> Iterator[ProcessWorkers]:
     """One of each kind; the file that is to be read does not exist."""
     missing = str(tmp_path / "missing")
-    setup = UnmarshallerSetup(DecodeSettings(), 1_000, "", KafkaSettings(), files=(missing,))
+    setup = UnmarshallerSetup(DecodeSettings(), 1_000, SourceSettings(files=(missing,)))
     running = ProcessWorkers([setup], [AggregatorSetup(8)], max_restarts=9)
     try:
         yield running

@@ -1,21 +1,20 @@
 """When a partition that stands still is held up, and how long that is borne."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from streamagg.errors import HeldUp, KafkaUnreachable
 from streamagg.kafka.admin import Reach
 from streamagg.model.batch import Standing
-from streamagg.model.settings import KafkaSettings
-from streamagg.sources.kafka import holding
-from streamagg.sources.kafka.holding import CUT_SHORT, NO_LEADER, OPEN_TRANSACTION, EndWatch, held_by
+from streamagg.sources.contract import Source
+from streamagg.sources.holding import EndWatch
+from streamagg.sources.kafka.topic import CUT_SHORT, NO_LEADER, OPEN_TRANSACTION, held_by
 
 AT = Standing(20, 50)
-OPEN = Reach(20, 50)
 
 
 class AtOnce(Executor):
@@ -31,26 +30,26 @@ class AtOnce(Executor):
 
 
 class Bench:
-    """A watch, a broker that answers as it is told, and a clock."""
+    """A watch, a source that answers as it is told, and a clock."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, hold_timeout_ms: int | None) -> None:
+    name = "visits"
+
+    def __init__(self, hold_timeout_ms: int | None) -> None:
         self.now_s = 100.0
         self.standing = {3: AT}
-        self.reach: dict[int, Reach | None] = {3: OPEN}
+        self.why: str | None = OPEN_TRANSACTION
         self.away = False
         self.longest_asked = 0
         self.watch = EndWatch(
-            KafkaSettings(), "visits", hold_timeout_ms, "nothing is published", AtOnce(), lambda: self.now_s
+            cast(Source, self), hold_timeout_ms, "nothing is published", AtOnce(), lambda: self.now_s
         )
-        patch.setattr(holding, "reaches", self._reaches)
-        patch.setattr(holding, "transaction_timeout_ms", self._longest)
 
-    def _reaches(self, *_: object) -> dict[int, Reach | None]:
+    def held(self, standing: Mapping[int, Standing]) -> dict[int, str]:
         if self.away:
             raise KafkaUnreachable("nobody answers")
-        return self.reach
+        return {} if self.why is None else dict.fromkeys(standing, self.why)
 
-    def _longest(self, *_: object) -> int:
+    def hold_timeout_ms(self) -> int:
         self.longest_asked += 1
         return 60_000
 
@@ -84,10 +83,8 @@ def test_the_broker_says_whether_a_partition_is_held_up_or_only_slow(
     assert held_by(AT, reach) == why
 
 
-def test_it_is_told_once_and_ends_after_the_hold_time_out(
-    monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
-) -> None:
-    bench = Bench(monkeypatch, 100_000)
+def test_it_is_told_once_and_ends_after_the_hold_time_out(log: pytest.LogCaptureFixture) -> None:
+    bench = Bench(100_000)
     bench.wait(28)
     assert not log.messages
     bench.wait(60)
@@ -97,41 +94,34 @@ def test_it_is_told_once_and_ends_after_the_hold_time_out(
     assert bench.longest_asked == 0
 
 
-def test_a_short_time_out_is_told_halfway(
-    monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
-) -> None:
-    bench = Bench(monkeypatch, 10_000)
+def test_a_short_time_out_is_told_halfway(log: pytest.LogCaptureFixture) -> None:
+    bench = Bench(10_000)
     bench.wait(7)
     assert len(log.messages) == 1
 
 
-def test_without_a_setting_the_broker_is_asked_once_how_long_it_may_last(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    bench = Bench(monkeypatch, None)
+def test_without_a_setting_the_source_is_asked_once_how_long_it_may_last() -> None:
+    bench = Bench(None)
     bench.wait(58)
     with pytest.raises(HeldUp, match="60 s"):
         bench.wait(5)
     assert bench.longest_asked == 1
 
 
-def test_who_comes_on_is_waited_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(monkeypatch, 10_000)
+def test_who_comes_on_is_waited_for_anew() -> None:
+    bench = Bench(10_000)
     for offset in range(20, 25):
         bench.standing = {3: Standing(offset, 50)}
-        bench.reach = {3: Reach(offset, 50)}
         bench.wait(8)
     bench.standing = {}
     bench.wait(100)
     assert not bench.watch.held
 
 
-def test_a_slow_reading_is_never_given_up(
-    monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
-) -> None:
+def test_a_slow_reading_is_never_given_up(log: pytest.LogCaptureFixture) -> None:
     """Nor one whose broker is away: whoever reads finds that out."""
-    bench = Bench(monkeypatch, 2_000)
-    bench.reach = {3: Reach(50, 50)}
+    bench = Bench(2_000)
+    bench.why = None
     bench.wait(60)
     bench.away = True
     bench.wait(60)

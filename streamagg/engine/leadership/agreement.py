@@ -14,9 +14,9 @@ from streamagg.core import checkpoint
 from streamagg.errors import CheckpointError, StreamaggError
 from streamagg.events import Log
 from streamagg.kafka.admin import has_members, refuse_foreign
-from streamagg.kafka.identity import Topic, TopicIdentity
 from streamagg.kafka.membership import committed_offsets
 from streamagg.model.settings import RunSettings, StartAt
+from streamagg.sources.contract import Identity, Source
 
 _STANDBY_EVERY_S: Final = 10.0
 
@@ -26,13 +26,13 @@ log = Log(__name__)
 class Agreement:
     """Of one instance with the checkpoints of its group."""
 
-    def __init__(self, settings: RunSettings) -> None:
+    def __init__(self, settings: RunSettings, source: Source) -> None:
         """Raises CheckpointError if it would do something else, and what Kafka has against the question."""
-        self.identity = TopicIdentity(settings.kafka, settings.input)
+        self.source = source
         self._settings = settings
         refuse_foreign(settings.kafka, settings.group)
         # In this order: what is committed in between is not taken for what was found.
-        self._found = self._committed(self.identity.ask())
+        self._found = self._committed(self.source.identity())
         self._alone = self._may_differ()
         self._asked: Future[str] | None = None
         self._next_ask = 0.0
@@ -40,7 +40,7 @@ class Agreement:
 
     def require(self) -> str:
         """The id of the input. Raises CheckpointError if the group does something else than this instance."""
-        topic = self.identity.ask()
+        topic = self.source.identity()
         committed = self._committed(topic)
         if self.start(committed) == StartAt():
             signature = self.signature(topic.id, committed)
@@ -94,6 +94,6 @@ class Agreement:
             )
         return False
 
-    def _committed(self, topic: Topic) -> dict[int, tuple[int, str]]:
+    def _committed(self, topic: Identity) -> dict[int, tuple[int, str]]:
         settings = self._settings
         return committed_offsets(settings.kafka, settings.group, settings.input, range(topic.partitions))

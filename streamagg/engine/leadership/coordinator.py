@@ -27,7 +27,7 @@ from streamagg.engine.session.session import Session
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.errors import HeldUp, KafkaUnreachable, WorkersKeepDying
 from streamagg.events import Log
-from streamagg.kafka.admin import log_ends, partitions_of
+from streamagg.kafka.admin import partitions_of
 from streamagg.kafka.membership import Membership
 from streamagg.model.settings import RunSettings, StartAt
 from streamagg.sinks.contract import OutputAway, PublishFailed
@@ -63,7 +63,7 @@ class Coordinator:
         self._stopping = stopping
         self._agreement = agreement
         self._membership = Membership(settings.kafka, settings.group, settings.input)
-        self._identity = agreement.identity
+        self._source = agreement.source
         self._at = faults.hook()
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._lease_ids = count()
@@ -82,8 +82,8 @@ class Coordinator:
         self._bounded_id = ""
         if settings.until_end:
             # In this order: ends are those of the topic with this id, or that topic is gone.
-            self._bounded_id = self._identity.ask().id
-            self._stops = log_ends(settings.kafka, settings.input, self._partitions())
+            self._bounded_id = self._source.identity().id
+            self._stops = self._source.log_ends(self._partitions())
 
     def run(self) -> RunStats:
         """Work until the run ends or is told to stop; raises StreamaggError."""
@@ -132,13 +132,13 @@ class Coordinator:
         """Of the input; raises CheckpointError when the ends of a bounded run are those of another topic."""
         topic_id = self._agreement.require()
         if self._stops is not None:
-            self._identity.confirm(self._bounded_id)
+            self._source.confirm(self._bounded_id)
         return topic_id
 
     def _read(self, topic_id: str) -> None:
         """Lead, as long as the input has this id."""
         output = Output(
-            self._settings, self._membership, self._identity, topic_id, self._at, self._meter.publisher
+            self._settings, self._membership, self._source, topic_id, self._at, self._meter.publisher
         )
         publisher = KafkaPublisher(output, self._at)
         watched = False
@@ -174,7 +174,7 @@ class Coordinator:
             refuse_published(settings)
             self._pulse.beat(self._tally)
         signature, start = self._agreement.signature(topic_id, committed), self._agreement.start(committed)
-        opened = openings(settings, signature, partitions, committed, start, self._stops)
+        opened = openings(settings, self._source, signature, partitions, committed, start, self._stops)
         session = Session(
             Plan(
                 Windows(settings.window),
@@ -206,7 +206,7 @@ class Coordinator:
         return session
 
     def _work(self, session: Session, publisher: KafkaPublisher, topic_id: str) -> None:
-        watch = InputWatch(self._settings, self._asking, session, self._identity, topic_id)
+        watch = InputWatch(self._settings, self._source, self._asking, session, topic_id)
         self._meter.session = session
         try:
             while not self._stopping() and not session.finished:
@@ -282,7 +282,7 @@ class Coordinator:
             ) from error
 
     def _partitions(self) -> list[int]:
-        return list(range(partitions_of(self._settings.kafka, self._settings.input)))
+        return list(range(self._source.partitions()))
 
     def _gives_up(self) -> bool:
         self._pulse.beat(self._tally)

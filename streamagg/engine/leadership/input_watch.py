@@ -11,11 +11,10 @@ from streamagg.engine.session.plan import Opening
 from streamagg.engine.session.session import Session
 from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError
 from streamagg.events import Log
-from streamagg.kafka.admin import log_ends
-from streamagg.kafka.identity import TopicIdentity
 from streamagg.model.batch import Standing
 from streamagg.model.settings import RunSettings
-from streamagg.sources.kafka.holding import OPEN_TRANSACTION, TOLD_AFTER_S, EndWatch, tell_held_up
+from streamagg.sources.contract import Source
+from streamagg.sources.holding import TOLD_AFTER_S, EndWatch, tell_held_up
 
 _TOPIC_EVERY_S: Final = 1.0
 """Less than the usual max lag: windows must not close before a further partition is known."""
@@ -32,15 +31,15 @@ class InputWatch:
     def __init__(
         self,
         settings: RunSettings,
+        source: Source,
         asking: ThreadPoolExecutor,
         session: Session,
-        identity: TopicIdentity,
         topic_id: str,
     ) -> None:
         self._settings = settings
+        self._source = source
         self._asking = asking
         self._session = session
-        self._identity = identity
         self._topic_id = topic_id
         self._ends: Future[dict[int, int]] | None = None
         self._fresh: Future[Mapping[int, Opening | None]] | None = None
@@ -52,8 +51,7 @@ class InputWatch:
         self._held_up: dict[int, float] = {}
         """Since when a partition cannot be read to its end; infinity once that is told."""
         self._ending = EndWatch(
-            settings.kafka,
-            settings.input,
+            source,
             settings.hold_timeout_ms,
             "no window that the records behind it could change is published",
             asking,
@@ -79,8 +77,7 @@ class InputWatch:
             self._ends_asked_ms = monotonic_ms()
             silent = self._session.silent(self._ends_asked_ms, _time_of_day_ms())
             if silent and monotonic() >= self._next_silence:
-                kafka, topic = self._settings.kafka, self._settings.input
-                self._ends = self._asking.submit(log_ends, kafka, topic, silent)
+                self._ends = self._asking.submit(self._source.log_ends, silent)
         elif self._ends.done():
             answer, self._ends = self._ends, None
             self._next_silence = monotonic() + self._silence_every_s
@@ -98,7 +95,7 @@ class InputWatch:
             self._tell_held_up(ends)
 
     def _tell_held_up(self, ends: dict[int, int]) -> None:
-        """Warn of a transaction that keeps windows from closing, once for each partition."""
+        """Warn of what keeps windows from closing, a transaction say, once for each partition."""
         partitions = self._session.sequencer.partitions
         now = monotonic()
         waiting = [number for number, end in ends.items() if partitions[number].position < end]
@@ -106,7 +103,8 @@ class InputWatch:
         for number in waiting:
             if now - self._held_up[number] >= TOLD_AFTER_S:
                 self._held_up[number] = float("inf")
-                tell_held_up(number, Standing(partitions[number].position, ends[number]), OPEN_TRANSACTION)
+                at = Standing(partitions[number].position, ends[number])
+                tell_held_up(number, at, self._source.hidden_by)
 
     def _look_at_topic(self) -> None:
         if self._fresh is None:
@@ -138,13 +136,13 @@ class InputWatch:
 
     def _find_fresh(self, known: frozenset[int]) -> Mapping[int, Opening | None]:
         """Partitions that are not known; without an opening those that a bounded run leaves out."""
-        found = self._identity.confirm(self._topic_id)
+        found = self._source.confirm(self._topic_id)
         fresh = [number for number in range(found.partitions) if number not in known]
         if self._settings.until_end:
             return dict.fromkeys(fresh)
         if not fresh:
             return {}
-        return openings(self._settings, "", fresh, {}, EARLIEST, None)
+        return openings(self._settings, self._source, "", fresh, {}, EARLIEST, None)
 
 
 def _time_of_day_ms() -> int:

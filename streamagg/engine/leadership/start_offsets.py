@@ -1,8 +1,8 @@
-"""Where a session begins to read a topic: at the committed checkpoints, or anew."""
+"""Where a session begins to read its source: at the committed checkpoints, or anew."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
@@ -11,13 +11,14 @@ from streamagg.engine.session.plan import Opening
 from streamagg.errors import CheckpointError
 from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.model.settings import RunSettings, StartAt
+from streamagg.sources.contract import At, Source
 
 EARLIEST: Final = StartAt("earliest")
 
 
 @dataclass(frozen=True, slots=True)
 class LogBounds:
-    """What the broker holds of the input, by partition."""
+    """What there is of the input, by partition."""
 
     begins: Mapping[int, int]
     ends: Mapping[int, int]
@@ -34,6 +35,7 @@ class LogBounds:
 
 def openings(
     settings: RunSettings,
+    source: Source,
     signature: str,
     partitions: list[int],
     committed: Mapping[int, tuple[int, str]],
@@ -42,16 +44,15 @@ def openings(
 ) -> dict[int, Opening]:
     """Openings by partition; ``signature``: of the checkpoints, ``stops``: the ends of a bounded run.
 
-    Raises CheckpointError when a checkpoint cannot be continued, and what the broker has against it.
+    Raises CheckpointError when a checkpoint cannot be continued, and what the source has against it.
     """
-    bounds = LogBounds(
-        end_offsets(settings.kafka, settings.input, partitions, at="earliest"),
-        end_offsets(settings.kafka, settings.input, partitions, at="latest"),
-    ).within(stops)
+    bounds = LogBounds(source.offsets(partitions, "earliest"), source.offsets(partitions, "latest")).within(
+        stops
+    )
     if start.kind == "committed":
         before = checkpoint.fingerprint_before(settings.window, settings.decode)
         return continued(bounds, committed, signature, stops, before)
-    offsets = _start_offsets(settings, partitions, start)
+    offsets = source.offsets(partitions, _at(start))
     return _openings(
         bounds, {p: _anew(offsets[p], begin, {}) for p, begin in bounds.begins.items()}, set(), stops
     )
@@ -108,11 +109,10 @@ def _openings(
     }
 
 
-def _start_offsets(settings: RunSettings, partitions: list[int], start: StartAt) -> dict[int, int]:
+def _at(start: StartAt) -> At:
     if start.time_ms is not None:
-        return end_offsets(settings.kafka, settings.input, partitions, at=start.time_ms)
-    at: Literal["earliest", "latest"] = "latest" if start.kind == "latest" else "earliest"
-    return end_offsets(settings.kafka, settings.input, partitions, at=at)
+        return start.time_ms
+    return "latest" if start.kind == "latest" else "earliest"
 
 
 def _anew(offset: int, begin: int, others: Mapping[int, Checkpoint]) -> Checkpoint:

@@ -53,6 +53,7 @@ from streamagg.engine.session.poison import Suspicion
 from streamagg.events import Log
 from streamagg.model.batch import Standing
 from streamagg.model.messages import ColumnBlock, Lease, Trying
+from streamagg.sources.contract import Unit
 
 log = Log(__name__)
 
@@ -80,6 +81,11 @@ class LeaseSize:
 RECORDS: Final = LeaseSize(200_000, 10_000)
 BYTES: Final = LeaseSize(64 << 20, 4 << 20, ends_early=True)
 """Of files, whose offsets count bytes. The end that a reader of a topic finds may be a passing one."""
+
+
+def lease_size(unit: Unit) -> LeaseSize:
+    """By what offsets of a source count."""
+    return BYTES if unit == "bytes" else RECORDS
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.engine.workers.unmarshaller import open_unmarshaller
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
 from streamagg.model.settings import PipelineSettings
-from streamagg.sources.files import STREAM_END
+from streamagg.sources.contract import UNKNOWN_END, Unit
+from streamagg.sources.open import open_source
 
-_WORTH_BYTES: Final = 64 << 20
-_WORTH_RECORDS: Final = 200_000
+_WORTH: Final[dict[Unit, int]] = {"bytes": 64 << 20, "records": 200_000}
 """Starting processes takes as long as reading so much."""
 
 
@@ -27,7 +27,9 @@ def open_workers(
 
     ``amounts``: how many offsets there are to read, by partition; None: no end of them.
     """
-    if pipeline.inline or not (amounts is None or _worth_processes(amounts, files=bool(unmarshaller.files))):
+    if pipeline.inline or not (
+        amounts is None or _worth_processes(amounts, open_source(unmarshaller.source).unit)
+    ):
         inline = open_unmarshaller(unmarshaller, Decoder(unmarshaller.decode))
         return InlineWorkers([inline], [] if aggregator is None else [aggregator])
     return ProcessWorkers(
@@ -37,6 +39,6 @@ def open_workers(
     )
 
 
-def _worth_processes(amounts: Sequence[int], *, files: bool) -> bool:
+def _worth_processes(amounts: Sequence[int], unit: Unit) -> bool:
     # A stream may be standard input, which is this process's own.
-    return STREAM_END not in amounts and sum(amounts) >= (_WORTH_BYTES if files else _WORTH_RECORDS)
+    return UNKNOWN_END not in amounts and sum(amounts) >= _WORTH[unit]

@@ -12,34 +12,8 @@ from streamagg.engine.reporting.examiner import Examiner, Findings
 from streamagg.model.batch import Batch, behind_first
 from streamagg.model.measured import ClientNumbers, StageTimes
 from streamagg.model.messages import ColumnBlock, Lease, Revoke, Trying, UnmarshallerSetup
-from streamagg.sources.open import open_source
-
-
-class Reader(Protocol):
-    """Where payloads come from."""
-
-    def add(self, lease: Lease) -> None:
-        """Read a further lease."""
-
-    def revoke(self, partition: int | None) -> None:
-        """Forget the leases of a partition, or all."""
-
-    @property
-    def busy(self) -> bool:
-        """There is a lease to read."""
-
-    def poll(self, timeout_ms: int) -> list[Batch]:
-        """What has come within the time-out."""
-
-    def close(self) -> None:
-        """Give up connections and files."""
-
-
-class DeadLetters(Protocol):
-    """Where rejected records go."""
-
-    def put(self, batch: Batch, rejected: Sequence[tuple[int, str]]) -> None:
-        """Write down rejected records, pairs of (position in the batch, reason), before returning."""
+from streamagg.sources.contract import DeadLetters, Reader
+from streamagg.sources.open import open_dead_letters, open_source
 
 
 class Decodes(Protocol):
@@ -143,10 +117,10 @@ class Unmarshaller:
 
 def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshaller:
     """One that reads what its setup names."""
-    source, examiner = open_source(setup), Examiner(setup.decode)
-    return Unmarshaller(
-        source.reader, decoder, setup.max_jump_ms, source.dead_letters, source.client, examiner
-    )
+    numbers = ClientNumbers()
+    reader = open_source(setup.source).reader(setup.decode.max_record_bytes, numbers)
+    letters = open_dead_letters(setup.source, setup.dead_letter)
+    return Unmarshaller(reader, decoder, setup.max_jump_ms, letters, numbers, Examiner(setup.decode))
 
 
 _POISON: Final = Decoded(

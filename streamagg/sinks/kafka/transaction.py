@@ -33,13 +33,13 @@ from streamagg.kafka.client import (
 )
 from streamagg.kafka.client_metrics import observing
 from streamagg.kafka.delivery import Reports
-from streamagg.kafka.identity import TopicIdentity
 from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
 from streamagg.sinks.json_records import render, render_late
 from streamagg.sinks.kafka.previous_transaction import settle
+from streamagg.sources.contract import Source
 from streamagg.sources.kafka.dead_letters import FutureLetters
 
 TRANSACTION_TIMEOUT_MS: Final = 12_000
@@ -66,7 +66,7 @@ class Output:
         self,
         settings: RunSettings,
         membership: Membership,
-        input_: TopicIdentity,
+        input_: Source,
         topic_id: str,
         at: Callable[[faults.Point], None],
         numbers: PublisherNumbers,

@@ -1,4 +1,4 @@
-"""Topics as sources: fetching, leases, rejected records, and what holds up a reading that shall end.
+"""Topics as sources: fetching, leases and rejected records.
 
-Imports what its parent may. Begin with ``reader``; ``fetcher`` is C.
+Imports what its parent may. Begin with ``topic``; ``fetcher`` is C.
 """

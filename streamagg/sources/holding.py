@@ -1,10 +1,10 @@
 """A reading that ends waits for records that are there and cannot be read: for how long, and what is told.
 
 Behind a transaction that is open a committed reader finds nothing, and nothing comes of a partition without
-a leader. Neither is an end. Whether a partition that stands still is held up, or only slow, says the broker.
+a leader. Neither is an end. Whether a partition that stands still is held up, or only slow, says the source.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from time import monotonic
@@ -12,18 +12,14 @@ from typing import Final, NamedTuple
 
 from streamagg.errors import HeldUp, StreamaggError
 from streamagg.events import Log
-from streamagg.kafka.admin import Reach, reaches, transaction_timeout_ms
 from streamagg.model.batch import Standing
-from streamagg.model.settings import KafkaSettings
+from streamagg.sources.contract import Source
 
 TOLD_AFTER_S: Final = 30.0
 """Or after half of the hold time-out, if that is shorter."""
 _LOOK_EVERY_S: Final = 0.25
 _ASK_EVERY_S: Final = 1.0
 """And no sooner about a partition that stands still."""
-OPEN_TRANSACTION: Final = "a transaction there is not ended"
-NO_LEADER: Final = "it has no leader"
-CUT_SHORT: Final = "what was behind it is gone"
 
 log = Log(__name__)
 
@@ -40,15 +36,6 @@ def tell_held_up(partition: int, at: Standing, why: str) -> None:
     )
 
 
-def held_by(at: Standing, reach: Reach | None) -> str | None:
-    """Why a partition stands still; None if it could be read on."""
-    if reach is None:
-        return NO_LEADER
-    if reach.committed > at.offset:
-        return None
-    return OPEN_TRANSACTION if reach.end > reach.committed else CUT_SHORT
-
-
 @dataclass(slots=True)
 class _Hold:
     """A partition that stands still."""
@@ -59,31 +46,29 @@ class _Hold:
 
 
 class _Answer(NamedTuple):
-    """What the broker says."""
+    """What the source says."""
 
     asked: Mapping[int, Standing]
-    reaches: Mapping[int, Reach | None]
+    held: Mapping[int, str]
     timeout_ms: int | None
 
 
 class EndWatch:
-    """Of one reading of a topic up to given ends."""
+    """Of one reading of a source up to given ends."""
 
     def __init__(
         self,
-        kafka: KafkaSettings,
-        topic: str,
+        source: Source,
         hold_timeout_ms: int | None,
         outcome: str,
         asking: Executor,
         clock_s: Callable[[], float] = monotonic,
     ) -> None:
-        """``hold_timeout_ms`` None: as long as the broker lets transactions be open.
+        """``hold_timeout_ms`` None: what the source says.
 
         ``outcome`` completes "... , so that {outcome}".
         """
-        self._kafka = kafka
-        self._topic = topic
+        self._source = source
         self._timeout_ms = hold_timeout_ms
         self._outcome = outcome
         self._asking = asking
@@ -93,7 +78,7 @@ class EndWatch:
         self._next_look_s = 0.0
         self._next_question_s = 0.0
         self.held = False
-        """Some partition is held up, as the broker has said last."""
+        """Some partition is held up, as the source has said last."""
 
     def look(self, standing: Callable[[], Mapping[int, Standing]]) -> None:
         """Ask about partitions that stand still, and act on the answer; never waits.
@@ -124,7 +109,7 @@ class EndWatch:
         asked = {n: hold.at for n, hold in self._holds.items() if now_s - hold.since_s >= _ASK_EVERY_S}
         if asked:
             self._next_question_s = now_s + _ASK_EVERY_S
-            self._answer = self._asking.submit(_find_out, self._kafka, self._topic, asked, self._timeout_ms)
+            self._answer = self._asking.submit(_find_out, self._source, asked, self._timeout_ms)
 
     def _note_answer(self, answer: Future[_Answer], now_s: float) -> None:
         try:
@@ -137,7 +122,7 @@ class EndWatch:
             hold = self._holds.get(number)
             if hold is None or hold.at != at:
                 continue
-            why = held_by(at, found[number])
+            why = found.get(number)
             if why is None:
                 hold.since_s = now_s
             else:
@@ -155,22 +140,15 @@ class EndWatch:
                 tell_held_up(number, hold.at, why)
             if waited_s >= timeout_s:
                 raise HeldUp(
-                    f"Partition {number} of {self._topic} cannot be read beyond offset {hold.at.offset} of"
-                    f" {hold.at.end}: {why}, and it was waited for {timeout_s:g} s, so that {self._outcome}."
-                    " Run again when that is mended, or wait longer with --hold-timeout."
+                    f"Partition {number} of {self._source.name} cannot be read beyond offset {hold.at.offset}"
+                    f" of {hold.at.end}: {why}, and it was waited for {timeout_s:g} s, so that"
+                    f" {self._outcome}. Run again when that is mended, or wait longer with --hold-timeout."
                 )
 
 
-def _find_out(
-    kafka: KafkaSettings, topic: str, asked: Mapping[int, Standing], timeout_ms: int | None
-) -> _Answer:
-    """How far the partitions can be read, and for how long at most that may stay so."""
-    found = reaches(kafka, topic, asked)
-    if timeout_ms is None and _any_held(asked, found):
-        timeout_ms = transaction_timeout_ms(kafka, topic)
-    return _Answer(asked, found, timeout_ms)
-
-
-def _any_held(asked: Mapping[int, Standing], found: Mapping[int, Reach | None]) -> bool:
-    whys: Iterable[str | None] = (held_by(at, found[number]) for number, at in asked.items())
-    return any(why is not None for why in whys)
+def _find_out(source: Source, asked: Mapping[int, Standing], timeout_ms: int | None) -> _Answer:
+    """Which partitions are held up, and for how long at most that may stay so."""
+    held = source.held(asked)
+    if timeout_ms is None and held:
+        timeout_ms = source.hold_timeout_ms()
+    return _Answer(asked, held, timeout_ms)
