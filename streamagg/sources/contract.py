@@ -30,13 +30,14 @@ from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import Lease
 
 UNKNOWN_END: Final = 1 << 62
-"""Where a log is taken to end whose end nobody knows before it is read."""
+"""Where a log is taken to end whose end nobody knows before it is read, as that of a pipe. One reader reads
+such a log, once and from its front, and no position in it is stored."""
 
 Unit = Literal["records", "bytes"]
 """What offsets count."""
 At = Literal["earliest", "latest"] | int
 """The first record kept, behind the last one that readers get to, or the first one appended at this time or
-later (ms since the epoch), which is the latest where there is none."""
+later (ms since the epoch): the latest where there is none, the earliest in a log that knows no times."""
 
 
 class Identity(NamedTuple):
@@ -64,8 +65,9 @@ class Reader(Protocol):
     def poll(self, timeout_ms: int) -> list[Batch]:
         """What has come within the time-out.
 
-        The batches of a lease follow one another without gaps, from its start on. The one that comes to the
-        end of the partition is ``caught_up``. Raises the StreamaggError that keeps it from reading on.
+        The batches of a lease follow one another without gaps, from its start on. One that comes to the end
+        of the log before that of its lease is ``caught_up``: if the log may grow, the lease waits, else it is
+        done. Payloads last as long as the reader. Raises the StreamaggError that keeps it from reading on.
         """
 
     def close(self) -> None:
@@ -95,10 +97,10 @@ class Source(Protocol):
         """Why the end that readers get to may lie before the end of the log, to complete a sentence."""
 
     def partitions(self) -> int:
-        """How many there are; raises TopicError or SettingsError if there is no such source."""
+        """How many there are."""
 
     def identity(self) -> Identity:
-        """Which source it is, asked again and again; raises TopicError when it is gone."""
+        """Which source it is, asked again and again; raises a StreamaggError when it is gone."""
 
     def confirm(self, expected: str) -> Identity:
         """The same; raises CheckpointError when its id is known, and another one than expected."""

@@ -8,4 +8,4 @@ from streamagg.engine.workers import open as opening
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever there is to read is worth processes."""
-    monkeypatch.setattr(opening, "_WORTH_BYTES", 0)
+    monkeypatch.setitem(opening._WORTH, "bytes", 0)

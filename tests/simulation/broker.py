@@ -72,6 +72,7 @@ class Broker:
     """What lasts."""
 
     def __init__(self) -> None:
+        self.input_id = "simulated"
         self.logs: dict[int, Log] = {}
         self.committed: dict[int, tuple[int, str]] = {}
         self.commits = 0

@@ -6,7 +6,7 @@ checkpoints, 4 work until the run ends, leadership moves or something breaks, 5 
 
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +22,7 @@ from tests.simulation import checks
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import Scenario
+from tests.simulation.source import SimSource
 from tests.simulation.workers import SimWorkers
 
 _TIME_OF_DAY_MS: Final = 0
@@ -54,7 +55,8 @@ class Instance:
     ) -> None:
         self.number = number
         self.view = View()
-        self.workers = SimWorkers(scenario, broker, chance, stalled)
+        self._source = SimSource(broker, chance, stalled)
+        self.workers = SimWorkers(scenario, broker, self._source, chance)
         self.publisher: SimPublisher | None = None
         self.session: Session | None = None
         self.finished = False
@@ -74,7 +76,7 @@ class Instance:
         self._lease_ids = itertools.count()
         self._epochs = itertools.count(1)
         self._poison: dict[int, set[int]] = {}
-        self._stops = broker.ends() if plan.bounded else None
+        self._stops = self._source.log_ends(broker.logs) if plan.bounded else None
         self._ends: _Question | None = None
         self._asked_to_commit = False
 
@@ -179,10 +181,10 @@ class Instance:
         if self._ends is None:
             silent = session.silent(now, _TIME_OF_DAY_MS)
             if silent:
-                ends = self._broker.ends()
+                ends = self._source.log_ends(silent)
                 slow = self._chance.random() < self._scenario.odds.stall
                 wait_ms = self._chance.randrange(3 * self._plan.idle_timeout_ms) if slow else 0
-                self._ends = _Question(now, now + wait_ms, {p: ends[p] for p in silent})
+                self._ends = _Question(now, now + wait_ms, ends)
         elif now >= self._ends.answered_ms:
             question, self._ends = self._ends, None
             if self._chance.random() < _NO_ANSWER:
@@ -200,6 +202,6 @@ class Instance:
             session.add_partition(number, opening, self._clock_ms())
             self.watched.add(number, opening)
 
-    def _bounds(self, partitions: Iterable[int]) -> LogBounds:
-        logs = self._broker.logs
-        return LogBounds({p: logs[p].begin for p in partitions}, {p: logs[p].end for p in partitions})
+    def _bounds(self, partitions: Collection[int]) -> LogBounds:
+        # The transactions of the simulator hide what a run before may have read.
+        return LogBounds(self._source.offsets(partitions, "earliest"), self._source.log_ends(partitions))

@@ -11,6 +11,7 @@ from streamagg.engine.workers.contract import AggregatorLost, Event, ShardAnswer
 from streamagg.engine.workers.port import Port
 from streamagg.engine.workers.unmarshaller import Unmarshaller
 from streamagg.model.batch import Batch
+from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import (
     AggregatorSetup,
     AnyMessage,
@@ -24,10 +25,9 @@ from streamagg.model.messages import (
     Trying,
     WindowRows,
 )
-from streamagg.sources.kafka.reader import LeaseReader
+from streamagg.sources.contract import Source
 from streamagg.telemetry.snapshot import WorkersSample
 from tests.simulation.broker import Broker, Difference
-from tests.simulation.fetching import SimFetching
 from tests.simulation.scenario import DECODE, Scenario
 
 _DECODER = Decoder(DECODE)
@@ -61,11 +61,10 @@ class SimWorker:
 class SimUnmarshaller(SimWorker):
     """Reads leases through the real reader and decoder."""
 
-    def __init__(self, scenario: Scenario, fetching: SimFetching, letters: "Letters") -> None:
+    def __init__(self, scenario: Scenario, source: Source, letters: "Letters") -> None:
         super().__init__()
-        self._unmarshaller = Unmarshaller(
-            LeaseReader(lambda: fetching, "input"), _DECODER, scenario.window.max_jump_ms, letters
-        )
+        reader = source.reader(DECODE.max_record_bytes, ClientNumbers())
+        self._unmarshaller = Unmarshaller(reader, _DECODER, scenario.window.max_jump_ms, letters)
 
     @property
     def ready(self) -> bool:
@@ -143,13 +142,13 @@ class SimWorkers:
         self,
         scenario: Scenario,
         broker: Broker,
+        source: Source,
         chance: random.Random,
-        stalled: Callable[[int], bool],
     ) -> None:
         self._scenario = scenario
         self._broker = broker
+        self._source = source
         self._chance = chance
-        self._stalled = stalled
         self._linger = scenario.odds.linger
         self.readers = [self._reader() for _ in range(scenario.unmarshallers)]
         self.shards = [self._shard() for _ in range(scenario.aggregators)]
@@ -196,8 +195,7 @@ class SimWorkers:
         return not worker.alive and not worker.outbox
 
     def _reader(self) -> SimUnmarshaller:
-        fetching = SimFetching(self._broker, self._chance, self._stalled)
-        return SimUnmarshaller(self._scenario, fetching, Letters(self._broker))
+        return SimUnmarshaller(self._scenario, self._source, Letters(self._broker))
 
     def _shard(self) -> SimAggregator:
         sluggish = self._scenario.odds.sluggish
