@@ -91,7 +91,7 @@ def _panel(settings: RunSettings, outside: "Outside") -> AbstractContextManager[
     facts = Facts(
         settings.input,
         settings.output,
-        settings.group,
+        settings.kafka.group,
         settings.kafka.bootstrap_servers,
         settings.window.granularity_ms,
         settings.window.max_lag_ms,

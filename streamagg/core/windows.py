@@ -57,11 +57,3 @@ class Windows:
         starts = [self.start_ms(window) for window in range(first, last + 1)]
         reached = np.searchsorted(clocks_ms, [start + self.max_lag_ms for start in starts[1:]])
         return times_ms >= np.repeat(starts, np.diff([0, *reached, len(times_ms)]))
-
-    def fewest_slots(self) -> int:
-        """How many slots the ring needs at least, so that the slowest partition always finds one.
-
-        Beside the window that is being filled and the one being published, those that max lag keeps open, and
-        those of records within reach of a clock that stands.
-        """
-        return -(-(self.max_lag_ms + self.max_jump_ms) // self.granularity_ms) + 2

@@ -27,6 +27,15 @@ class WindowSettings:
     empty_windows: bool = False
     """Publish ``cnt: 0`` for windows without records that lie between published ones."""
 
+    @property
+    def fewest_slots(self) -> int:
+        """How many slots the ring needs at least, so that the slowest partition always finds one.
+
+        Beside the window that is being filled and the one being published, those that max lag keeps open, and
+        those of records within reach of a clock that stands.
+        """
+        return -(-(self.max_lag_ms + self.max_jump_ms) // self.granularity_ms) + 2
+
 
 @dataclass(frozen=True, slots=True)
 class CeilingSettings:
@@ -125,7 +134,6 @@ class RunSettings:
 
     input: str
     output: str
-    group: str = "streamagg"
     window: WindowSettings = WindowSettings()
     ceiling: CeilingSettings = CeilingSettings()
     decode: DecodeSettings = DecodeSettings()

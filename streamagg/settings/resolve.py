@@ -31,8 +31,6 @@ MOST_UNMARSHALLERS: Final = 8
 """Beyond this the sequencer, which is one process, is what bounds the speed."""
 CORES_PER_AGGREGATOR: Final = 8
 _PRINTABLE: Final = re.compile("[ -~]+")
-SPARE_SLOTS: Final = 2
-"""Beside the windows that max lag and max jump keep open: the one being filled, the one being published."""
 DEFAULT_SLOTS: Final = 64
 """An hour of minutes that partitions may be apart without waiting for each other."""
 
@@ -117,7 +115,7 @@ class Resolver:
             unmarshallers=self._layers.value("unmarshallers") or min(cores, MOST_UNMARSHALLERS),
             aggregators=self._layers.value("aggregators") or max(1, cores // CORES_PER_AGGREGATOR),
             inline=self._layers.value("inline"),
-            slots=self._layers.value("slots") or max(DEFAULT_SLOTS, self._fewest_slots()),
+            slots=self._layers.value("slots") or max(DEFAULT_SLOTS, self.window().fewest_slots),
             idle_timeout_ms=self._layers.value("idle_timeout"),
             max_restarts=self._layers.value("max_restarts"),
         )
@@ -138,7 +136,6 @@ class Resolver:
         return RunSettings(
             input=input_topic,
             output=output_topic,
-            group=self._layers.value("group"),
             window=self.window(),
             ceiling=self.ceiling(),
             decode=self.decode(),
@@ -220,18 +217,14 @@ class Resolver:
         given: bool | None = self._layers.value("as_run")
         return self._layers.has("max_lag") or self._layers.has("max_jump") if given is None else given
 
-    def _fewest_slots(self) -> int:
-        window = self.window()
-        return -(-(window.max_lag_ms + window.max_jump_ms) // window.granularity_ms) + SPARE_SLOTS
-
     def _check_slots(self) -> None:
         slots: int | None = self._layers.value("slots")
-        if slots is not None and slots < self._fewest_slots():
+        if slots is not None and slots < self.window().fewest_slots:
             raise SettingsError(
                 f"slots = {self._layers.given('slots')} cannot hold the windows that may be open with"
                 f" max_lag = {self._layers.given('max_lag')}, max_jump = {self._layers.given('max_jump')} and"
                 f" granularity = {self._layers.given('granularity')}: give at least"
-                f" {self._fewest_slots()} slots."
+                f" {self.window().fewest_slots} slots."
             )
 
     def _check_sketch(self, max_users: int | None) -> None:

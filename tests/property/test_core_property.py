@@ -217,7 +217,7 @@ class Life:
 
 def lives(topic: Topic, rng: random.Random, *, crash: float, naps: bool = False) -> Life:
     """One life after the other, until one comes to the end; returns it."""
-    fewest = Windows(topic.windows).fewest_slots()
+    fewest = topic.windows.fewest_slots
     while True:
         slots, shards = rng.randrange(fewest, 9), rng.randrange(1, 4)
         life = Life(topic, rng, crash=crash, slots=slots, shards=shards, naps=naps)

@@ -96,9 +96,7 @@ def scenario(chance: random.Random) -> Scenario:
         window=window,
         plan=Plan(
             windows,
-            chance.choice(
-                (windows.fewest_slots(), windows.fewest_slots() + 1, max(9, windows.fewest_slots()))
-            ),
+            chance.choice((window.fewest_slots, window.fewest_slots + 1, max(9, window.fewest_slots))),
             chance.choice((300, 1_000)),
             bounded=kind != "endless",
             empty_windows=window.empty_windows,

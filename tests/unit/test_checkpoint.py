@@ -19,7 +19,7 @@ from streamagg.core.checkpoint import (
 )
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError, ExitCode
-from streamagg.model.settings import DecodeSettings, RunSettings, WindowSettings
+from streamagg.model.settings import DecodeSettings, KafkaSettings, RunSettings, WindowSettings
 
 SETTINGS = fingerprint(WindowSettings(), DecodeSettings())
 OFFSETS = st.integers(0, 2**63 - 1)
@@ -120,7 +120,9 @@ def test_every_part_of_the_destination_changes_it() -> None:
     ]
     seen = {destination(settings) for settings in (here, *others)}
     assert len(seen) == 5
-    assert destination(dataclasses.replace(here, group="other", until_end=True)) == destination(here)
+    assert destination(
+        dataclasses.replace(here, kafka=KafkaSettings(group="other"), until_end=True)
+    ) == destination(here)
 
 
 GOOD = encode(FULL, SETTINGS)

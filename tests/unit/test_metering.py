@@ -19,7 +19,7 @@ from streamagg.errors import KafkaUnreachable, TooManyUsers
 from streamagg.model.measured import ClientNumbers, Distribution, PublisherNumbers, StageTimes
 from streamagg.model.messages import AnyMessage
 from streamagg.model.results import WindowCount
-from streamagg.model.settings import CeilingSettings, RunSettings, WindowSettings
+from streamagg.model.settings import CeilingSettings, KafkaSettings, RunSettings, WindowSettings
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
 from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, OpenWindow, WindowSample, WorkersSample
@@ -171,7 +171,10 @@ def test_a_snapshot_does_not_change_once_it_is_taken() -> None:
 def test_settings_are_told() -> None:
     metrics = Metrics()
     meter_of(
-        metrics, group="g", window=WindowSettings(30_000, max_lag_ms=7_000), ceiling=CeilingSettings(99)
+        metrics,
+        kafka=KafkaSettings(group="g"),
+        window=WindowSettings(30_000, max_lag_ms=7_000),
+        ceiling=CeilingSettings(99),
     ).look(Tally())
     facts = metrics.snapshot.facts
     assert facts is not None

@@ -18,7 +18,8 @@ from tests.support.blocks import Record, block, records_at, whole
 TIME_OF_DAY_MS = 1 << 50
 """Behind every event time."""
 
-WINDOWS = Windows(WindowSettings(60_000, 0, 5_000, 65_000))
+WINDOW = WindowSettings(60_000, 0, 5_000, 65_000)
+WINDOWS = Windows(WINDOW)
 FAR_S = 1_000_000
 
 
@@ -223,7 +224,7 @@ class TestHolding:
 
     def test_the_slowest_partition_always_finds_a_slot(self) -> None:
         """Two windows may be open with a lag of 5 s; windows are freed as they close."""
-        fewest = WINDOWS.fewest_slots()
+        fewest = WINDOW.fewest_slots
         seq = sequencer({0: 60, 1: 60}, slots=fewest)
         give(seq, 0, records_at(*range(70, 3_000, 40)))
         published = []

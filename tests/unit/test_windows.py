@@ -63,13 +63,14 @@ def test_last_closed_is_the_greatest_window_that_closes_by_then(
 
 @pytest.mark.parametrize("lag_ms", [0, 1, 5_000, 60_000, 60_001, 300_000])
 def test_the_fewest_slots_hold_all_windows_that_can_be_open_at_once(lag_ms: int) -> None:
-    windows = Windows(WindowSettings(60_000, 0, lag_ms))
+    settings = WindowSettings(60_000, 0, lag_ms)
+    windows = Windows(settings)
     # One partition alone, its clock in the last millisecond before a window closes; and it stands.
     clock_ms = windows.closes_at_ms(10) - 1
     open_windows = range(
         windows.last_closed(clock_ms) + 1, windows.number(clock_ms + windows.max_jump_ms) + 1
     )
-    assert 0 < len(open_windows) < windows.fewest_slots() <= len(open_windows) + 2
+    assert 0 < len(open_windows) < settings.fewest_slots <= len(open_windows) + 2
 
 
 @given(

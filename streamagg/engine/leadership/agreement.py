@@ -30,7 +30,7 @@ class Agreement:
         """Raises CheckpointError if it would do something else, and what Kafka has against the question."""
         self.source = source
         self._settings = settings
-        refuse_foreign(settings.kafka, settings.group)
+        refuse_foreign(settings.kafka, settings.kafka.group)
         # In this order: what is committed in between is not taken for what was found.
         self._found = self._committed(self.source.identity())
         self._alone = self._may_differ()
@@ -84,16 +84,16 @@ class Agreement:
         settings = self._settings
         if settings.start == StartAt() and not settings.change_destination:
             return False
-        if not has_members(settings.kafka, settings.group):
+        if not has_members(settings.kafka, settings.kafka.group):
             return True
         if settings.start != StartAt():
             log.warning(
                 "group_at_work",
                 "the group {group} is at work: its counts are continued, whatever --from says",
-                group=settings.group,
+                group=settings.kafka.group,
             )
         return False
 
     def _committed(self, topic: Identity) -> dict[int, tuple[int, str]]:
-        settings = self._settings
-        return committed_offsets(settings.kafka, settings.group, settings.input, range(topic.partitions))
+        kafka, partitions = self._settings.kafka, range(topic.partitions)
+        return committed_offsets(kafka, kafka.group, self._settings.input, partitions)

@@ -62,7 +62,7 @@ class Coordinator:
         self._workers = workers
         self._stopping = stopping
         self._agreement = agreement
-        self._membership = Membership(settings.kafka, settings.group, settings.input)
+        self._membership = Membership(settings.kafka, settings.kafka.group, settings.input)
         self._source = agreement.source
         self._at = faults.hook()
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")

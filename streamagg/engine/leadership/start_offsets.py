@@ -69,9 +69,9 @@ def refuse_published(settings: RunSettings) -> None:
     ends = end_offsets(settings.kafka, settings.output, partitions, at="latest")
     if begins != ends:
         raise CheckpointError(
-            f"the group {settings.group} has no checkpoint, but {settings.output} holds counts already: the "
-            "checkpoint has expired, or the input was deleted and made anew. Use another --output, or start "
-            "anew with --from earliest, which publishes windows again"
+            f"the group {settings.kafka.group} has no checkpoint, but {settings.output} holds counts "
+            "already: the checkpoint has expired, or the input was deleted and made anew. Use another "
+            "--output, or start anew with --from earliest, which publishes windows again"
         )
 
 

@@ -214,7 +214,7 @@ def _facts(settings: RunSettings) -> RunFacts:
         settings={
             "input": settings.input,
             "output": settings.output,
-            "group": settings.group,
+            "group": settings.kafka.group,
             "delivery": settings.delivery,
         },
     )

@@ -175,7 +175,7 @@ class Output:
 
     @property
     def _transactional_id(self) -> str:
-        return f"streamagg-{self._settings.group}-{self._settings.input}"
+        return f"streamagg-{self._settings.kafka.group}-{self._settings.input}"
 
     def _init_transactions(self, waiting: Callable[[], bool]) -> None:
         deadline = monotonic() + _INIT_TIMEOUT_S
@@ -217,7 +217,7 @@ class Output:
 
     def _needs(self) -> list[Right]:
         needs = [Right("WRITE", "topic", topic) for topic in self._settings.published]
-        needs.append(Right("READ", "group", self._settings.group))
+        needs.append(Right("READ", "group", self._settings.kafka.group))
         if self._exactly_once:
             needs.append(Right("WRITE", "transactional id", self._transactional_id))
         return needs
