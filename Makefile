@@ -54,11 +54,25 @@ test: $(INSTALLED) ## All tests; those on real Kafka where Java 17 and Maven are
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 .PHONY: check
-check: $(INSTALLED) ## Lint, format, types, direction of imports
+check: $(INSTALLED) check-c ## Lint, format, types, direction of imports, warnings of C compilers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+.PHONY: check-c
+check-c: $(INSTALLED) ## Warnings of gcc and clang about the parts in C are errors; whichever is installed
+	@$(BIN)/python -m tests.native warnings
+
+NATIVE := clang address thread arm64
+
+.PHONY: test-native
+test-native: ## The parts in C built by clang, with sanitizers and for arm64 (in an emulator), each with its tests
+	@$(MAKE) --jobs 2 --output-sync=target $(NATIVE:%=test-native-%)
+
+.PHONY: $(NATIVE:%=test-native-%)
+$(NATIVE:%=test-native-%): $(INSTALLED)
+	@$(BIN)/python -m tests.native $(@:test-native-%=%)
 
 .PHONY: broker
 broker: $(INSTALLED) ## Start Kafka at 127.0.0.1:19092 (needs Java 17 and Maven)

@@ -161,6 +161,8 @@ def test_help_is_the_default_target() -> None:
         "demo",
         "test",
         "check",
+        "check-c",
+        "test-native",
         "broker",
         "broker-stop",
         "replay",
