@@ -17,7 +17,7 @@ Way = Literal["up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What bytes meet on their way; unless told otherwise, nothing."""
+    """What happens to bytes on their way; nothing by default."""
 
     delay_ms: int = 0
     """How much later every chunk arrives."""

@@ -27,7 +27,7 @@ def signatures(run: Run) -> set[str]:
 
 
 def told(instance: Instance) -> tuple[int, ...]:
-    """How often it was told something by the group."""
+    """How often the group has told it something."""
     return tuple(instance.log.count(text) for text in ("assigned [", "left with [", "leading:"))
 
 

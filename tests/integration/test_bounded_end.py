@@ -1,4 +1,4 @@
-"""The end of a reading that ends is that of all records: whatever hides some is waited for, and told."""
+"""The end of a reading that ends is that of all records: whatever hides some is waited for, and reported."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ T0 = 1_468_244_380
 HELD = "cannot be read beyond offset"
 FEW = ("--inline", "--hold-timeout", "2s")
 LONG = ("--inline", "--hold-timeout", "12s")
-"""Told after 6 s, which leaves as many to mend it."""
+"""Reported after 6 s, which leaves as many to fix it."""
 
 
 class OpenTransaction:

@@ -22,7 +22,7 @@ def test_a_broker_that_is_killed_and_comes_back(
     made = made_records(10_000)
     feed = Feed(own_broker.address, "in", 2)
     feed.send(made[:5_000])
-    # Between the halves nothing is written for as long as a broker takes to start: that shall be no silence.
+    # Nothing is written while the broker starts: that must not count as silence.
     with run.start("--idle-timeout", "5m") as instance:
         instance.wait_for("leading:")
         wait_until(lambda: len(run.published()) > 2, "the first windows")

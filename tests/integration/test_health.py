@@ -98,7 +98,7 @@ def test_a_run_is_alive_while_kafka_is_away(
         def tried_again_and_again() -> bool:
             lives.append(ask(instance, "/livez"))
             unready.update(ask(instance, "/readyz")[1])
-            # One that does not lead any more tries to get into the group, which is told elsewhere.
+            # One that does not lead any more tries to get into the group, which is tested elsewhere.
             return len(unready) > 0 and instance.log.count("no broker answers") + tries(instance) > 1
 
         wait_until(tried_again_and_again, "attempts without Kafka", LONG_S)

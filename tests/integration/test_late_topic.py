@@ -64,7 +64,7 @@ def references(run: Run, topic: str) -> list[dict[str, Any]]:
 
 
 def check(run: Run, topic: str, *, repeats: bool = False) -> int:
-    """Every late record is told once, and nothing else; returns how many there are."""
+    """Every late record is reported once, and nothing else; returns how many there are."""
     late = late_places(run)
     told = references(run, topic)
     places = Counter((row["partition"], row["offset"]) for row in told)

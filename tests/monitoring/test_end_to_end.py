@@ -58,7 +58,7 @@ def test_a_broker_that_stops_is_told_and_told_again_when_it_is_back(
         check_dashboard(server)
         for query in queries():
             server.query(query)
-        # Two minutes are so short here that the start may have been told.
+        # Two minutes are so short here that the start may have been reported.
         wait_until(lambda: not server.query(f'ALERTS{{alertname="{ALERT}"}}'), "a leader")
         told.alerts.clear()
 

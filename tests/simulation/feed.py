@@ -35,7 +35,7 @@ class Feed:
         return self._phase == len(self._scenario.phases) - 1 and not any(self._left.values())
 
     def begin(self, now_ms: int) -> None:
-        """The first partitions; all of the log if it shall be there from the start."""
+        """The first partitions; all of the log if it is to be there from the start."""
         self._next_phase(now_ms)
         if self._scenario.kind == "bounded":
             for partition in self._left:

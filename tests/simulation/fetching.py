@@ -59,7 +59,7 @@ class SimFetching:
         return False
 
     def fetch(self, limit: int, timeout_ms: int) -> Iterable[Fetched]:
-        """Some of the records behind each position; the end of a partition is told once."""
+        """Some of the records behind each position; the end of a partition is reported once."""
         for partition, place in list(self.consumer.places.items()):
             if not self._stalled(partition):
                 fetched = self._fetch(partition, place)

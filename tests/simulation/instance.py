@@ -152,7 +152,7 @@ class Instance:
             self.finished = True
 
     def _stop(self, session: Session, publisher: SimPublisher) -> None:
-        """Told to stop: let what is under way finish, and commit how far reading has come."""
+        """Asked to stop: let what is under way finish, and commit how far reading has come."""
         self._stand_by()
         try:
             session.collect(self._clock_ms())

@@ -1,4 +1,4 @@
-"""The simulator: some hundred seeds, the seeds that once failed, and that it finds what it shall find."""
+"""The simulator: some hundred seeds, the seeds that once failed, and that it finds what it should find."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from tests.simulation.transactions import Transactions
 from tests.simulation.workers import SimWorker
 
 MOST_STEPS: Final = 100_000
-"""A run in which nothing was committed or told for so many is stuck."""
+"""A run in which nothing was committed or reported for so many steps is stuck."""
 _FAULTS: Final = (
     "unmarshaller",
     "aggregator",
@@ -54,7 +54,7 @@ class World:
         self.now_ms = 0
         self.steps = 0
         self._last_progress = ((0, 0, 0), 0)
-        """What was committed and told so far, and the step at which that was seen first."""
+        """What was committed and reported so far, and the step at which that was seen first."""
         self.crashes = 0
         self._trace = trace
         self._numbers = itertools.count()

@@ -1,4 +1,4 @@
-"""Which records of a batch an unmarshaller finds odd, and what its block tells of them."""
+"""Which records of a batch an unmarshaller finds odd, and what its block reports of them."""
 
 from collections.abc import Sequence
 

@@ -30,7 +30,7 @@ class AtOnce(Executor):
 
 
 class Bench:
-    """A watch, a source that answers as it is told, and a clock."""
+    """A watch, a source with prepared answers, and a clock."""
 
     name = "visits"
 

@@ -1,4 +1,4 @@
-"""Which late records are told, drawn as time lines, and what is written of them.
+"""Which late records are reported, drawn as time lines, and what is written of them.
 
 Granularity 60 s, lag 5 s: window ``w`` is ``[60 w, 60 w + 60)`` and closes at ``60 w + 65`` seconds.
 """
@@ -105,7 +105,7 @@ class TestWhichAreTold:
         assert told(seq.late.take()) == [(3, 1, 300_000, 1_000_000, False)]
 
     def test_records_of_windows_closed_in_silence(self) -> None:
-        """Told with the clock of their own partition, by which they are not late at all."""
+        """Reported with the clock of their own partition, by which they are not late at all."""
         seq = sequencer(PartitionState(0, 60_000))
         give(seq, records_at(70, 130), now_ms=1_000)
         seq.set_idle(3, TIME_OF_DAY_MS)

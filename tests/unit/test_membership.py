@@ -137,7 +137,7 @@ def test_the_epoch_of_a_leader_is_followed(group: Group) -> None:
 
 
 def test_brokers_that_do_not_know_the_protocol_are_given_up(group: Group) -> None:
-    """librdkafka asks them for ever, and says nothing."""
+    """librdkafka asks them forever, and says nothing."""
     group.names = ["mine"]
     member = Membership(CONSUMER, "group", "input")
     for _ in range(15):

@@ -95,7 +95,7 @@ def test_a_systemd_that_is_gone_disturbs_nobody(tmp_path: Path) -> None:
 
 
 def test_a_systemd_that_does_not_read_holds_nobody_up(systemd: Systemd) -> None:
-    """A full queue would block for ever."""
+    """A full queue would block forever."""
     notifier = Notifier(systemd.environ)
     for number in range(10_000):
         notifier.status(str(number))

@@ -14,7 +14,7 @@ from streamagg.sources.kafka.reader import LeaseReader
 
 
 class Scripted:
-    """A fetching that gives what it is told, one call after the other; itself the consumer."""
+    """A fetching with prepared answers, one call after the other; itself the consumer."""
 
     def __init__(self, *fetches: Fetched) -> None:
         self.consumer: Any = self

@@ -1,4 +1,4 @@
-"""What a replay sends of a file, and what it does not: text, unless it is told to send all."""
+"""What a replay sends of a file, and what it does not: text, unless asked to send all."""
 
 import bz2
 import gzip

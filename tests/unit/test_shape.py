@@ -1,4 +1,4 @@
-"""Which names of a document may be told, and which may be values."""
+"""Which names of a document may be shown, and which may be values."""
 
 import json
 from typing import Any

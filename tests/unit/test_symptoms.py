@@ -1,4 +1,4 @@
-"""When it is told that records do not fit the settings, and when that is a failure."""
+"""When a run reports that records do not fit the settings, and when that is a failure."""
 
 from collections import Counter
 from dataclasses import dataclass, field

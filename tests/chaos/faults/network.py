@@ -24,7 +24,7 @@ NARROW_BYTES_PER_S: Final = 8_000
 
 @dataclass(frozen=True, slots=True)
 class Proxied:
-    """A broker with two listeners: the one that streamagg is told of leads through a proxy."""
+    """A broker with two listeners: the one that streamagg is given leads through a proxy."""
 
     broker: Broker
     proxy: Proxy
