@@ -22,6 +22,7 @@ from streamagg.model.columns import Int64Column, UInt64Column
 MOST_PAIRS: Final = 1 << 20
 """Pairs held in memory: 24 MB, and five times that while they are sorted."""
 _COLUMN_BYTES: Final = 8
+"""Of an int64 or uint64."""
 
 
 @dataclass(frozen=True, slots=True)

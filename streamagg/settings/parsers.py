@@ -18,6 +18,7 @@ _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BROKER: Final = re.compile(r"(?:[A-Za-z_]+://)?(?:\[[^\[\]]+\]|[^\[\]:/\s]+)(?::([0-9]{1,5}))?")
 _BARE_IPV6: Final = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}")
 _MOST_PORT: Final = 65_535
+"""A port has 16 bits."""
 _YES: Final = ("true", "yes", "on", "1")
 _NO: Final = ("false", "no", "off", "0")
 

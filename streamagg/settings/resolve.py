@@ -30,6 +30,8 @@ from streamagg.settings.layers import Layers
 MOST_UNMARSHALLERS: Final = 8
 """Beyond this the sequencer, which is one process, is what bounds the speed."""
 CORES_PER_AGGREGATOR: Final = 8
+"""An aggregator takes less than a twentieth of the CPU of the unmarshallers that feed it ("Where the time
+goes" in REPORT.md)."""
 _PRINTABLE: Final = re.compile("[ -~]+")
 DEFAULT_SLOTS: Final = 64
 """An hour of minutes that partitions may be apart without waiting for each other."""

@@ -11,6 +11,7 @@ from streamagg.errors import SettingsError
 TRUST_VARIABLE: Final = "STREAMAGG_TRUST_FILES"
 """``true``: files that others may write are read all the same."""
 LARGEST_BYTES: Final = 1 << 20
+"""Settings and secrets have kilobytes; what is larger is another file."""
 
 
 @dataclass(frozen=True, slots=True)

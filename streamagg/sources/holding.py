@@ -18,8 +18,9 @@ from streamagg.sources.contract import Source
 TOLD_AFTER_S: Final = 30.0
 """Or after half of the hold time-out, if that is shorter."""
 _LOOK_EVERY_S: Final = 0.25
+"""Looking at the clocks of a reading costs little; asking the broker does not."""
 _ASK_EVERY_S: Final = 1.0
-"""And no sooner about a partition that stands still."""
+"""Between two questions to the broker, and before the first one about a partition that stands still."""
 
 log = Log(__name__)
 

@@ -22,6 +22,7 @@ STDIN: Final = "-"
 READ_BYTES: Final = 1 << 18
 """Bytes taken from the file at once, before decompression."""
 GZIP_SLICE_BYTES: Final = 4 << 10
+"""See ``ZSTD_SLICE_BYTES``."""
 ZSTD_SLICE_BYTES: Final = 1 << 10
 """Bytes decompressed at once, of which 4 MiB or 32 MiB come at most; so many are lost at damage."""
 MAX_LINE_BYTES: Final = 64 << 20
@@ -33,7 +34,9 @@ ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((first, 0x2A, 0x4D, 0x18)) fo
 """Of a frame, and of the frames to be skipped that compressors put before it or behind it."""
 _MAGICS: Final = (GZIP_MAGIC, *ZSTD_MAGICS)
 MAGIC_BYTES: Final = 4
+"""Length of the longest of them."""
 _ZSTD_HEADER_BYTES: Final = 18
+"""The longest header of a frame (RFC 8878, 3.1.1.1), magic included."""
 
 
 class _Frame(Protocol):

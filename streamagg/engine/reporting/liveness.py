@@ -20,7 +20,9 @@ from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.notify import Notifier
 
 _LOOK_EVERY_S: Final = 1.0
+"""As often as workers send a heartbeat: there is nothing new in between."""
 _SUMMARY_EVERY_S: Final = 60.0
+"""One line a minute is 1,440 a day."""
 
 log = Log(__name__)
 

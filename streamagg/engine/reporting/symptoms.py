@@ -16,9 +16,11 @@ from streamagg.model.messages import ColumnBlock, Misfit
 FIRST_RECORDS: Final = 1_000
 """So many records are enough to judge by."""
 SOON_S: Final = 60.0
+"""Where little comes, so long is waited for the first thousand."""
 FEW_RECORDS: Final = 20
 """After a minute so many are."""
 NEARLY_ALL: Final = 0.95
+"""Not all: a few records may fit wrong settings by chance."""
 
 _FATES: Final = {"early": "lie before 2001", "ahead": "lie more than a day ahead of Kafka's time"}
 _FUTURE: Final = "their times are too far ahead of each other, as streamagg advise shows"

@@ -16,12 +16,16 @@ from typing import Final, NamedTuple
 from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
 
 MUCH: Final = 0.02
-"""More than this share is told."""
+"""A larger share is reported: well above the ordinary late and broken records, and low enough for one fast
+device among fifty."""
 FEWEST: Final = 100
 """A share of fewer records is not known."""
 _STRETCH_MS: Final = 60_000
+"""A minute is looked at; more where it has fewer than ``FEWEST`` records."""
 _LONGEST_MS: Final = 900_000
+"""But no more than a quarter of an hour: an older share says nothing about now."""
 _SLICE_MS: Final = 5_000
+"""Between two marks, so that a minute is known to within a twelfth."""
 _SLICE_RECORDS: Final = 5
 """Of fewer records there is no mark, so that a partition has 12 marks, or 20 where little comes."""
 

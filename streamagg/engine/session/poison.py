@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 DEATHS_TO_SUSPECT: Final = 2
+"""One death may be anything; a second one in the same place hardly is."""
 _MOST_STRETCHES: Final = 32
+"""Stretches of a partition that are remembered, a bound for memory: beyond it the oldest is forgotten."""
 
 
 @dataclass(slots=True)

@@ -24,7 +24,10 @@ from streamagg.model.messages import (
 from streamagg.telemetry.snapshot import WorkerKind, WorkersSample
 
 _FETCH_WAIT_MS: Final = 20
+"""Shorter than in a process of its own: the main loop waits meanwhile."""
 _REST_MS: Final = 5
+"""Where there is nothing to read: 200 looks a second cost next to nothing, and delay a window by no more than
+this."""
 
 
 class _LocalAggregator:

@@ -14,7 +14,9 @@ import msgspec
 from streamagg.model.messages import AnyMessage
 
 _READ_BYTES: Final = 1 << 18
+"""More than a socket pair holds on Linux by default (208 KiB), so that one call empties it."""
 _LENGTH_BYTES: Final = 4
+"""Messages of up to 4 GiB; a block of 16,000 records takes 320 KB."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)

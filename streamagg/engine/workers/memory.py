@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, Final
 
 _EVERY_S: Final = 60.0
+"""Meanwhile kilobytes accumulate ("Traps" in docs/design.md); oftener would cost milliseconds each time."""
 _LIBC: Final[Any] = ctypes.CDLL(None)
 
 

@@ -14,7 +14,9 @@ from streamagg.sources.contract import UNKNOWN_END, Unit
 from streamagg.sources.open import open_source
 
 _WORTH: Final[dict[Unit, int]] = {"bytes": 64 << 20, "records": 200_000}
-"""Starting processes takes as long as reading so much."""
+"""Less is read in this process. Two unmarshallers on two busy cores took as long as this process for 128 MiB
+of records of 180 bytes (1.3 s), and twice as long for as much of 2.2 KB (1.3 and 0.7 s): there the bounds are
+on the low side."""
 
 
 def open_workers(

@@ -4,6 +4,7 @@ from collections import deque
 from typing import Final
 
 _PERIOD_S: Final = 600.0
+"""``--max-restarts`` counts deaths within ten minutes."""
 _MOST_EXCUSES: Final = 60
 """Deaths excused within a period. More of them show a bad decoder, which must not lose the whole log."""
 

@@ -34,10 +34,12 @@ from streamagg.telemetry import logs
 from streamagg.telemetry.snapshot import RestartCause, WorkerKind, WorkersSample
 
 _SILENCE_S: Final = 30.0
-"""A worker that sends nothing for so long is stuck."""
+"""A worker that sends nothing for so long is stuck. Waits for Kafka inside it end after 20 s
+(``kafka.client.TUNED_CONSUMER``), and a busy machine delays heartbeats by seconds."""
 _QUIET_S: Final = 10.0
 """One that sends nothing for so long is not counted on; there is a heartbeat every second."""
 _END_S: Final = 3.0
+"""For workers to end by themselves, once their links are closed, before they are killed."""
 _PROGRAM: Final = "streamagg.engine.workers.process"
 
 log = Log(__name__)

@@ -27,7 +27,9 @@ from streamagg.model.settings import KafkaSettings
 from streamagg.sources.kafka.fetching import origin_of
 
 _FLUSH_S: Final = 30.0
+"""As long as a worker may be silent: one that waits longer would be replaced as stuck."""
 _READ_S: Final = 10.0
+"""For one record that was read before. Without it the publication fails, and is tried again."""
 MOST_FUTURE: Final = 100
 """Letters of one publication: each record is read again, and a publication may not take long."""
 _NEAR: Final = 2_000

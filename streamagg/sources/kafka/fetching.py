@@ -23,7 +23,9 @@ from streamagg.model.settings import KafkaSettings
 log = Log(__name__)
 
 _MORE_MS: Final = 20
-"""Once records come, how long more of them are waited for: their delay, against the cost of small batches."""
+"""Once records come, how long more of them are waited for: their delay, against the cost of small batches.
+With 20 and not 50 ms, and answers that the broker gathers, a steady stream took 0.24 instead of 0.29 cores
+("Tried" in REPORT.md)."""
 _SYSLOG_LEVELS: Final = (50, 50, 50, 40, 30, 20, 20, 10)
 """Levels of logging for those of syslog, from emergency to debug."""
 

@@ -14,6 +14,8 @@ from streamagg.model.messages import Lease
 from streamagg.sources.kafka.fetching import Fetched, Fetching
 
 BATCH_RECORDS: Final = 16_000
+"""Messages taken at once, if they hold no more than 16 MiB. Batches of 8,000 instead of 2,000 took the
+coordinator from 0.38 to 0.31 µs a record of 180 bytes ("Tried" in REPORT.md)."""
 
 log = Log(__name__)
 
