@@ -28,25 +28,15 @@ MOST_FAST: Final = 10
 """Partitions of which it is told that clocks are fast."""
 
 
+@opt.with_settings
 def advise(
+    flags: opt.Flags,
     files: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="FILES...", help="JSON lines instead of a topic, plain, .gz or .zst; - is standard input."
         ),
     ] = None,
-    input_: opt.Input = None,
-    bootstrap_servers: opt.BootstrapServers = None,
-    kafka: opt.ClientSettings = None,
-    granularity: opt.Granularity = None,
-    max_lag: opt.MaxLag = None,
-    max_jump: opt.MaxJump = None,
-    window_offset: opt.WindowOffset = None,
-    time_field: opt.TimeField = None,
-    user_field: opt.UserField = None,
-    time_unit: opt.TimeUnit = None,
-    max_record_bytes: opt.MaxRecordBytes = None,
-    framing: opt.Framing = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -56,24 +46,19 @@ def advise(
             rich_help_panel=READING,
             show_default=False,
         ),
+        opt.After("from"),
     ] = None,
-    hold_timeout: opt.HoldTimeout = None,
-    unmarshallers: opt.Unmarshallers = None,
-    inline: opt.Inline = None,
     json: opt.Json = False,
-    plain: opt.Plain = None,
-    log_level: opt.LogLevel = None,
-    config: opt.ConfigFile = None,
 ) -> None:
     """Tell how late the records of a topic come, which clocks are fast, and what other settings would lose.
 
     Reads the topic as it is when the command begins, or files. Nothing is written or committed.
     """
-    if files and (input_ is not None or from_ is not None):
+    if files and (flags["input"] is not None or from_ is not None):
         raise SettingsError(
             "FILES are read from front to back instead of a topic: leave out --input and --from."
         )
-    resolver = opt.resolver(locals())
+    resolver = opt.resolver(flags)
     settings = resolver.advise(files or [])
     from streamagg.cli.printing import refuse_nothing
     from streamagg.cli.progress import progress_bar

@@ -7,33 +7,13 @@ import typer
 from streamagg.cli import options as opt
 
 
+@opt.with_settings
 def count(
+    flags: opt.Flags,
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILES...", help="JSON lines, plain, .gz or .zst; - is standard input."),
     ],
-    format_: opt.Format = None,
-    granularity: opt.Granularity = None,
-    max_lag: opt.MaxLag = None,
-    max_jump: opt.MaxJump = None,
-    as_run: opt.AsRun = None,
-    window_offset: opt.WindowOffset = None,
-    empty_windows: opt.EmptyWindows = None,
-    max_users: opt.MaxUsers = None,
-    above_max_users: opt.AboveMaxUsers = None,
-    time_field: opt.TimeField = None,
-    user_field: opt.UserField = None,
-    time_unit: opt.TimeUnit = None,
-    max_record_bytes: opt.MaxRecordBytes = None,
-    framing: opt.Framing = None,
-    unmarshallers: opt.Unmarshallers = None,
-    aggregators: opt.Aggregators = None,
-    inline: opt.Inline = None,
-    slots: opt.Slots = None,
-    stats_json: opt.StatsJson = None,
-    plain: opt.Plain = None,
-    log_level: opt.LogLevel = None,
-    config: opt.ConfigFile = None,
 ) -> None:
     """Count the unique users of every window in files of JSON lines.
 
@@ -43,7 +23,7 @@ def count(
     With --as-run, --max-lag or --max-jump the rules of run apply, and each window is printed as it closes:
     with --format jsonl exactly the records that run would publish.
     """
-    resolver = opt.resolver(locals())
+    resolver = opt.resolver(flags)
     settings = resolver.count(files)
 
     # numpy takes its time to load.

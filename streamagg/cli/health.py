@@ -10,18 +10,20 @@ from streamagg.errors import ExitCode
 from streamagg.telemetry.streams import ReaderGone
 
 
+@opt.with_settings
 def health(
-    http: opt.Http = None,
+    flags: opt.Flags,
     ready: Annotated[
-        bool, typer.Option("--ready", help="Ask whether it is ready, not only whether it is alive.")
+        bool,
+        typer.Option("--ready", help="Ask whether it is ready, not only whether it is alive."),
+        opt.After("http"),
     ] = False,
-    config: opt.ConfigFile = None,
 ) -> None:
     """Ask the run on this machine whether it is alive.
 
     Exits with 0 if it is, and with 1 and the reasons if it is not or does not answer.
     """
-    settings = opt.resolver(locals()).http()
+    settings = opt.resolver(flags).http()
 
     # No other verb loads a client of HTTP.
     from streamagg.telemetry.asking import ask

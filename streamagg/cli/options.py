@@ -1,23 +1,31 @@
-"""The flags that verbs share, one annotated type each, made from the table of settings.
+"""The flags that verbs share, made from the table of settings.
 
-A verb declares ``max_lag: MaxLag = None`` and hands ``locals()`` to ``resolver``; None means that
-the flag was not given. ``--debug`` belongs to every verb and needs no declaration.
+A verb ``with_settings`` declares only what is its own, and hands the ``flags`` that it gets to ``resolver``;
+None means that a flag was not given. ``--debug`` belongs to every verb and needs no declaration.
 """
 
-from collections.abc import Mapping
+import inspect
+import keyword
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from streamagg.panel import terminal
 from streamagg.settings.resolve import Resolver
-from streamagg.settings.table import REPORTS, SETTINGS, TOPICS
+from streamagg.settings.table import REPORTS, SETTINGS, TOPICS, Setting
 from streamagg.telemetry import logs
 
+Flags = Mapping[str, Any]
+"""What was given, by the names of parameters."""
 
-def resolver(flags: Mapping[str, object]) -> Resolver:
-    """The settings behind the flags of a verb (its ``locals()``); sets the level of the log too.
+
+def resolver(flags: Flags) -> Resolver:
+    """The settings behind the flags of a verb; sets the level of the log too.
 
     A verb with ``log_format`` runs for long: its log is for whoever collects the logs of daemons. Raises
     ``SettingsError``.
@@ -35,7 +43,57 @@ def can_draw(found: Resolver) -> bool:
     return not (found.plain() or logs.debugging()) and terminal.can_draw()
 
 
-def _flag(name: str) -> Any:
+class After(NamedTuple):
+    """Beside the type of a verb's own flag: its help has it behind that setting, not before all of them."""
+
+    setting: str
+
+
+def with_settings(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the flags of its settings by the table, and with them ``-X`` and ``--config``.
+
+    It is called with all values in ``flags``, and with those of the parameters that it declares itself. One
+    of these that has the name of a setting stands for that setting's flag.
+    """
+    own = dict(list(inspect.signature(verb).parameters.items())[1:])
+
+    @wraps(verb)
+    def with_flags(**flags: Any) -> None:
+        verb(flags, **{name: flags[name] for name in own})
+
+    parameters = _parameters(verb.__name__, own)
+    with_flags.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
+    return with_flags
+
+
+def _parameters(verb: str, own: Mapping[str, Parameter]) -> Iterator[Parameter]:
+    """In the order of the help; whoever asks Kafka takes settings of its client, too."""
+    following: dict[str, list[Parameter]] = defaultdict(list)
+    for parameter in own.values():
+        following[_place(parameter)].append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+    yield from following[""]
+    for row in SETTINGS.values():
+        name = row.name + "_" * keyword.iskeyword(row.name)
+        if verb in row.verbs.split() and name not in own:
+            yield _optional(name, Annotated[_type(row), option(row.name)])
+            if row.name == "bootstrap_servers":
+                yield _optional("kafka", ClientSettings)
+        yield from following[row.name]
+    yield _optional("config", ConfigFile)
+
+
+def _place(own: Parameter) -> str:
+    """The setting that a flag stands behind, or nothing."""
+    beside = getattr(own.annotation, "__metadata__", ())
+    return next((one.setting for one in beside if isinstance(one, After)), "")
+
+
+def _optional(name: str, annotation: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def option(name: str) -> Any:
+    """The flag of a setting."""
     setting = SETTINGS[name]
     default = setting.default or setting.default_note
     return typer.Option(
@@ -47,51 +105,11 @@ def _flag(name: str) -> Any:
     )
 
 
-BootstrapServers = Annotated[str | None, _flag("bootstrap_servers")]
-Input = Annotated[str | None, _flag("input")]
-Output = Annotated[str | None, _flag("output")]
-DeadLetter = Annotated[str | None, _flag("dead_letter")]
-LateTopic = Annotated[str | None, _flag("late_topic")]
-Group = Annotated[str | None, _flag("group")]
-Delivery = Annotated[str | None, _flag("delivery")]
-CreateTopics = Annotated[bool | None, _flag("create_topics")]
-OutputPartitions = Annotated[str | None, _flag("output_partitions")]
-OutputReplicas = Annotated[str | None, _flag("output_replicas")]
+def _type(setting: Setting) -> Any:
+    if setting.repeated:
+        return list[str] | None
+    return bool | None if setting.is_switch else str | None
 
-Granularity = Annotated[str | None, _flag("granularity")]
-MaxLag = Annotated[str | None, _flag("max_lag")]
-MaxJump = Annotated[str | None, _flag("max_jump")]
-WindowOffset = Annotated[str | None, _flag("window_offset")]
-EmptyWindows = Annotated[bool | None, _flag("empty_windows")]
-AsRun = Annotated[bool | None, _flag("as_run")]
-IdleTimeout = Annotated[str | None, _flag("idle_timeout")]
-MaxUsers = Annotated[str | None, _flag("max_users")]
-AboveMaxUsers = Annotated[str | None, _flag("above_max_users")]
-
-TimeField = Annotated[str | None, _flag("time_field")]
-UserField = Annotated[str | None, _flag("user_field")]
-TimeUnit = Annotated[str | None, _flag("time_unit")]
-MaxRecordBytes = Annotated[str | None, _flag("max_record_bytes")]
-Framing = Annotated[str | None, _flag("framing")]
-
-From = Annotated[str | None, _flag("from")]
-ChangeDestination = Annotated[bool | None, _flag("change_destination")]
-UntilEnd = Annotated[bool | None, _flag("until_end")]
-HoldTimeout = Annotated[str | None, _flag("hold_timeout")]
-KeepOpen = Annotated[bool | None, _flag("keep_open")]
-
-Unmarshallers = Annotated[str | None, _flag("unmarshallers")]
-Aggregators = Annotated[str | None, _flag("aggregators")]
-Inline = Annotated[bool | None, _flag("inline")]
-Slots = Annotated[str | None, _flag("slots")]
-MaxRestarts = Annotated[str | None, _flag("max_restarts")]
-
-Format = Annotated[str | None, _flag("format")]
-StatsJson = Annotated[str | None, _flag("stats_json")]
-Http = Annotated[str | None, _flag("http")]
-LogLevel = Annotated[str | None, _flag("log_level")]
-LogFormat = Annotated[str | None, _flag("log_format")]
-Plain = Annotated[bool | None, _flag("plain")]
 
 ClientSettings = Annotated[
     list[str] | None,
@@ -103,7 +121,6 @@ ClientSettings = Annotated[
         show_default=False,
     ),
 ]
-"""For a parameter called ``kafka``."""
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -114,7 +131,8 @@ ConfigFile = Annotated[
         show_default=False,
     ),
 ]
-"""For a parameter called ``config``."""
 Json = Annotated[
-    bool, typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=REPORTS)
+    bool,
+    typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=REPORTS),
+    After("stats_json"),
 ]

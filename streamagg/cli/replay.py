@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from streamagg.tools.replay import ReplaySettings, ReplayStats
 
 
+@opt.with_settings
 def replay(
+    flags: opt.Flags,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="JSON lines, plain, .gz or .zst; - is standard input.")
     ],
@@ -43,14 +45,7 @@ def replay(
     raw: Annotated[
         bool, typer.Option("--raw", help="Send every line as it stands, also what is not text.")
     ] = False,
-    bootstrap_servers: opt.BootstrapServers = None,
-    kafka: opt.ClientSettings = None,
-    time_field: opt.TimeField = None,
-    time_unit: opt.TimeUnit = None,
     json: opt.Json = False,
-    plain: opt.Plain = None,
-    log_level: opt.LogLevel = None,
-    config: opt.ConfigFile = None,
 ) -> None:
     """Send JSON lines to a topic, and check that every one of them arrives.
 
@@ -58,17 +53,7 @@ def replay(
     exit code 1 if no record has it. Ctrl-C ends it after what is under way has arrived; a second Ctrl-C
     ends it at once.
     """
-    resolver = opt.resolver(
-        {
-            "bootstrap_servers": bootstrap_servers,
-            "kafka": kafka,
-            "time_field": time_field,
-            "time_unit": time_unit,
-            "plain": plain,
-            "log_level": log_level,
-            "config": config,
-        }
-    )
+    resolver = opt.resolver(flags)
     from streamagg.cli.progress import progress_bar
     from streamagg.sources.lines import file_size
     from streamagg.tools.replay import ReplaySettings, StopSwitch

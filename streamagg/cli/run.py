@@ -1,7 +1,7 @@
 """``streamagg run``: from a topic to published counts."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,55 +12,18 @@ if TYPE_CHECKING:
     from streamagg.engine.reporting.liveness import Outside
 
 
+@opt.with_settings
 def run(
-    input_: opt.Input = None,
-    output: opt.Output = None,
-    bootstrap_servers: opt.BootstrapServers = None,
-    kafka: opt.ClientSettings = None,
-    group: opt.Group = None,
-    delivery: opt.Delivery = None,
-    dead_letter: opt.DeadLetter = None,
-    late_topic: opt.LateTopic = None,
-    create_topics: opt.CreateTopics = None,
-    output_partitions: opt.OutputPartitions = None,
-    output_replicas: opt.OutputReplicas = None,
-    granularity: opt.Granularity = None,
-    max_lag: opt.MaxLag = None,
-    max_jump: opt.MaxJump = None,
-    window_offset: opt.WindowOffset = None,
-    empty_windows: opt.EmptyWindows = None,
-    idle_timeout: opt.IdleTimeout = None,
-    max_users: opt.MaxUsers = None,
-    above_max_users: opt.AboveMaxUsers = None,
-    time_field: opt.TimeField = None,
-    user_field: opt.UserField = None,
-    time_unit: opt.TimeUnit = None,
-    max_record_bytes: opt.MaxRecordBytes = None,
-    framing: opt.Framing = None,
-    from_: opt.From = None,
-    change_destination: opt.ChangeDestination = None,
-    until_end: opt.UntilEnd = None,
-    keep_open: opt.KeepOpen = None,
-    hold_timeout: opt.HoldTimeout = None,
-    unmarshallers: opt.Unmarshallers = None,
-    aggregators: opt.Aggregators = None,
-    inline: opt.Inline = None,
-    slots: opt.Slots = None,
-    max_restarts: opt.MaxRestarts = None,
-    http: opt.Http = None,
-    stats_json: opt.StatsJson = None,
+    flags: opt.Flags,
     json: opt.Json = False,
-    log_level: opt.LogLevel = None,
-    log_format: opt.LogFormat = None,
-    plain: opt.Plain = None,
-    config: opt.ConfigFile = None,
+    plain: Annotated[bool | None, opt.option("plain"), opt.After("log_format")] = None,
 ) -> None:
     """Count the unique users of a topic's windows, and publish them.
 
     Runs until it is stopped, or with --until-end to the end of the topic. A second instance of the
     same group is a standby that takes over.
     """
-    found = opt.resolver(locals())
+    found = opt.resolver(flags)
     settings = found.run()
 
     # librdkafka and numpy take their time to load, and no other verb waits for this one's.

@@ -22,35 +22,20 @@ PIPE_WIDTH: Final = 160
 """Columns of the table where no terminal gives a width."""
 
 
+@opt.with_settings
 def verify(
-    input_: opt.Input = None,
-    output: opt.Output = None,
-    bootstrap_servers: opt.BootstrapServers = None,
-    kafka: opt.ClientSettings = None,
-    granularity: opt.Granularity = None,
-    max_lag: opt.MaxLag = None,
-    max_jump: opt.MaxJump = None,
-    window_offset: opt.WindowOffset = None,
-    empty_windows: opt.EmptyWindows = None,
-    max_users: opt.MaxUsers = None,
-    above_max_users: opt.AboveMaxUsers = None,
-    time_field: opt.TimeField = None,
-    user_field: opt.UserField = None,
-    time_unit: opt.TimeUnit = None,
-    max_record_bytes: opt.MaxRecordBytes = None,
-    hold_timeout: opt.HoldTimeout = None,
-    framing: opt.Framing = None,
+    flags: opt.Flags,
     allow_open: Annotated[
-        bool, typer.Option("--allow-open", help="Windows after the last published one may be missing yet.")
+        bool,
+        typer.Option("--allow-open", help="Windows after the last published one may be missing yet."),
+        opt.After("hold_timeout"),
     ] = False,
     allow_repeats: Annotated[
         bool,
         typer.Option("--allow-repeats", help="A window may be there again with the same value."),
+        opt.After("hold_timeout"),
     ] = False,
     json: opt.Json = False,
-    plain: opt.Plain = None,
-    log_level: opt.LogLevel = None,
-    config: opt.ConfigFile = None,
 ) -> None:
     """Recount the input topic in a simple, independent way and compare every published window.
 
@@ -58,7 +43,7 @@ def verify(
     fits runs which did so too; windows published as partial are not compared. Exit code 4 if anything
     differs.
     """
-    resolver = opt.resolver(locals())
+    resolver = opt.resolver(flags)
     settings = resolver.run()
     from streamagg.cli.progress import progress_bar
     from streamagg.tools.verify import VerifySettings

@@ -65,16 +65,16 @@ class Layers:
         return name in self._given
 
     def value(self, name: str) -> Any:
-        """What the parser of a setting makes of its value, None where there is neither value nor default.
+        """What a setting makes of its value, None where there is neither value nor default.
 
         Raises ``SettingsError`` with the name, the origin and what would be valid.
         """
         setting = SETTINGS[name]
         given = self._given.get(name)
         if given is None:
-            return None if setting.default is None else setting.parse(setting.default)
+            return None if setting.default is None else setting.parsed(setting.default)
         try:
-            return setting.parse(given.value)
+            return setting.parsed(given.value)
         except ValueError as exc:
             raise SettingsError(f"{name} = {given.value!r} ({given.origin}) must be {exc}.") from None
 

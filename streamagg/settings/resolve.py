@@ -3,9 +3,10 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from streamagg.errors import SettingsError
 from streamagg.kafka.passthrough import refusal
@@ -26,6 +27,12 @@ from streamagg.model.settings import (
 )
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
+from streamagg.settings.table import SETTINGS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Made = TypeVar("Made", bound="DataclassInstance")
 
 MOST_UNMARSHALLERS: Final = 8
 """Beyond this the sequencer, which is one process, is what bounds the speed."""
@@ -40,7 +47,7 @@ DEFAULT_SLOTS: Final = 64
 class Resolver:
     """Lays flags over the environment over a TOML file over defaults, and builds settings of it.
 
-    ``flags`` may hold more than settings (``locals()`` of a verb does); None means not given.
+    ``flags`` may hold more than settings (those of a verb do); None means not given.
     Every method raises ``SettingsError``.
     """
 
@@ -64,48 +71,34 @@ class Resolver:
         client = {key: str(written.value) for key, written in given.items()}
         if client:
             self._ask_librdkafka(given)
-        return KafkaSettings(self._layers.value("bootstrap_servers"), client, self._layers.value("group"))
+        return self._filled(KafkaSettings, client=client)
 
     def decode(self) -> DecodeSettings:
         """How a payload becomes an event time and a user."""
-        time_field, user_field = self._layers.value("time_field"), self._layers.value("user_field")
-        if f"{time_field}.".startswith(f"{user_field}.") or f"{user_field}.".startswith(f"{time_field}."):
+        found = self._filled(DecodeSettings)
+        time_field, user_field = f"{found.time_field}.", f"{found.user_field}."
+        if time_field.startswith(user_field) or user_field.startswith(time_field):
             raise SettingsError(
                 f"time_field = {self._layers.given('time_field')} and user_field ="
                 f" {self._layers.given('user_field')} must be two fields, neither inside the other."
             )
-        return DecodeSettings(
-            time_field,
-            user_field,
-            self._layers.value("time_unit"),
-            self._layers.value("max_record_bytes"),
-            self._layers.value("framing"),
-        )
+        return found
 
     def window(self) -> WindowSettings:
         """What shapes the windows."""
-        granularity_ms: int = self._layers.value("granularity")
-        max_lag_ms: int = self._layers.value("max_lag")
-        max_jump_ms: int | None = self._layers.value("max_jump")
-        offset_ms: int = self._layers.value("window_offset")
-        if offset_ms >= granularity_ms:
+        found = self._filled(WindowSettings)
+        if found.offset_ms >= found.granularity_ms:
             raise SettingsError(
                 f"window_offset = {self._layers.given('window_offset')} must be shorter than"
                 f" granularity = {self._layers.given('granularity')}."
             )
-        return WindowSettings(
-            granularity_ms=granularity_ms,
-            offset_ms=offset_ms,
-            max_lag_ms=max_lag_ms,
-            max_jump_ms=(
-                default_max_jump_ms(granularity_ms, max_lag_ms) if max_jump_ms is None else max_jump_ms
-            ),
-            empty_windows=self._layers.value("empty_windows"),
-        )
+        if self._layers.has("max_jump"):
+            return found
+        return replace(found, max_jump_ms=default_max_jump_ms(found.granularity_ms, found.max_lag_ms))
 
     def ceiling(self) -> CeilingSettings:
         """How many users a window may have."""
-        ceiling = CeilingSettings(self._layers.value("max_users"), self._layers.value("above_max_users"))
+        ceiling = self._filled(CeilingSettings)
         if ceiling.above == "approximate":
             self._check_sketch(ceiling.max_users)
         return ceiling
@@ -113,21 +106,18 @@ class Resolver:
     def pipeline(self) -> PipelineSettings:
         """How many processes work; the number of cores this process may use is the default."""
         cores = usable_cores()
-        return PipelineSettings(
+        return self._filled(
+            PipelineSettings,
             unmarshallers=self._layers.value("unmarshallers") or min(cores, MOST_UNMARSHALLERS),
             aggregators=self._layers.value("aggregators") or max(1, cores // CORES_PER_AGGREGATOR),
-            inline=self._layers.value("inline"),
             slots=self._layers.value("slots") or max(DEFAULT_SLOTS, self.window().fewest_slots),
-            idle_timeout_ms=self._layers.value("idle_timeout"),
-            max_restarts=self._layers.value("max_restarts"),
         )
 
     def run(self) -> RunSettings:
         """Everything that ``streamagg run`` needs."""
         input_topic, output_topic = self._layers.required("input"), self._layers.required("output")
         self._check_topics_differ()
-        until_end, keep_open = self._layers.value("until_end"), self._layers.value("keep_open")
-        if keep_open and not until_end:
+        if self._layers.value("keep_open") and not self._layers.value("until_end"):
             raise SettingsError(
                 f"keep_open = {self._layers.given('keep_open')} has a meaning only for a run that ends:"
                 " add --until-end or leave it out."
@@ -135,7 +125,8 @@ class Resolver:
         self._check_slots()
         if self._layers.value("delivery") == "exactly-once":
             self._check_names()
-        return RunSettings(
+        return self._filled(
+            RunSettings,
             input=input_topic,
             output=output_topic,
             window=self.window(),
@@ -143,19 +134,7 @@ class Resolver:
             decode=self.decode(),
             kafka=self.kafka(),
             pipeline=self.pipeline(),
-            start=self._layers.value("from"),
-            change_destination=self._layers.value("change_destination"),
-            until_end=until_end,
-            keep_open=keep_open,
-            hold_timeout_ms=self._layers.value("hold_timeout"),
-            delivery=self._layers.value("delivery"),
-            create_topics=self._layers.value("create_topics"),
-            output_partitions=self._layers.value("output_partitions"),
-            output_replicas=self._layers.value("output_replicas") or -1,
-            dead_letter=self._layers.value("dead_letter"),
-            late_topic=self._layers.value("late_topic"),
             http=self.http(),
-            stats_json=self._layers.value("stats_json"),
         )
 
     def count(self, files: Sequence[str]) -> CountSettings:
@@ -164,15 +143,14 @@ class Resolver:
         as_run = self._as_run()
         if as_run:
             self._check_slots()
-        return CountSettings(
+        return self._filled(
+            CountSettings,
             files=tuple(files),
             window=self.window(),
             as_run=as_run,
             ceiling=self.ceiling(),
             decode=self.decode(),
             pipeline=self.pipeline(),
-            format=self._layers.value("format"),
-            stats_json=self._layers.value("stats_json"),
         )
 
     def http(self) -> HttpSettings | None:
@@ -188,14 +166,14 @@ class Resolver:
             raise SettingsError(
                 f"from = {self._layers.given('from')} leaves nothing to read: give earliest or a time."
             )
-        return AdviseSettings(
+        return self._filled(
+            AdviseSettings,
             input=None if files else self._layers.required("input"),
             files=tuple(files),
             window=self.window(),
             decode=self.decode(),
             kafka=KafkaSettings() if files else self.kafka(),
             pipeline=self.pipeline(),
-            hold_timeout_ms=self._layers.value("hold_timeout"),
             start_ms=start.time_ms,
         )
 
@@ -213,6 +191,14 @@ class Resolver:
         """Lines on a terminal too."""
         plain: bool = self._layers.value("plain")
         return plain
+
+    def _filled(self, made: type[Made], **by_hand: object) -> Made:
+        """A class of settings, its fields filled by the table; one that is given no value has its default."""
+        names = {field.name for field in fields(made)} - by_hand.keys()
+        by_table = {
+            row.field: self._layers.value(row.name) for row in SETTINGS.values() if row.field in names
+        }
+        return made(**by_hand, **{name: value for name, value in by_table.items() if value is not None})
 
     def _as_run(self) -> bool:
         """As it is given, else whether anything is given that only has a meaning then."""

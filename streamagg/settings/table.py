@@ -1,7 +1,8 @@
 """The table of settings: what feeds flags, variables, the TOML file and docs/settings.md.
 
 A setting called ``max_lag`` is the flag ``--max-lag``, the variable ``STREAMAGG_MAX_LAG`` and the
-TOML key ``max_lag``.
+TOML key ``max_lag``. A new one is a row here, a field in ``model/settings.py``, and the place where that is
+used: verbs make their flags of the rows (``cli/options.py``), and ``resolve.py`` fills the fields by name.
 """
 
 from dataclasses import dataclass
@@ -38,6 +39,17 @@ class Setting:
     default: str | None = None
     """As a user would write it; None: absent, or worked out from others (see ``default_note``)."""
     default_note: str = ""
+    verbs: str = ""
+    """Those that take the flag, blanks between them; their help shows it in the order of the table."""
+    fills: str = ""
+    """The field of a settings class that it fills, if that is not called as the setting is."""
+    repeated: bool = False
+    """Given many times, a tuple for its field: the flag again and again, an array in TOML, in a variable
+    joined by commas. ``parse`` takes one of them."""
+
+    @property
+    def field(self) -> str:
+        return self.fills or self.name
 
     @property
     def flag(self) -> str:
@@ -46,6 +58,13 @@ class Setting:
     @property
     def variable(self) -> str:
         return "STREAMAGG_" + self.name.upper()
+
+    def parsed(self, written: object) -> object:
+        """What is made of what was written; raises ``ValueError`` with what would be valid."""
+        if not self.repeated:
+            return self.parse(written)
+        each = written if isinstance(written, list | tuple) else map(str.strip, str(written).split(","))
+        return tuple(map(self.parse, each))
 
     @property
     def is_switch(self) -> bool:
@@ -60,6 +79,34 @@ PROCESSES: Final = "Processes and memory"
 REPORTS: Final = "Results, metrics and logs"
 
 _ROWS: Final = (
+    # First, since it opens the help of its verb.
+    Setting(
+        "format",
+        choice("table", "jsonl", "csv"),
+        "How to print counts: table, jsonl or csv.",
+        "FORM",
+        REPORTS,
+        "table",
+        verbs="count",
+    ),
+    Setting(
+        "input",
+        topic_name,
+        "Topic to read.",
+        "TOPIC",
+        TOPICS,
+        default_note="required by run",
+        verbs="run advise verify",
+    ),
+    Setting(
+        "output",
+        topic_name,
+        "Topic to publish to.",
+        "TOPIC",
+        TOPICS,
+        default_note="required by run",
+        verbs="run verify",
+    ),
     Setting(
         "bootstrap_servers",
         brokers,
@@ -67,17 +114,7 @@ _ROWS: Final = (
         "HOSTS",
         TOPICS,
         "127.0.0.1:9092",
-    ),
-    Setting("input", topic_name, "Topic to read.", "TOPIC", TOPICS, default_note="required by run"),
-    Setting("output", topic_name, "Topic to publish to.", "TOPIC", TOPICS, default_note="required by run"),
-    Setting("dead_letter", topic_name, "Topic for rejected records.", "TOPIC", TOPICS, default_note="none"),
-    Setting(
-        "late_topic",
-        topic_name,
-        "Topic for references to late records.",
-        "TOPIC",
-        TOPICS,
-        default_note="none",
+        verbs="run advise verify replay",
     ),
     Setting(
         "group",
@@ -86,6 +123,7 @@ _ROWS: Final = (
         "NAME",
         TOPICS,
         "streamagg",
+        verbs="run",
     ),
     Setting(
         "delivery",
@@ -94,6 +132,25 @@ _ROWS: Final = (
         "MODE",
         TOPICS,
         "exactly-once",
+        verbs="run",
+    ),
+    Setting(
+        "dead_letter",
+        topic_name,
+        "Topic for rejected records.",
+        "TOPIC",
+        TOPICS,
+        default_note="none",
+        verbs="run",
+    ),
+    Setting(
+        "late_topic",
+        topic_name,
+        "Topic for references to late records.",
+        "TOPIC",
+        TOPICS,
+        default_note="none",
+        verbs="run",
     ),
     Setting(
         "create_topics",
@@ -102,6 +159,7 @@ _ROWS: Final = (
         "",
         TOPICS,
         "true",
+        verbs="run",
     ),
     Setting(
         "output_partitions",
@@ -110,6 +168,7 @@ _ROWS: Final = (
         "N",
         TOPICS,
         "1",
+        verbs="run",
     ),
     Setting(
         "output_replicas",
@@ -118,9 +177,28 @@ _ROWS: Final = (
         "N",
         TOPICS,
         default_note="the broker's default",
+        verbs="run",
     ),
-    Setting("granularity", duration(1), "Length of a window.", "DURATION", WINDOWS, "60s"),
-    Setting("max_lag", duration(0), "How long after its end a window stays open.", "DURATION", WINDOWS, "5s"),
+    Setting(
+        "granularity",
+        duration(1),
+        "Length of a window.",
+        "DURATION",
+        WINDOWS,
+        "60s",
+        verbs="run count advise verify",
+        fills="granularity_ms",
+    ),
+    Setting(
+        "max_lag",
+        duration(0),
+        "How long after its end a window stays open.",
+        "DURATION",
+        WINDOWS,
+        "5s",
+        verbs="run count advise verify",
+        fills="max_lag_ms",
+    ),
     Setting(
         "max_jump",
         duration(1),
@@ -128,17 +206,8 @@ _ROWS: Final = (
         "DURATION",
         WINDOWS,
         default_note="max lag, at least a tenth of the granularity",
-    ),
-    Setting(
-        "window_offset",
-        duration(0),
-        "Shift of the window boundaries from the epoch.",
-        "DURATION",
-        WINDOWS,
-        "0s",
-    ),
-    Setting(
-        "empty_windows", switch, "Publish windows that nobody hit, with a count of 0.", "", WINDOWS, "false"
+        verbs="run count advise verify",
+        fills="max_jump_ms",
     ),
     Setting(
         "as_run",
@@ -147,6 +216,26 @@ _ROWS: Final = (
         "",
         WINDOWS,
         default_note="true if max lag or max jump is given",
+        verbs="count",
+    ),
+    Setting(
+        "window_offset",
+        duration(0),
+        "Shift of the window boundaries from the epoch.",
+        "DURATION",
+        WINDOWS,
+        "0s",
+        verbs="run count advise verify",
+        fills="offset_ms",
+    ),
+    Setting(
+        "empty_windows",
+        switch,
+        "Publish windows that nobody hit, with a count of 0.",
+        "",
+        WINDOWS,
+        "false",
+        verbs="run count verify",
     ),
     Setting(
         "idle_timeout",
@@ -155,6 +244,8 @@ _ROWS: Final = (
         "DURATION",
         WINDOWS,
         "10s",
+        verbs="run",
+        fills="idle_timeout_ms",
     ),
     Setting(
         "max_users",
@@ -163,6 +254,7 @@ _ROWS: Final = (
         "N",
         WINDOWS,
         default_note="no limit",
+        verbs="run count verify",
     ),
     Setting(
         "above_max_users",
@@ -171,6 +263,8 @@ _ROWS: Final = (
         "WHAT",
         WINDOWS,
         "stop",
+        verbs="run count verify",
+        fills="above",
     ),
     Setting(
         "time_field",
@@ -179,6 +273,7 @@ _ROWS: Final = (
         "PATH",
         RECORDS,
         "ts",
+        verbs="run count advise verify replay",
     ),
     Setting(
         "user_field",
@@ -187,6 +282,7 @@ _ROWS: Final = (
         "PATH",
         RECORDS,
         "uid",
+        verbs="run count advise verify",
     ),
     Setting(
         "time_unit",
@@ -195,8 +291,17 @@ _ROWS: Final = (
         "UNIT",
         RECORDS,
         "s",
+        verbs="run count advise verify replay",
     ),
-    Setting("max_record_bytes", record_size, "Larger records are rejected unread.", "SIZE", RECORDS, "1MiB"),
+    Setting(
+        "max_record_bytes",
+        record_size,
+        "Larger records are rejected unread.",
+        "SIZE",
+        RECORDS,
+        "1MiB",
+        verbs="run count advise verify",
+    ),
     Setting(
         "framing",
         choice("auto", "none", "registry"),
@@ -204,6 +309,7 @@ _ROWS: Final = (
         "FORM",
         RECORDS,
         "auto",
+        verbs="run count advise verify",
     ),
     Setting(
         "from",
@@ -212,6 +318,8 @@ _ROWS: Final = (
         "WHERE",
         READING,
         "committed",
+        verbs="run",
+        fills="start",
     ),
     Setting(
         "change_destination",
@@ -220,8 +328,11 @@ _ROWS: Final = (
         "",
         READING,
         "false",
+        verbs="run",
     ),
-    Setting("until_end", switch, "Stop at the end offsets seen at the start.", "", READING, "false"),
+    Setting(
+        "until_end", switch, "Stop at the end offsets seen at the start.", "", READING, "false", verbs="run"
+    ),
     Setting(
         "keep_open",
         switch,
@@ -229,6 +340,7 @@ _ROWS: Final = (
         "",
         READING,
         "false",
+        verbs="run",
     ),
     Setting(
         "hold_timeout",
@@ -237,6 +349,8 @@ _ROWS: Final = (
         "DURATION",
         READING,
         default_note="the broker's transaction.max.timeout.ms, or 15m",
+        verbs="run advise verify",
+        fills="hold_timeout_ms",
     ),
     Setting(
         "unmarshallers",
@@ -245,6 +359,7 @@ _ROWS: Final = (
         "N",
         PROCESSES,
         default_note="one for each core, at most 8",
+        verbs="run count advise",
     ),
     Setting(
         "aggregators",
@@ -253,8 +368,11 @@ _ROWS: Final = (
         "N",
         PROCESSES,
         default_note="one for each 8 cores",
+        verbs="run count",
     ),
-    Setting("inline", switch, "Do everything in one process.", "", PROCESSES, "false"),
+    Setting(
+        "inline", switch, "Do everything in one process.", "", PROCESSES, "false", verbs="run count advise"
+    ),
     Setting(
         "slots",
         whole_number(2, 100_000),
@@ -262,6 +380,7 @@ _ROWS: Final = (
         "N",
         PROCESSES,
         default_note="64, more where max lag or max jump need it",
+        verbs="run count",
     ),
     Setting(
         "max_restarts",
@@ -270,22 +389,7 @@ _ROWS: Final = (
         "N",
         PROCESSES,
         "5",
-    ),
-    Setting(
-        "format",
-        choice("table", "jsonl", "csv"),
-        "How to print counts: table, jsonl or csv.",
-        "FORM",
-        REPORTS,
-        "table",
-    ),
-    Setting(
-        "stats_json",
-        file_to_write,
-        "Write the final counters to this file.",
-        "PATH",
-        REPORTS,
-        default_note="not written",
+        verbs="run",
     ),
     Setting(
         "http",
@@ -294,22 +398,16 @@ _ROWS: Final = (
         "HOST:PORT",
         REPORTS,
         "127.0.0.1:9464",
+        verbs="run health",
     ),
     Setting(
-        "log_level",
-        choice("debug", "info", "warning", "error"),
-        "Least urgent log line that is shown: debug, info, warning or error.",
-        "LEVEL",
+        "stats_json",
+        file_to_write,
+        "Write the final counters to this file.",
+        "PATH",
         REPORTS,
-        "info",
-    ),
-    Setting(
-        "log_format",
-        choice("auto", "human", "json"),
-        "Form of the log of run: human, json, or auto: human on a terminal, json elsewhere.",
-        "FORM",
-        REPORTS,
-        "auto",
+        default_note="not written",
+        verbs="run count",
     ),
     Setting(
         "plain",
@@ -318,6 +416,25 @@ _ROWS: Final = (
         "",
         REPORTS,
         "false",
+        verbs="run count advise verify replay",
+    ),
+    Setting(
+        "log_level",
+        choice("debug", "info", "warning", "error"),
+        "Least urgent log line that is shown: debug, info, warning or error.",
+        "LEVEL",
+        REPORTS,
+        "info",
+        verbs="run count advise verify replay",
+    ),
+    Setting(
+        "log_format",
+        choice("auto", "human", "json"),
+        "Form of the log of run: human, json, or auto: human on a terminal, json elsewhere.",
+        "FORM",
+        REPORTS,
+        "auto",
+        verbs="run",
     ),
 )
 
