@@ -55,38 +55,25 @@ class Partition:
         self.read_before = read_before
         """Offsets below it were read before the start."""
         self.idle = False
+        """It does not hold the watermark: the sequencer is told so, and an arrival ends it."""
         self.jumps = 0
         """How often the clock went further than max jump at once."""
         self.last_jump: tuple[int, int] | None = None
         """The times before and after."""
         self.caught_up = False
-        self.arrived_ms = 0
-        """Wall clock of the last arrival."""
-        self.stands_since_ms = 0
-        """Wall clock of the arrival of the first record set aside."""
-        self._first_aside = state.set_aside[0].offset if state.set_aside else None
         self.floor_ms = state.clock_ms
         """Event time below which no more rows can come; None before the first record."""
-        self.at_end_ms: int | None = None
-        """Since when the broker has said, whenever it was asked, that nothing follows; None: it has not."""
-
-    def note_set_aside(self) -> None:
-        """After records were applied: how many are set aside, and since when the first of them is."""
-        waiting = self.clock.state.set_aside
-        self.counts.set_aside = len(waiting)
-        first = waiting[0].offset if waiting else None
-        if first != self._first_aside:
-            self._first_aside = first
-            self.stands_since_ms = self.arrived_ms
-
-    def quiet_since_ms(self, time_of_day_ms: int) -> int:
-        """Wall clock of the last arrival, or of the first record that is set aside and might be believed."""
-        return self.stands_since_ms if self.clock.believes(time_of_day_ms) else self.arrived_ms
 
     @property
     def position(self) -> int:
         """Next offset to apply."""
         return self.clock.state.offset
+
+    @property
+    def first_aside(self) -> int | None:
+        """The offset of the first record that is set aside."""
+        waiting = self.clock.state.set_aside
+        return waiting[0].offset if waiting else None
 
     @property
     def ready(self) -> bool:

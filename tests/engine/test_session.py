@@ -449,7 +449,7 @@ def test_what_trickles_in_is_believed_after_the_idle_time_out() -> None:
     """
     session = seven_read(500)
     part = session.sequencer.partitions[0]
-    part.arrived_ms = 1_400
+    session._silence.arrived(0, 1_400)
     assert session.silent(1_450, 0) == [], "by the time of day all of them are from the future"
     assert session.silent(1_450, TIME_OF_DAY_MS) == [0]
     for asked_ms, clock_ms in ((1_450, None), (1_499, None), (1_500, 1_006_000)):
@@ -461,7 +461,9 @@ def test_what_a_checkpoint_has_set_aside_waits_like_any_other() -> None:
     session = seven_read(500)
     state = session.sequencer.partitions[0].clock.state
     session.add_partition(9, Opening(Checkpoint(state, None, 7), 7), 900)
-    assert session.sequencer.partitions[9].quiet_since_ms(TIME_OF_DAY_MS) == 900
+    session.sequencer.partitions[9].caught_up = True
+    assert session.silent(1_399, TIME_OF_DAY_MS) == [0]
+    assert session.silent(1_400, TIME_OF_DAY_MS) == [0, 9]
 
 
 def seven_read(now_ms: int) -> Session:

@@ -90,7 +90,7 @@ class Life:
         self, topic: Topic, rng: random.Random, *, crash: float, slots: int, shards: int, naps: bool = False
     ) -> None:
         self.topic, self.rng, self.crash, self.naps = topic, rng, crash, naps
-        self.now_ms = 0
+        self.silent_ms = 0
         found = topic.checkpoints()
         self.sequencer = Sequencer(
             Windows(topic.windows),
@@ -124,12 +124,15 @@ class Life:
         if len(part.parked) >= 3 and part.position in part.parked:
             return False
         choice = 0 if len(part.parked) >= 3 else self.rng.randrange(min(3, len(blocks)))
-        self.sequencer.offer(blocks.pop(choice), self.now_ms)
+        chosen = blocks.pop(choice)
+        if chosen.consumed:
+            self.silent_ms = 0
+        self.sequencer.offer(chosen)
         return True
 
     def advance(self) -> None:
         """Aggregate what comes out, and check that every record is accounted for."""
-        for step in self.sequencer.advance(self.now_ms):
+        for step in self.sequencer.advance(self.silent_ms):
             match step:
                 case Rows(window, users):
                     for ring, share in zip(self.rings, split(users, len(self.rings)), strict=True):
@@ -180,7 +183,7 @@ class Life:
 
     def nap(self) -> None:
         """A partition falls idle in the middle of its log, and time goes by."""
-        self.now_ms += self.rng.randrange(100_000)
+        self.silent_ms += self.rng.randrange(100_000)
         drained = [p for p, part in self.sequencer.partitions.items() if part.drained and not part.idle]
         if drained:
             self.sequencer.set_idle(self.rng.choice(drained), TIME_OF_DAY_MS)

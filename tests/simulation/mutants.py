@@ -85,11 +85,11 @@ def _late_by_watermark(advance: Any) -> Any:
 
     clock_accept = clock._Pass._accept
 
-    def advancing(self: Sequencer, now_ms: int) -> Iterator[Any]:
+    def advancing(self: Sequencer, silent_ms: int = 0) -> Iterator[Any]:
         watermark[0] = self.watermark_ms
         clock._Pass._accept = accept  # type: ignore[method-assign]
         try:
-            for step in advance(self, now_ms):
+            for step in advance(self, silent_ms):
                 watermark[0] = self.watermark_ms
                 yield step
         finally:

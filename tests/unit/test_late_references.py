@@ -37,10 +37,10 @@ def sequencer(state: PartitionState, *, read_before: int = 0, most: int = 100) -
     return Sequencer(WINDOWS, 64, {3: state}, read_before={3: read_before}, most_late=most)
 
 
-def give(seq: Sequencer, log: Sequence[Record], now_ms: int = 0) -> None:
+def give(seq: Sequencer, log: Sequence[Record]) -> None:
     """Offer a log as one block, and apply it."""
-    seq.offer(whole(log, partition=3), now_ms)
-    list(seq.advance(now_ms))
+    seq.offer(whole(log, partition=3))
+    list(seq.advance())
 
 
 def told(references: Sequence[LateReferences]) -> list[Told]:
@@ -107,10 +107,10 @@ class TestWhichAreTold:
     def test_records_of_windows_closed_in_silence(self) -> None:
         """Reported with the clock of their own partition, by which they are not late at all."""
         seq = sequencer(PartitionState(0, 60_000))
-        give(seq, records_at(70, 130), now_ms=1_000)
+        give(seq, records_at(70, 130))
         seq.set_idle(3, TIME_OF_DAY_MS)
-        list(seq.advance(60_000))
-        give(seq, records_at(179, 184, first=2), now_ms=61_000)
+        list(seq.advance(59_000))
+        give(seq, records_at(179, 184, first=2))
         assert told(seq.late.take()) == [(3, 2, 179_000, 130_000, True)]
         assert seq.partitions[3].counts.closed_early == 1
 
@@ -127,25 +127,25 @@ class TestTheBound:
         seq = sequencer(PartitionState(0, 200_000), most=3)
         log = records_at(1, 2, 3, 4, 5, 201)
         for first in range(0, 6, 2):
-            seq.offer(block(log, first, first + 2, partition=3), 0)
-        assert list(seq.advance(0)) == []
+            seq.offer(block(log, first, first + 2, partition=3))
+        assert list(seq.advance()) == []
         assert (seq.late.full, seq.late.waiting, seq.partitions[3].position) == (True, 4, 4)
-        list(seq.advance(0))
+        list(seq.advance())
         assert seq.partitions[3].position == 4
         assert len(told(seq.late.take())) == 4
-        list(seq.advance(0))
+        list(seq.advance())
         assert (seq.late.full, seq.late.waiting, seq.partitions[3].position) == (False, 1, 6)
 
     def test_nor_while_too_many_are_rejected_as_future(self) -> None:
         """The record that is contradicted by the 24th behind it as well."""
         seq = Sequencer(WINDOWS, 64, {3: PartitionState(0, 60_000)}, most_future=2)
         log = records_at(9_000, 9_999, *[61] * 32, 62)
-        seq.offer(block(log, 0, 34, partition=3), 0)
-        seq.offer(block(log, 34, 35, partition=3), 0)
-        list(seq.advance(0))
+        seq.offer(block(log, 0, 34, partition=3))
+        seq.offer(block(log, 34, 35, partition=3))
+        list(seq.advance())
         assert (seq.full, seq.untold, seq.partitions[3].position) == (True, True, 34)
         assert seq.take_future() == ((3, 1), (3, 0))
-        list(seq.advance(0))
+        list(seq.advance())
         assert (seq.full, seq.untold, seq.partitions[3].position) == (False, False, 35)
 
     def test_an_empty_share_takes_no_place(self) -> None:
@@ -168,8 +168,8 @@ def test_the_cut_of_the_blocks_has_no_say(times_s: list[int], live: list[bool], 
     pieces, at_once = sequencer(PartitionState(0, 100_000)), sequencer(PartitionState(0, 100_000))
     borders = [0, *sorted(cut for cut in cuts if cut < len(log)), len(log)]
     for first, stop in pairwise(borders):
-        pieces.offer(block(log, first, stop, partition=3), 0)
-        list(pieces.advance(0))
+        pieces.offer(block(log, first, stop, partition=3))
+        list(pieces.advance())
     give(at_once, log)
     for seq in (pieces, at_once):
         seq.set_idle(3, TIME_OF_DAY_MS)

@@ -40,8 +40,8 @@ class Watched:
     now_s: float = 0.0
 
     def give(self, partition: int, log: Sequence[Record]) -> None:
-        self.session.sequencer.offer(whole(log, partition=partition), 0)
-        for step in self.session.sequencer.advance(0):
+        self.session.sequencer.offer(whole(log, partition=partition))
+        for step in self.session.sequencer.advance():
             if isinstance(step, Closed):
                 self.session.sequencer.free(step.window)
 

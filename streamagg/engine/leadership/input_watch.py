@@ -11,10 +11,9 @@ from streamagg.engine.session.plan import Opening
 from streamagg.engine.session.session import Session
 from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError
 from streamagg.events import Log
-from streamagg.model.batch import Standing
 from streamagg.model.settings import RunSettings
 from streamagg.sources.contract import Source
-from streamagg.sources.holding import TOLD_AFTER_S, EndWatch, tell_held_up
+from streamagg.sources.holding import EndWatch, tell_held_up
 
 _TOPIC_EVERY_S: Final = 1.0
 """Less than the usual max lag: windows must not close before a further partition is known."""
@@ -48,8 +47,6 @@ class InputWatch:
         self._next_silence = 0.0
         part_s = settings.pipeline.idle_timeout_ms / 1000 / _PART_OF_TIMEOUT
         self._silence_every_s = max(_SILENCE_EVERY_S, part_s)
-        self._held_up: dict[int, float] = {}
-        """Since when a partition cannot be read to its end; infinity once that is told."""
         self._ending = EndWatch(
             source,
             settings.hold_timeout_ms,
@@ -92,18 +89,7 @@ class InputWatch:
                 self._session.ends_unknown()
                 return
             self._session.confirm_idle(ends, self._ends_asked_ms, _time_of_day_ms())
-            self._tell_held_up(ends)
-
-    def _tell_held_up(self, ends: dict[int, int]) -> None:
-        """Warn of what keeps windows from closing, a transaction say, once for each partition."""
-        partitions = self._session.sequencer.partitions
-        now = monotonic()
-        waiting = [number for number, end in ends.items() if partitions[number].position < end]
-        self._held_up = {number: self._held_up.get(number, now) for number in waiting}
-        for number in waiting:
-            if now - self._held_up[number] >= TOLD_AFTER_S:
-                self._held_up[number] = float("inf")
-                at = Standing(partitions[number].position, ends[number])
+            for number, at in self._session.held_up(ends, monotonic_ms()).items():
                 tell_held_up(number, at, self._source.hidden_by)
 
     def _look_at_topic(self) -> None:

@@ -18,6 +18,7 @@ from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import LeaseBook
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.shard_router import ShardRouter
+from streamagg.engine.session.silence import CaughtUp, Silence
 from streamagg.engine.workers.port import Port
 from streamagg.model.batch import Standing
 from streamagg.model.measured import StageTimes
@@ -32,6 +33,7 @@ from streamagg.model.messages import (
 )
 from streamagg.model.results import WindowCount
 from streamagg.sinks.contract import Publication, Publisher
+from streamagg.sources.holding import TOLD_AFTER_S
 
 _FULL_LINK_BYTES: Final = 8 << 20
 """The sequencer pauses while more than this waits for an aggregator."""
@@ -66,6 +68,7 @@ class Session:
         self._aggregators = aggregators
         self._outgoing = ShardRouter(aggregators)
         self._publisher = publisher
+        self._silence = Silence(plan.idle_timeout_ms, int(TOLD_AFTER_S * 1_000))
         self._epoch = epoch
         self._closing: dict[int, ClosedWindow] = {}
         self._counted = CountedWindows(empty=plan.empty_windows, most=plan.most_windows)
@@ -101,8 +104,7 @@ class Session:
         """Begin to read a partition."""
         at = opening.checkpoint
         self.sequencer.add_partition(partition, at.state, at.read_before)
-        part = self.sequencer.partitions[partition]
-        part.arrived_ms = part.stands_since_ms = now_ms
+        self._silence.begin(partition, self.sequencer.partitions[partition].first_aside, now_ms)
         if opening.committed:
             self._committed[partition] = at.state
         else:
@@ -116,8 +118,9 @@ class Session:
         if not self._leases.received(block):
             return
         self.symptoms.note(block)
-        self.sequencer.offer(block, now_ms)
+        self.sequencer.offer(block)
         if block.consumed:
+            self._silence.arrived(block.partition, now_ms)
             self.last_block_ms = now_ms
 
     def receive_count(self, count: ShardCount, shard: int) -> None:
@@ -157,47 +160,30 @@ class Session:
         return {number: at for number, at in waits.items() if at is not None}
 
     def silent(self, now_ms: int, time_of_day_ms: int) -> list[int]:
-        """Partitions that are caught up, and that for half the idle time-out nothing has come of.
-
-        Either nothing arrived, or what did is set aside and might be believed. ``time_of_day_ms``: since the
-        epoch.
-        """
-        if self.plan.bounded:
-            return []
-        return [
-            number
-            for number, part in self.sequencer.partitions.items()
-            if part.caught_up
-            and part.drained
-            and not part.idle
-            and now_ms - part.quiet_since_ms(time_of_day_ms) >= self.plan.idle_timeout_ms / 2
-        ]
+        """Partitions whose ends are to be asked for; see ``Silence``. ``time_of_day_ms``: since the epoch."""
+        return self._silence.quiet(self._caught_up(time_of_day_ms), now_ms)
 
     def confirm_idle(self, ends: Mapping[int, int], asked_ms: int, time_of_day_ms: int) -> None:
-        """The log's end offsets, asked for after ``silent``.
-
-        A partition is idle that has been there for the idle time-out, as the broker has said for half of
-        it: a time in which nobody could write is no silence. Nor is it one if anything arrived after the
-        question: the answer may be as old as the question. Where something arrives now and then and all of
-        it is set aside, the partition is not idle, but what it set aside is believed.
-        """
-        timeout_ms = self.plan.idle_timeout_ms
-        for number in self.silent(asked_ms, time_of_day_ms):
-            part = self.sequencer.partitions[number]
-            if ends.get(number) != part.position:
-                part.at_end_ms = None
-                continue
-            if part.at_end_ms is None:
-                part.at_end_ms = asked_ms
-            if asked_ms - part.arrived_ms >= timeout_ms and asked_ms - part.at_end_ms >= timeout_ms / 2:
+        """The log's end offsets, asked for after ``silent``."""
+        caught_up = self._caught_up(time_of_day_ms)
+        for number, decision in self._silence.confirm(caught_up, ends, asked_ms).items():
+            if decision == "idle":
                 self.sequencer.set_idle(number, time_of_day_ms)
-            elif asked_ms - part.quiet_since_ms(time_of_day_ms) >= timeout_ms > asked_ms - part.arrived_ms:
+            else:
                 self.sequencer.believe(number, time_of_day_ms)
+            self._silence.applied(number, self.sequencer.partitions[number].first_aside)
 
     def ends_unknown(self) -> None:
-        """The broker does not answer: whatever silence there was begins again."""
-        for part in self.sequencer.partitions.values():
-            part.at_end_ms = None
+        """The broker does not answer."""
+        self._silence.ends_unknown()
+
+    def held_up(self, ends: Mapping[int, int], now_ms: int) -> dict[int, Standing]:
+        """Partitions that, by these ends, cannot be read to their end for long, each once."""
+        positions = {number: self.sequencer.partitions[number].position for number in ends}
+        return {
+            number: Standing(positions[number], ends[number])
+            for number in self._silence.held_up(positions, ends, now_ms)
+        }
 
     def lag(self, partition: int) -> int:
         """Offsets between what is applied and the end of a partition."""
@@ -248,25 +234,38 @@ class Session:
         for part in self.sequencer.partitions.values():
             part.drop_behind_gaps()
 
+    def _caught_up(self, time_of_day_ms: int) -> dict[int, CaughtUp]:
+        """Partitions that may fall silent; in a bounded run none does, for there is only waiting."""
+        if self.plan.bounded:
+            return {}
+        return {
+            number: CaughtUp(part.position, part.clock.believes(time_of_day_ms))
+            for number, part in self.sequencer.partitions.items()
+            if part.caught_up and part.drained and not part.idle
+        }
+
     def _advance_timed(self, now_ms: int) -> None:
         began = perf_counter()
         applies = any(part.ready for part in self.sequencer.partitions.values())
         self._advance(now_ms)
         if applies:
             self.times.took("sequence", perf_counter() - began)
+            for number, part in self.sequencer.partitions.items():
+                self._silence.applied(number, part.first_aside)
 
     def _advance(self, now_ms: int) -> None:
-        self._carry_out(self.sequencer.advance(now_ms))
+        silent_ms = self._silence.length_ms(now_ms)
+        self._carry_out(self.sequencer.advance(silent_ms))
         if not self.plan.bounded or self.plan.keep_open or self._all_closed:
             return
         partitions = self.sequencer.partitions.items()
         for number, part in partitions:
             if not part.idle and part.drained and self._leases.finished(number):
                 self.sequencer.set_ended(number)
-        self._carry_out(self.sequencer.advance(now_ms))
+        self._carry_out(self.sequencer.advance(silent_ms))
         if all(part.idle and part.drained for _, part in partitions):
             self.sequencer.close_all()
-            self._carry_out(self.sequencer.advance(now_ms))
+            self._carry_out(self.sequencer.advance(silent_ms))
             self._all_closed = True
 
     def _carry_out(self, steps: Iterable[Step]) -> None:
