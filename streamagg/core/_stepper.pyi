@@ -1,4 +1,4 @@
-from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
+from streamagg.model.columns import BoolColumn, Int64Column
 
 def steps(
     rules: tuple[int, int, int, int, int, int, int],
@@ -6,7 +6,8 @@ def steps(
     agreement: int,
     set_aside: bytes,
     event_time_ms: Int64Column,
-    user: UInt64Column,
+    width: int,
+    carried: memoryview,
     offset: Int64Column,
     live: BoolColumn | None,
     /,
@@ -15,6 +16,7 @@ def steps(
     int,
     int | None,
     int,
+    bytes,
     bytes,
     bytes,
     bytes,

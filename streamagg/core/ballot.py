@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable
+from functools import cache
 from typing import Final, NamedTuple
 
 LEAD: Final = 24
@@ -20,27 +21,42 @@ class SetAside(NamedTuple):
 
     offset: int
     event_time_ms: int
-    user: int
+    row: bytes
+    """What else it carries, packed by its schema."""
     lead: int = 0
     """Votes for it, less those against it."""
 
 
-Candidate = tuple[int, int, int]
-"""Offset, event time in milliseconds and user of a record set aside."""
+Candidate = tuple[int, int, bytes]
+"""Offset, event time in milliseconds and packed row of a record set aside."""
 
 
-PACKED: Final = struct.Struct("<qqQb")
-"""A record set aside, little-endian, unpadded: offset, event time (int64), user (uint64), lead (int8)."""
+@cache
+def packing(width: int) -> struct.Struct:
+    """A record set aside, little-endian, unpadded: offset, event time (int64), its row, lead (int8)."""
+    return struct.Struct(f"<qq{width}sb")
 
 
-def pack(records: Iterable[SetAside]) -> bytes:
-    """Records set aside as bytes, ``PACKED`` one after the other."""
-    return b"".join(PACKED.pack(*record) for record in records)
+def pack(records: Iterable[SetAside], width: int) -> bytes:
+    """Records set aside as bytes, one ``packing`` after the other; ``width``: bytes of a row."""
+    packed = packing(width)
+    return b"".join([packed.pack(*record) for record in records])
 
 
-def unpack(packed: bytes) -> tuple[SetAside, ...]:
+def unpack(packed: bytes, width: int) -> tuple[SetAside, ...]:
     """What ``pack`` has packed; raises struct.error."""
-    return tuple(SetAside(*record) for record in PACKED.iter_unpack(packed))
+    return tuple([SetAside(*record) for record in packing(width).iter_unpack(packed)])
+
+
+class Packed(NamedTuple):
+    """How a vote stood, packed."""
+
+    packed: bytes
+    width: int
+
+    def records(self) -> tuple[SetAside, ...]:
+        """The records set aside, in offset order."""
+        return unpack(self.packed, self.width)
 
 
 class Standing(NamedTuple):

@@ -5,8 +5,8 @@ Format, ASCII, fields separated by blanks, ``-`` for none::
     streamagg2 fingerprint closed_through read_before clock_ms began_inside partial_through
         agreement set_aside
 
-``set_aside`` is base64 of 25 bytes a record (``core.ballot.PACKED``); at most 32 records, so that the text
-stays below 1.5 KB of the 4,096 bytes that a broker accepts by default.
+``set_aside`` is base64 of 17 bytes a record and of what it carries, 25 in all (``core.ballot.packing``); at
+most 32 records, so that the text stays below 1.5 KB of the 4,096 bytes that a broker accepts by default.
 
 ``streamagg1``, which is read but no longer written, has no agreement, and 26 bytes a record: votes seen and
 votes in support (uint8) in the place of the lead. Its max jump was granularity plus max lag by default.
@@ -23,11 +23,12 @@ import msgspec
 from streamagg.core.ballot import LEAD, SetAside, pack, unpack
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError
+from streamagg.model.columns import ROWS
 from streamagg.model.settings import DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
 
 _VERSION = "streamagg2"
 _BEFORE = "streamagg1"
-_SET_ASIDE_BEFORE = struct.Struct("<qqQBB")
+_SET_ASIDE_BEFORE = struct.Struct(f"<qq{ROWS.width}sBB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def encode(checkpoint: Checkpoint, settings: str) -> str:
         int(state.began_inside),
         state.partial_through,
         state.agreement,
-        base64.b64encode(pack(state.set_aside)).decode() or None,
+        base64.b64encode(pack(state.set_aside, ROWS.width)).decode() or None,
     )
     return " ".join([_VERSION, settings, *("-" if field is None else str(field) for field in fields)])
 
@@ -144,14 +145,14 @@ def _integer(text: str) -> int | None:
 
 
 def _votes(agreement: str, set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
-    return int(agreement), unpack(_bytes(set_aside))
+    return int(agreement), unpack(_bytes(set_aside), ROWS.width)
 
 
 def _votes_before(set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
     records = _SET_ASIDE_BEFORE.iter_unpack(_bytes(set_aside))
     return LEAD, tuple(
-        SetAside(offset, time_ms, user, max(1 - LEAD, 2 * support - seen))
-        for offset, time_ms, user, seen, support in records
+        SetAside(offset, time_ms, row, max(1 - LEAD, 2 * support - seen))
+        for offset, time_ms, row, seen, support in records
     )
 
 

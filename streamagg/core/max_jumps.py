@@ -8,7 +8,7 @@ import numpy as np
 
 from streamagg.core.partition_clock import Outcome, PartitionClock, PartitionState
 from streamagg.core.windows import Windows
-from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
+from streamagg.model.columns import NO_COLUMNS, BoolColumn, Int64Column
 from streamagg.model.settings import WindowSettings
 
 LISTED_MS: Final = tuple(seconds * 1_000 for seconds in (60, 3_600, 86_400))
@@ -41,7 +41,7 @@ class MaxJumps:
     def clocks(self, begin: int) -> "Trial":
         """The clocks of a partition that is read from an offset on."""
         return Trial(
-            [PartitionClock(windows, PartitionState(begin)) for windows in self._windows],
+            [PartitionClock(windows, NO_COLUMNS, PartitionState(begin)) for windows in self._windows],
             list(self.losses.values()),
         )
 
@@ -56,7 +56,6 @@ class Trial:
     def feed(
         self,
         event_time_ms: Int64Column,
-        user: UInt64Column,
         offset: Int64Column,
         next_offset: int,
     ) -> None:
@@ -66,7 +65,7 @@ class Trial:
         """
         live: BoolColumn = np.zeros(len(offset), np.bool_)
         for clock, loss in zip(self.clocks, self.losses, strict=True):
-            loss.add(clock.feed(event_time_ms, user, offset, live, next_offset))
+            loss.add(clock.feed(event_time_ms, (), offset, live, next_offset))
 
     def end(self) -> None:
         """The partition has ended."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from streamagg.core.partition_clock import Moment, PartitionClock, PartitionState, Run
 from streamagg.core.windows import Windows
+from streamagg.model.columns import Schema
 from streamagg.model.messages import ColumnBlock
 
 
@@ -40,13 +41,14 @@ class Partition:
         self,
         number: int,
         windows: Windows,
+        schema: Schema,
         state: PartitionState,
         read_before: int,
         *,
         keep_late: bool = False,
     ) -> None:
         self.number = number
-        self.clock = PartitionClock(windows, state, keep_late=keep_late)
+        self.clock = PartitionClock(windows, schema, state, keep_late=keep_late)
         self.counts = Counts(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
         self.outbox: list[Run] = []

@@ -55,9 +55,20 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamagg.core.ballot import LEAD, NEVER_MS, ROOM, Ballot, Candidate, SetAside, Standing, pack, unpack
+from streamagg.core.ballot import (
+    LEAD,
+    NEVER_MS,
+    ROOM,
+    Ballot,
+    Candidate,
+    Packed,
+    SetAside,
+    Standing,
+    pack,
+    unpack,
+)
 from streamagg.core.windows import Windows
-from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
+from streamagg.model.columns import BoolColumn, Columns, Int64Column, Schema, selected
 
 try:
     from streamagg.core import _stepper as stepper
@@ -101,17 +112,16 @@ class Moment(NamedTuple):
     offset: int
     clock_ms: int | None
     agreement: int
-    set_aside: Standing | bytes
-    """How the vote stood, or what was set aside, packed."""
+    set_aside: Standing | Packed
+    """How the vote stood."""
 
     def state(self) -> PartitionState:
         """The same as a state."""
-        waiting = self.set_aside
         return self.base._replace(
             offset=self.offset,
             clock_ms=self.clock_ms,
             agreement=self.agreement,
-            set_aside=unpack(waiting) if isinstance(waiting, bytes) else waiting.records(),
+            set_aside=self.set_aside.records(),
         )
 
 
@@ -128,7 +138,8 @@ class Run:
     """Accepted rows in the order in which they were applied, columns of shape ``(n,)``, n > 0."""
 
     event_time_ms: Int64Column
-    user: UInt64Column
+    columns: Columns
+    """What else the rows carry."""
     before: PartitionState
     """The state just before the first row; the offset is that of its step."""
     offset: Int64Column
@@ -137,6 +148,9 @@ class Run:
     """The partition's agreement just before each row; None: ``LEAD``, or the steps tell it."""
     steps: "Steps | None" = None
     """How the rows were applied one by one; None: each where it stands, and each may move the clock."""
+
+    def __len__(self) -> int:
+        return len(self.event_time_ms)
 
     def clocks_after(self) -> Int64Column:
         """The partition's clock just behind each row, in milliseconds."""
@@ -187,13 +201,13 @@ class Run:
     def cut(self, row: int) -> tuple["Run", "Run"]:
         """The rows before ``row`` and those from it on; ``0 < row < n``."""
         behind = self.state_before(row)._replace(clock_ms=self.clock_before(row))
-        return self._part(0, row, self.before), self._part(row, len(self.user), behind)
+        return self._part(0, row, self.before), self._part(row, len(self), behind)
 
     def _part(self, first: int, stop: int, before: PartitionState) -> "Run":
         rows = slice(first, stop)
         return Run(
             self.event_time_ms[rows],
-            self.user[rows],
+            selected(self.columns, rows),
             before,
             self.offset[rows],
             None if self.agreement is None else self.agreement[rows],
@@ -218,6 +232,7 @@ class Steps:
     log: "Rows"
     """The records that the steps were made of, and perhaps more."""
     windows: Windows
+    schema: Schema
     begin: int = 0
     """The number that the first row has in ``kept``."""
 
@@ -227,7 +242,7 @@ class Steps:
         offset = int(self.offset[row])
         if moment.offset == offset:
             return moment
-        clock = PartitionClock(self.windows, moment.state())
+        clock = PartitionClock(self.windows, self.schema, moment.state())
         clock.feed(*self.log.between(moment.offset, offset), offset)
         return clock.state
 
@@ -245,15 +260,16 @@ class Rows(NamedTuple):
     """Decodable records, columns of shape ``(n,)``."""
 
     event_time_ms: Int64Column
-    user: UInt64Column
+    columns: Columns
     offset: Int64Column
     live: BoolColumn | None
 
     def part(self, first: int, stop: int) -> "Rows":
         """The rows ``[first, stop)``."""
-        event_time_ms, user, offset, live = self
+        event_time_ms, columns, offset, live = self
         rows = slice(first, stop)
-        return Rows(event_time_ms[rows], user[rows], offset[rows], None if live is None else live[rows])
+        here = selected(columns, rows)
+        return Rows(event_time_ms[rows], here, offset[rows], None if live is None else live[rows])
 
     def between(self, first: int, stop: int) -> "Rows":
         """Those of the offsets ``[first, stop)``."""
@@ -289,16 +305,22 @@ class Outcome:
 class PartitionClock:
     """Applies the records of one partition, in offset order."""
 
-    def __init__(self, windows: Windows, state: PartitionState, *, keep_late: bool = False) -> None:
-        """``keep_late``: outcomes tell which records are late, and not only how many."""
+    def __init__(
+        self, windows: Windows, schema: Schema, state: PartitionState, *, keep_late: bool = False
+    ) -> None:
+        """``schema``: what the rows carry, which goes into runs and decides nothing.
+
+        ``keep_late``: outcomes tell which records are late, and not only how many.
+        """
         self._windows = windows
+        self._schema = schema
         self._keep_late = keep_late
         self.state = state
 
     def feed(
         self,
         event_time_ms: Int64Column,
-        user: UInt64Column,
+        columns: Columns,
         offset: Int64Column,
         live: BoolColumn | None,
         next_offset: int,
@@ -308,18 +330,18 @@ class PartitionClock:
         ``live`` tells which records a broker has appended within max jump of their event time.
         Raises TimestampsNeeded, and changes nothing, if that is not known but decides.
         """
-        block = Rows(event_time_ms, user, offset, live)
-        pass_ = _Pass(self._windows, self.state, self._keep_late, block)
+        block = Rows(event_time_ms, columns, offset, live)
+        pass_ = self._begin(block)
         row, rows, span = 0, len(event_time_ms), len(event_time_ms)
         while row < rows:
             here = slice(row, row + span)
-            count = pass_.apply_columns(event_time_ms[here], user[here], offset[here])
+            count = pass_.apply_columns(event_time_ms[here], selected(columns, here), offset[here])
             row += count
             if count == span:
                 span *= 2
                 continue
             span = _AT_ONCE
-            row += pass_.apply_steps(block.part(row, rows))
+            row += pass_.apply_steps(row)
         self.state = pass_.finish(next_offset)
         return pass_.outcome
 
@@ -343,20 +365,24 @@ class PartitionClock:
         return self._decide(now_ms)
 
     def _decide(self, now_ms: int | None) -> Outcome:
-        pass_ = _Pass(self._windows, self.state, self._keep_late, _NO_ROWS)
+        nothing: Int64Column = np.empty(0, np.int64)
+        pass_ = self._begin(Rows(nothing, self._schema.none(), nothing, None))
         pass_.decide(now_ms)
         self.state = pass_.finish(self.state.offset)
         return pass_.outcome
 
-
-_NO_ROWS: Final = Rows(np.empty(0, np.int64), np.empty(0, np.uint64), np.empty(0, np.int64), None)
+    def _begin(self, log: Rows) -> "_Pass":
+        return _Pass(self._windows, self._schema, self.state, self._keep_late, log)
 
 
 class _Pass:
     """One pass over a block: the state on the way, committed by ``finish``."""
 
-    def __init__(self, windows: Windows, state: PartitionState, keep_late: bool, log: Rows) -> None:
+    def __init__(
+        self, windows: Windows, schema: Schema, state: PartitionState, keep_late: bool, log: Rows
+    ) -> None:
         self.windows = windows
+        self._schema = schema
         self._log = log
         self.outcome = Outcome()
         self._granularity_ms = windows.granularity_ms
@@ -379,6 +405,7 @@ class _Pass:
             ROOM,
         )
         self._keep_late = keep_late
+        self._packed: memoryview | None = None
         self._taken: list[Candidate] = []
         self._step_offsets: list[int] = []
         self._clocks: list[int] = []
@@ -386,7 +413,7 @@ class _Pass:
         self._top_window: int | None = None
         self._late: list[tuple[int, int, int, int]] = []
 
-    def apply_columns(self, times: Int64Column, users: UInt64Column, offsets: Int64Column) -> int:
+    def apply_columns(self, times: Int64Column, columns: Columns, offsets: Int64Column) -> int:
         """Apply rows from the first on as long as all of them are within reach and move the clock.
 
         Returns how many. Nothing is set aside meanwhile.
@@ -409,7 +436,7 @@ class _Pass:
             stop = int(np.argmax(agreement <= 0))
             times, before, agreement = times[:stop], before[:stop], agreement[: stop + 1]
         count = len(times)
-        self._accept(times, before, users[:count], offsets[:count], agreement)
+        self._accept(times, before, selected(columns, slice(count)), offsets[:count], agreement)
         return count
 
     def _agreements(self, behind_ms: Int64Column) -> Int64Column | None:
@@ -431,7 +458,7 @@ class _Pass:
         self,
         times: Int64Column,
         before: Int64Column,
-        users: UInt64Column,
+        columns: Columns,
         offsets: Int64Column,
         agreement: Int64Column | None,
     ) -> None:
@@ -449,50 +476,68 @@ class _Pass:
                 if self._keep_late:
                     at = offsets[~timely]
                     self.outcome.late_rows.append(LateRows(at, times[~timely], before[~timely], at))
-                times, users, offsets = times[timely], users[timely], offsets[timely]
+                times, columns, offsets = times[timely], selected(columns, timely), offsets[timely]
                 agreement = None if agreement is None else agreement[timely]
         if len(times):
             first = state._replace(
                 offset=int(offsets[0]), agreement=LEAD if agreement is None else int(agreement[0])
             )
-            self.outcome.runs.append(Run(times, users, first, offsets, agreement))
+            self.outcome.runs.append(Run(times, columns, first, offsets, agreement))
         self._clock_ms = clock
 
-    def apply_steps(self, rows: Rows) -> int:
-        """Apply rows one by one until columns can be applied again; returns how many."""
-        return self._apply_in_python(rows.part(0, _AT_ONCE)) if stepper is None else self._apply_in_c(rows)
+    def apply_steps(self, row: int) -> int:
+        """Apply rows from ``row`` on one by one until columns can be applied again; returns how many."""
+        return self._apply_in_python(row) if stepper is None else self._apply_in_c(row)
 
-    def _apply_in_c(self, rows: Rows) -> int:
+    def _packed_from(self, row: int) -> memoryview:
+        """What the rows from ``row`` on carry."""
+        if self._packed is None:
+            self._packed = self._schema.pack(self._log.columns)
+        return self._packed[row * self._schema.width :]
+
+    def _apply_in_c(self, row: int) -> int:
         """The same as ``_step`` for each, more than ten times as fast."""
         self._flush()
-        done, unknown, clock, agreement, set_aside, taken, late, future, jumps, kept = stepper.steps(
-            self._rules, self._clock_ms, self._agreement, pack(self._ballot.standing().records()), *rows
+        width = self._schema.width
+        times, _, offsets, live = self._log.part(row, len(self._log.offset))
+        set_aside = pack(self._ballot.standing().records(), width)
+        done, unknown, clock, agreement, set_aside, taken, carried, late, future, jumps, kept = stepper.steps(
+            self._rules,
+            self._clock_ms,
+            self._agreement,
+            set_aside,
+            times,
+            width,
+            self._packed_from(row),
+            offsets,
+            live,
         )
         if unknown:
             raise TimestampsNeeded
         before, self._clock_ms, self._agreement = self._base, clock, agreement
-        self._ballot = Ballot(unpack(set_aside), self._max_jump_ms)
+        self._ballot = Ballot(unpack(set_aside, width), self._max_jump_ms)
         self.outcome.future += np.frombuffer(future, np.int64).tolist()
         self.outcome.jumps += [
             (was, time) for was, time in np.frombuffer(jumps, np.int64).reshape(-1, 2).tolist()
         ]
         self._note_late(np.frombuffer(late, np.int64).reshape(-1, 4))
         if kept:
-            offset, time, user, step, behind = np.frombuffer(taken, np.int64).reshape(-1, 5).T.copy()
+            offset, time, step, behind = np.frombuffer(taken, np.int64).reshape(-1, 4).T.copy()
             self._note_first(int(time[0]))
             moments = [
-                (row, Moment(before if was is None else self._base, at, was, agreed, waiting))
+                (row, Moment(before if was is None else self._base, at, was, agreed, Packed(waiting, width)))
                 for row, at, was, agreed, waiting in kept
             ]
-            steps = Steps(step, behind, moments, self._log, self.windows)
-            self.outcome.runs.append(
-                Run(time, user.view(np.uint64), moments[0][1].state(), offset, steps=steps)
-            )
+            steps = Steps(step, behind, moments, self._log, self.windows, self._schema)
+            columns = self._schema.unpack(carried)
+            self.outcome.runs.append(Run(time, columns, moments[0][1].state(), offset, steps=steps))
         return done
 
-    def _apply_in_python(self, rows: Rows) -> int:
-        times, users, offsets = (column.tolist() for column in rows[:3])
+    def _apply_in_python(self, first: int) -> int:
+        rows, width = self._log.part(first, first + _AT_ONCE), self._schema.width
+        times, offsets = rows.event_time_ms.tolist(), rows.offset.tolist()
         live = None if rows.live is None else rows.live.tolist()
+        carried = self._packed_from(first)
         ballot, max_jump_ms = self._ballot, self._max_jump_ms
         for row, time in enumerate(times):
             clock = self._clock_ms
@@ -502,7 +547,8 @@ class _Pass:
                     return row
             elif live is None:
                 raise TimestampsNeeded
-            self._step((offsets[row], time, users[row]), reached, live is not None and live[row])
+            record = offsets[row], time, bytes(carried[row * width : (row + 1) * width])
+            self._step(record, reached, live is not None and live[row])
         return len(times)
 
     def _step(self, record: Candidate, reached: bool, live: bool) -> None:
@@ -607,18 +653,19 @@ class _Pass:
             self._late = []
         if not self._taken:
             return
-        offsets, times, users = zip(*self._taken, strict=True)
+        offsets, times, carried = zip(*self._taken, strict=True)
         steps = Steps(
             np.array(self._step_offsets, np.int64),
             np.array(self._clocks, np.int64),
             self._kept,
             self._log,
             self.windows,
+            self._schema,
         )
         self.outcome.runs.append(
             Run(
                 np.array(times, np.int64),
-                np.array(users, np.uint64),
+                self._schema.unpack(b"".join(carried)),
                 self._kept[0][1].state(),
                 np.array(offsets, np.int64),
                 steps=steps,

@@ -57,16 +57,16 @@ from streamagg.core.late_references import LateBook
 from streamagg.core.partition import Partition
 from streamagg.core.partition_clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
 from streamagg.core.windows import FEW, Windows
-from streamagg.model.columns import UInt64Column
+from streamagg.model.columns import ROWS, Columns, Schema, selected
 from streamagg.model.messages import ColumnBlock
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Users seen in one window, shape ``(n,)``, with repetitions."""
+    """Rows of one window, columns of shape ``(n,)``, n > 0."""
 
     window: int
-    user: UInt64Column
+    columns: Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,14 @@ class Sequencer:
         read_before: Mapping[int, int] | None = None,
         most_late: int = 0,
         most_future: int = 0,
+        schema: Schema = ROWS,
     ) -> None:
         """``most_late``: so many late records may wait in ``late`` to be told; 0: they are only counted.
 
         ``most_future``: the same of those rejected as future; 0: any number.
         """
         self.windows = windows
+        self._schema = schema
         self.slots = slots
         self.closed_through = closed_through
         """The greatest window that is closed; None while nothing is."""
@@ -124,7 +126,7 @@ class Sequencer:
     def add_partition(self, partition: int, state: PartitionState, read_before: int) -> None:
         """Begin with a partition; it holds the watermark until it has a clock or is idle."""
         self.partitions[partition] = Partition(
-            partition, self.windows, state, read_before, keep_late=self.late.wanted
+            partition, self.windows, self._schema, state, read_before, keep_late=self.late.wanted
         )
 
     @property
@@ -238,7 +240,11 @@ class Sequencer:
     def _apply_block(self, part: Partition) -> None:
         block = part.parked[part.position]
         outcome = part.clock.feed(
-            block.event_times(), block.users(), block.offsets(), block.live_flags(), block.next
+            block.event_times(),
+            self._schema.view(block.columns),
+            block.offsets(),
+            block.live_flags(),
+            block.next,
         )
         del part.parked[block.first]
         part.caught_up = block.caught_up
@@ -250,7 +256,7 @@ class Sequencer:
 
     def _account(self, part: Partition, outcome: Outcome) -> None:
         part.outbox += outcome.runs
-        part.counts.waiting += sum(len(run.user) for run in outcome.runs)
+        part.counts.waiting += sum(map(len, outcome.runs))
         part.counts.late += outcome.late
         for rows in outcome.late_rows:
             self.late.add(part.number, rows, part.read_before)
@@ -287,12 +293,13 @@ class Sequencer:
         times = run.event_time_ms
         low, high = self.windows.number(int(times.min())), self.windows.number(int(times.max()))
         if low == high:
-            yield from self._count_in(part, run, low, 0, run.user)
+            yield from self._count_in(part, run, low, 0, len(times), run.columns)
         elif high - low < FEW:
             for window in range(low, high + 1):
                 here = self.windows.holds(window, times)
-                if here.any():
-                    yield from self._count_in(part, run, window, int(np.argmax(here)), run.user[here])
+                if records := int(np.count_nonzero(here)):
+                    columns = selected(run.columns, here)
+                    yield from self._count_in(part, run, window, int(np.argmax(here)), records, columns)
         else:
             yield from self._rows_of_many(part, run)
 
@@ -300,24 +307,25 @@ class Sequencer:
         """Split a run by many windows."""
         windows = self.windows.number(run.event_time_ms)
         order = np.argsort(windows, kind="stable")
-        ordered, users = windows[order], run.user[order]
+        ordered, columns = windows[order], selected(run.columns, order)
         starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
         for start, stop in pairwise(starts):
-            yield from self._count_in(part, run, int(ordered[start]), int(order[start]), users[start:stop])
+            window, here = int(ordered[start]), selected(columns, slice(start, stop))
+            yield from self._count_in(part, run, window, int(order[start]), stop - start, here)
 
     def _count_in(
-        self, part: Partition, run: Run, window: int, first_row: int, users: UInt64Column
+        self, part: Partition, run: Run, window: int, first_row: int, records: int, columns: Columns
     ) -> Iterable[Rows]:
         """Rows of one window: counted, unless the window is closed."""
         if self.closed_through is not None and window <= self.closed_through:
-            self._skip(part, run, window, len(users))
+            self._skip(part, run, window, records)
             return ()
         if window not in part.first_touch:
             part.first_touch[window] = run.moment_before(first_row)
-        self._records[window] = self._records.get(window, 0) + len(users)
+        self._records[window] = self._records.get(window, 0) + records
         self._unfreed.add(window)
-        part.counts.counted += len(users)
-        return (Rows(window, users),)
+        part.counts.counted += records
+        return (Rows(window, columns),)
 
     def _skip(self, part: Partition, run: Run, window: int, records: int) -> None:
         """Count rows of a closed window as read again, or as too late for a window closed in silence."""

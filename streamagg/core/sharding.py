@@ -2,15 +2,18 @@
 
 import numpy as np
 
-from streamagg.model.columns import UInt64Column
+from streamagg.model.columns import Columns, UInt64Column, selected
 
 _HIGH_BITS = np.uint64(32)
 """The upper half of a hash decides the shard: multiplied by the number of shards, it fits into 64 bits."""
 
 
-def split(users: UInt64Column, shards: int) -> list[UInt64Column]:
-    """Users by shard, shape ``(n,)`` in, ``shards`` columns out; a user is always in the same one."""
+def split(columns: Columns, users: UInt64Column, shards: int) -> list[Columns]:
+    """Rows by shard, columns of shape ``(n,)`` in, ``shards`` times columns out.
+
+    ``users``: that column of them; all rows of a user are always in the same shard.
+    """
     if shards == 1:
-        return [users]
+        return [columns]
     shard = ((users >> _HIGH_BITS) * np.uint64(shards)) >> _HIGH_BITS
-    return [users[shard == number] for number in range(shards)]
+    return [selected(columns, shard == number) for number in range(shards)]

@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from streamagg.decode.event_time import UNITS
-from streamagg.decode.fields import Columns, find_paths
+from streamagg.decode.fields import Readings, find_paths
 from streamagg.decode.native import AVAILABLE, NativeReader
 from streamagg.decode.patient import PatientReader, Verdict
 from streamagg.decode.strict import StrictReader
-from streamagg.model.columns import Int64Column, UInt32Column, UInt64Column
+from streamagg.model.columns import Columns, Int64Column, UInt32Column, selected
 from streamagg.model.settings import DecodeSettings
 
 
@@ -23,8 +23,8 @@ class Decoded:
     """Positions of the accepted records among the payloads, ascending, shape ``(n,)``."""
     event_time_ms: Int64Column
     """Milliseconds since the epoch, shape ``(n,)``."""
-    user: UInt64Column
-    """xxh3 of the UTF-8 bytes of the user id, shape ``(n,)``."""
+    columns: Columns
+    """Those of ``model.columns.ROWS``, shape ``(n,)``."""
     rejected: list[tuple[int, str]]
     """Position and reason (one of ``model.rejections.REASONS``), ascending."""
 
@@ -32,7 +32,7 @@ class Decoded:
 class FastReader(Protocol):
     """Reads what is certainly right, and refuses everything else."""
 
-    def read(self, payloads: Sequence[bytes | None]) -> Columns:
+    def read(self, payloads: Sequence[bytes | None]) -> Readings:
         """Records by column, and which were refused."""
 
 
@@ -56,9 +56,9 @@ class Decoder:
 
     def decode(self, payloads: Sequence[bytes | None]) -> Decoded:
         """Decode the values of consecutive records; None is a record without a value."""
-        event_time_ms, user, refused = self._fast.read(payloads)
+        event_time_ms, columns, refused = self._fast.read(payloads)
         verdicts = [(position, self._judge(payloads[position])) for position in refused]
-        return _merged(event_time_ms, user, verdicts)
+        return _merged(event_time_ms, columns, verdicts)
 
     def _judge(self, payload: bytes | None) -> Verdict:
         if payload is None:
@@ -68,7 +68,7 @@ class Decoder:
         return self._patient.read(payload)
 
 
-def _merged(event_time_ms: Int64Column, user: UInt64Column, verdicts: list[tuple[int, Verdict]]) -> Decoded:
+def _merged(event_time_ms: Int64Column, columns: Columns, verdicts: list[tuple[int, Verdict]]) -> Decoded:
     """Fill in the patient reader's verdicts where the fast one refused."""
     index = np.arange(len(event_time_ms), dtype=np.uint32)
     rejected = []
@@ -76,8 +76,9 @@ def _merged(event_time_ms: Int64Column, user: UInt64Column, verdicts: list[tuple
         if isinstance(verdict, str):
             rejected.append((position, verdict))
         else:
-            event_time_ms[position], user[position] = verdict
+            for column, value in zip((event_time_ms, *columns), verdict, strict=True):
+                column[position] = value
     if rejected:
         index = np.delete(index, [position for position, _ in rejected])
-        event_time_ms, user = event_time_ms[index], user[index]
-    return Decoded(index, event_time_ms, user, rejected)
+        event_time_ms, columns = event_time_ms[index], selected(columns, index)
+    return Decoded(index, event_time_ms, columns, rejected)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamagg.errors import SettingsError
-from streamagg.model.columns import Int64Column, UInt64Column
+from streamagg.model.columns import Columns, Int64Column
 from streamagg.model.field_path import keys_of
 from streamagg.model.settings import DecodeSettings
 
@@ -14,13 +14,13 @@ MAX_USER_BYTES: Final = 512
 """docs/decoding.md promises it. A UUID has 36; what is longer is text from the wrong field."""
 
 
-class Columns(NamedTuple):
+class Readings(NamedTuple):
     """What a reader makes of ``n`` payloads; the rows of those it refuses hold anything."""
 
     event_time_ms: Int64Column
     """Shape ``(n,)``."""
-    user: UInt64Column
-    """xxh3 of the UTF-8 bytes of the user id, shape ``(n,)``."""
+    columns: Columns
+    """Those of ``model.columns.ROWS``, shape ``(n,)``."""
     refused: list[int]
     """Positions of the payloads that are not certainly right, ascending."""
 

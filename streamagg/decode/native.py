@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from streamagg.decode.fields import Columns, Paths
+from streamagg.decode.fields import Paths, Readings
 from streamagg.model.settings import Framing, TimeUnit
 
 try:
@@ -25,7 +25,7 @@ class NativeReader:
         time, user = paths.shared + paths.time, paths.shared + paths.user
         self._scanner: Final = Scanner(_encoded(time), _encoded(user), unit, max_record_bytes, framing)
 
-    def read(self, payloads: Sequence[bytes | None]) -> Columns:
+    def read(self, payloads: Sequence[bytes | None]) -> Readings:
         """Records by column, and which were refused.
 
         No object is made of payloads that lie somewhere else: those of a sequence that is a buffer of
@@ -33,7 +33,7 @@ class NativeReader:
         """
         event_time_ms, user = np.empty(len(payloads), np.int64), np.empty(len(payloads), np.uint64)
         places = getattr(payloads, "places", payloads)
-        return Columns(event_time_ms, user, self._scanner.scan(places, event_time_ms, user))
+        return Readings(event_time_ms, (user,), self._scanner.scan(places, event_time_ms, user))
 
 
 def _encoded(keys: tuple[str, ...]) -> tuple[bytes, ...]:

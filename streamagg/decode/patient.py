@@ -16,8 +16,8 @@ from streamagg.model.settings import Framing, TimeUnit
 _INTEGER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)")
 _TEXT: Final = msgspec.json.Decoder(str)
 
-Verdict = tuple[int, int] | str
-"""Event time in milliseconds and hash of the user, or the reason of the rejection."""
+Verdict = tuple[int, ...] | str
+"""Event time in milliseconds and what else the record carries, or the reason of the rejection."""
 
 
 class PatientReader:

@@ -10,7 +10,7 @@ from xxhash import xxh3_64_intdigest
 
 from streamagg.decode.depth import DEEPEST, may_be_too_deep
 from streamagg.decode.event_time import Iso8601, Unit, parse_iso8601
-from streamagg.decode.fields import MAX_USER_BYTES, Columns, Paths, struct_type
+from streamagg.decode.fields import MAX_USER_BYTES, Paths, Readings, struct_type
 from streamagg.decode.wrapping import unwrapped
 from streamagg.model.settings import Framing
 
@@ -40,7 +40,7 @@ class StrictReader:
         self._read: Callable[[Any], Any] = msgspec.json.Decoder(row_type, dec_hook=_decode_hook).decode
         self._blank = self._read(_smallest_document(paths, unit.smallest))
 
-    def read(self, payloads: Sequence[bytes | None]) -> Columns:
+    def read(self, payloads: Sequence[bytes | None]) -> Readings:
         """Records by column, and which were refused."""
         rows: list[Any] = []
         refused: list[int] = []
@@ -53,7 +53,7 @@ class StrictReader:
             except _REFUSALS:
                 refused.append(len(rows))
                 rows.append(self._blank)
-        return self._columns(rows, refused)
+        return self._readings(rows, refused)
 
     def _plausible(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
         """None in the place of what is too large, or may be nested too deeply."""
@@ -71,7 +71,7 @@ class StrictReader:
             return payloads
         return [None if payload is None else unwrapped(payload, "registry") for payload in payloads]
 
-    def _columns(self, rows: list[Any], refused: list[int]) -> Columns:
+    def _readings(self, rows: list[Any], refused: list[int]) -> Readings:
         for _ in self._paths.shared:
             rows = [row.shared for row in rows]
         times = users = rows
@@ -80,7 +80,8 @@ class StrictReader:
         for _ in self._paths.user:
             users = [row.user for row in users]
         event_time_ms = self._unit.to_ms(np.fromiter(times, self._unit.dtype, len(rows)))
-        return Columns(event_time_ms, np.fromiter(_hashes(users), np.uint64, len(rows)), refused)
+        user = np.fromiter(_hashes(users), np.uint64, len(rows))
+        return Readings(event_time_ms, (user,), refused)
 
 
 def _nest(inner: Any, attribute: str, keys: tuple[str, ...]) -> Any:

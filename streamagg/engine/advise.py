@@ -17,6 +17,7 @@ from streamagg.engine.session.leases import LeaseBook, LeaseSize, lease_size
 from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
 from streamagg.engine.workers.open import open_workers
 from streamagg.model.batch import Standing
+from streamagg.model.columns import NO_COLUMNS
 from streamagg.model.messages import ColumnBlock, Revoke, Trying, UnmarshallerSetup
 from streamagg.model.settings import AdviseSettings, WindowSettings, default_max_jump_ms
 from streamagg.sources.holding import EndWatch
@@ -104,7 +105,7 @@ class _Partition:
         self.begin = begin
         self.ahead = ahead
         self.trial = trial
-        self.clock = PartitionClock(never_late(window), PartitionState(begin))
+        self.clock = PartitionClock(never_late(window), NO_COLUMNS, PartitionState(begin))
         self.parked: dict[int, ColumnBlock] = {}
         self.done = False
 
@@ -174,9 +175,9 @@ class _Survey:
 
     def _apply(self, number: int, partition: _Partition) -> None:
         while (block := partition.parked.get(partition.position)) is not None:
-            times, users, offsets = block.event_times(), block.users(), block.offsets()
+            times, offsets = block.event_times(), block.offsets()
             try:
-                outcome = partition.clock.feed(times, users, offsets, block.live_flags(), block.next)
+                outcome = partition.clock.feed(times, (), offsets, block.live_flags(), block.next)
             except TimestampsNeeded:
                 self._read_again(number, partition)
                 return
@@ -186,7 +187,7 @@ class _Survey:
                 self.advice.reject(reason, records)
             self._account(outcome)
             partition.ahead.add(times)
-            partition.trial.feed(times, users, offsets, block.next)
+            partition.trial.feed(times, offsets, block.next)
         if not partition.done and not partition.parked and self._leases.finished(number):
             self._account(partition.clock.end())
             partition.ahead.end()

@@ -15,6 +15,7 @@ from streamagg.engine.pair_store import PairStore
 from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import BYTES, LeaseBook
 from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
+from streamagg.model.columns import ROWS, USER
 from streamagg.model.messages import ColumnBlock, Revoke, Trying
 from streamagg.model.results import WindowCount
 from streamagg.model.settings import CeilingSettings
@@ -88,4 +89,4 @@ class AnyOrder:
         counts.counted += len(block)
         for reason, records in block.rejected.items():
             counts.reject(reason, records)
-        self._store.add(self._windows.number(block.event_times()), block.users())
+        self._store.add(self._windows.number(block.event_times()), ROWS.view(block.columns)[USER])

@@ -7,7 +7,7 @@ Columns travel as raw little-endian bytes inside the message; readers map them w
 import msgspec
 import numpy as np
 
-from streamagg.model.columns import BoolColumn, Int64Column, UInt64Column
+from streamagg.model.columns import BoolColumn, Int64Column
 from streamagg.model.measured import ClientNumbers, StageTimes
 from streamagg.model.settings import CeilingSettings, DecodeSettings, SourceSettings
 
@@ -69,7 +69,7 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     row ``i`` of every column is the same accepted record::
 
         event_time_ms  |  8 bytes int64   |  milliseconds since the epoch
-        user           |  8 bytes uint64  |  xxh3 of the user id
+        columns        |  see model.columns.ROWS: what else a record carries
         delta          |  4 bytes uint32  |  offset minus ``first``
         live           |  1 byte bool     |  absent, or: appended by the broker within max_jump of event time
     """
@@ -86,7 +86,7 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Records read, accepted or rejected."""
     rejected: dict[str, int]
     event_time_ms: bytes
-    user: bytes
+    columns: tuple[bytes, ...]
     delta: bytes
     live: bytes | None = None
     payload_bytes: int = 0
@@ -105,10 +105,6 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
         """Event times in milliseconds, shape ``(n,)``."""
         return np.frombuffer(self.event_time_ms, np.int64)
 
-    def users(self) -> UInt64Column:
-        """User hashes, shape ``(n,)``."""
-        return np.frombuffer(self.user, np.uint64)
-
     def offsets(self) -> Int64Column:
         """Offsets in the partition, shape ``(n,)``."""
         return np.add(np.frombuffer(self.delta, np.uint32), self.first, dtype=np.int64)
@@ -125,8 +121,8 @@ class WindowRows(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Window numbers (see ``core.windows``)."""
     counts: list[int]
     """Rows of each of them."""
-    user: bytes
-    """uint64 hashes, window by window."""
+    columns: tuple[bytes, ...]
+    """What they carry, in the order of ``model.columns.ROWS``; each column window by window."""
 
 
 class CloseWindow(Message, frozen=True, tag=True, array_like=True, gc=False):

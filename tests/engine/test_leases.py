@@ -181,7 +181,7 @@ def test_a_lease_beyond_the_end_goes_to_who_reads_up_to_it() -> None:
     order = [(partition, 0) for partition in range(4)]
     readers = {lease.partition: worker for worker, lease in leases.issue(order)}
     for held in range(4):
-        leases.received(ColumnBlock(held, held, 0, 80, 80, True, 80, {}, b"", b"", b""))
+        leases.received(ColumnBlock(held, held, 0, 80, 80, True, 80, {}, b"", (b"",), b""))
     further = leases.issue(order[::-1])
     assert sorted((lease.partition, lease.start) for _, lease in further) == [(p, 100) for p in range(4)]
     assert all(worker == readers[lease.partition] for worker, lease in further)

@@ -49,7 +49,7 @@ def framed(messages: list[AnyMessage]) -> bytes:
     return bytes(data)
 
 
-MESSAGES: list[AnyMessage] = [CloseWindow(1), WindowRows([2], [1], b"x" * 300), CloseWindow(3)]
+MESSAGES: list[AnyMessage] = [CloseWindow(1), WindowRows([2], [1], (b"x" * 300,)), CloseWindow(3)]
 
 
 @given(st.lists(st.integers(0, 340), max_size=8))
@@ -83,7 +83,7 @@ def test_nothing_has_come() -> None:
 
 def test_post_keeps_what_the_socket_does_not_take() -> None:
     one, other = pair()
-    big = WindowRows([1], [1], b"y" * (8 << 20))
+    big = WindowRows([1], [1], (b"y" * (8 << 20),))
     one.post(big)
     assert one.backlog_bytes > 0
     got: list[AnyMessage] = []
@@ -98,7 +98,7 @@ def test_post_keeps_what_the_socket_does_not_take() -> None:
 
 def test_send_waits_for_the_reader() -> None:
     one, other = pair()
-    messages = [WindowRows([number], [1], b"z" * (1 << 20)) for number in range(8)]
+    messages = [WindowRows([number], [1], (b"z" * (1 << 20),)) for number in range(8)]
 
     def write() -> None:
         for message in messages:

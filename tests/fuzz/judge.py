@@ -21,6 +21,7 @@ from streamagg.decode.patient import PatientReader
 from streamagg.model.field_path import keys_of
 from streamagg.model.settings import DecodeSettings
 from streamagg.tools.recount import Recounter, Rejected
+from tests.support.blocks import users_in
 
 Outcome = tuple[int, int] | str
 """Event time in milliseconds and hash of the user, or the reason of the rejection."""
@@ -111,7 +112,7 @@ class Placed(Sequence[bytes]):
 
 def outcomes(decoded: Decoded) -> list[Outcome]:
     """What became of every payload, in order."""
-    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), decoded.user.tolist(), strict=True)
+    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), users_in(decoded.columns), strict=True)
     places: dict[int, Outcome] = {position: (time_ms, user) for position, time_ms, user in rows}
     places |= dict(decoded.rejected)
     return [places[position] for position in range(len(places))]

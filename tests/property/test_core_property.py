@@ -13,6 +13,7 @@ from streamagg.core.ring import Ring
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer
 from streamagg.core.sharding import split
 from streamagg.core.windows import Windows
+from streamagg.model.columns import USER
 from streamagg.model.messages import ColumnBlock
 from streamagg.model.settings import DecodeSettings, WindowSettings
 from tests.support.blocks import Record, block
@@ -134,9 +135,11 @@ class Life:
         """Aggregate what comes out, and check that every record is accounted for."""
         for step in self.sequencer.advance(self.silent_ms):
             match step:
-                case Rows(window, users):
-                    for ring, share in zip(self.rings, split(users, len(self.rings)), strict=True):
-                        ring.add(window, share)
+                case Rows(window, columns):
+                    for ring, share in zip(
+                        self.rings, split(columns, columns[USER], len(self.rings)), strict=True
+                    ):
+                        ring.add(window, share[USER])
                 case Closed(window, records, _):
                     self.closed.append((window, sum(ring.count(window) for ring in self.rings), records))
                 case Reread(partition, offset):

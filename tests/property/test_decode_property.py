@@ -18,9 +18,11 @@ from streamagg.decode.fields import find_paths
 from streamagg.decode.native import NativeReader
 from streamagg.decode.patient import PatientReader
 from streamagg.decode.strict import StrictReader
+from streamagg.model.columns import USER
 from streamagg.model.field_path import keys_of
 from streamagg.model.rejections import REASONS
 from streamagg.model.settings import DecodeSettings
+from tests.support.blocks import users_in
 
 SETTINGS = [
     DecodeSettings(),
@@ -77,7 +79,7 @@ documents = st.one_of(likely, likely, objects(values), values).map(str.encode)
 
 
 def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
-    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), decoded.user.tolist(), strict=True)
+    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), users_in(decoded.columns), strict=True)
     accepted = {position: (time_ms, user) for position, time_ms, user in rows}
     by_position = accepted | dict(decoded.rejected)
     return [by_position[position] for position in range(len(by_position))]
@@ -169,7 +171,7 @@ def test_what_a_fast_reader_accepts_the_patient_one_reads_alike(
     for fast in fasts:
         columns = fast.read([payload])
         if not columns.refused:
-            found = columns.event_time_ms.item(), columns.user.item()
+            found = columns.event_time_ms.item(), columns.columns[USER].item()
             assert PatientReader(paths, unit, framing).read(payload) == found, type(fast)
 
 

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from streamagg.core.partition_clock import PartitionClock, PartitionState
 from streamagg.core.windows import Windows
+from streamagg.model.columns import ROWS
 from streamagg.model.settings import DecodeSettings, WindowSettings
 from streamagg.tools.recount import PartitionRecount, Recount
+from tests.support.blocks import users_in
 
 WINDOW = WindowSettings(granularity_ms=10_000, max_lag_ms=2_000, max_jump_ms=12_000)
 
@@ -25,12 +27,12 @@ def test_recount_and_core_agree(stream: list[tuple[int, int, bool]]) -> None:
     partition.end()
 
     windows = Windows(WINDOW)
-    clock = PartitionClock(windows, PartitionState(0))
+    clock = PartitionClock(windows, ROWS, PartitionState(0))
     columns = np.array(stream, np.int64).reshape(-1, 3)
     outcomes = [
         clock.feed(
             columns[:, 0] * 1_000,
-            columns[:, 1].astype(np.uint64),
+            (columns[:, 1].astype(np.uint64),),
             np.arange(len(columns)),
             columns[:, 2].astype(np.bool_),
             len(columns),
@@ -39,7 +41,7 @@ def test_recount_and_core_agree(stream: list[tuple[int, int, bool]]) -> None:
     ]
     users: dict[int, set[int]] = {}
     for run in (run for outcome in outcomes for run in outcome.runs):
-        for time_ms, user in zip(run.event_time_ms.tolist(), run.user.tolist(), strict=True):
+        for time_ms, user in zip(run.event_time_ms.tolist(), users_in(run.columns), strict=True):
             users.setdefault(windows.start_ms(windows.number(time_ms)), set()).add(user)
 
     assert {

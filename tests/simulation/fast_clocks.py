@@ -13,6 +13,7 @@ import numpy as np
 
 from streamagg.core.partition_clock import PartitionClock, PartitionState
 from streamagg.core.windows import Windows
+from streamagg.model.columns import NO_COLUMNS
 from streamagg.model.settings import WindowSettings
 
 WINDOW: Final = WindowSettings(60_000, 0, 5_000, 6_000)
@@ -192,9 +193,9 @@ def built(case: Case) -> Outcome:
     log = stream(case)
     columns = np.array([record.time_ms for record in log]), np.array([record.honest for record in log])
     times, honest = columns
-    clock = PartitionClock(Windows(WINDOW), PartitionState(0), keep_late=True)
+    clock = PartitionClock(Windows(WINDOW), NO_COLUMNS, PartitionState(0), keep_late=True)
     rows = np.arange(len(log))
-    outcome = clock.feed(times, rows.astype(np.uint64), rows, np.zeros(len(log), np.bool_), len(log))
+    outcome = clock.feed(times, (), rows, np.zeros(len(log), np.bool_), len(log))
     late = sum(int(honest[part.offset].sum()) for part in outcome.late_rows)
     rejected = int(honest[outcome.future].sum()) if outcome.future else 0
     waits = [run.step_offsets() - run.offset for run in outcome.runs]

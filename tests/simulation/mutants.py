@@ -17,6 +17,7 @@ from streamagg.core.partition_clock import LateRows, PartitionState
 from streamagg.core.sequencer import Sequencer
 from streamagg.engine.session.leases import LeaseBook
 from streamagg.engine.session.session import Session
+from streamagg.model.columns import selected
 from streamagg.model.messages import ColumnBlock, FreeWindow, ShardCount
 from streamagg.model.results import WindowCount
 from tests.simulation.broker import Broker
@@ -70,17 +71,17 @@ def _late_by_watermark(advance: Any) -> Any:
     """Judge by the watermark of all partitions: how they are interleaved decides."""
     watermark: list[int | None] = [None]
 
-    def accept(self: Any, times: Any, before: Any, users: Any, offsets: Any, agreement: Any) -> None:
+    def accept(self: Any, times: Any, before: Any, columns: Any, offsets: Any, agreement: Any) -> None:
         self._flush()
         first = self._state(int(offsets[0]))
         new_clock = max(self._clock_ms, int(times.max()))
         if watermark[0] is not None:
             timely = self.windows.number(times) > self.windows.last_closed(watermark[0])
             self.outcome.late += len(times) - int(np.count_nonzero(timely))
-            times, users, offsets = times[timely], users[timely], offsets[timely]
+            times, columns, offsets = times[timely], selected(columns, timely), offsets[timely]
         if len(times):
             first = first._replace(offset=int(offsets[0]))
-            self.outcome.runs.append(clock.Run(times, users, first, offsets))
+            self.outcome.runs.append(clock.Run(times, columns, first, offsets))
         self._clock_ms = new_clock
 
     clock_accept = clock._Pass._accept

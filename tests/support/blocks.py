@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamagg.core.ballot import SetAside
+from streamagg.model.columns import ROWS, USER, Columns
 from streamagg.model.messages import ColumnBlock
 
 
@@ -22,6 +24,22 @@ class Record:
 def records_at(*times_s: float, first: int = 0, live: bool = False) -> list[Record]:
     """Records with these event times in seconds, at the offsets from ``first`` on, each of another user."""
     return [Record(first + i, round(time * 1000), 100 + i, live) for i, time in enumerate(times_s)]
+
+
+def columns_of(users: Sequence[int]) -> Columns:
+    """What the rows of these users carry."""
+    return (np.array(users, np.uint64),)
+
+
+def users_in(columns: Columns) -> list[int]:
+    """The users of rows."""
+    users: list[int] = columns[USER].tolist()
+    return users
+
+
+def set_aside(offset: int, time_ms: int, user: int, lead: int = 0) -> SetAside:
+    """A record of this user that is set aside."""
+    return SetAside(offset, time_ms, bytes(ROWS.pack(columns_of([user]))), lead)
 
 
 def block(
@@ -44,7 +62,7 @@ def block(
         consumed=len(here),
         rejected=rejected,
         event_time_ms=np.array([r.time_ms for r in good], np.int64).tobytes(),
-        user=np.array([r.user for r in good], np.uint64).tobytes(),
+        columns=tuple([column.tobytes() for column in columns_of([r.user for r in good])]),
         delta=np.array([r.offset - first for r in good], np.uint32).tobytes(),
         live=np.array([r.live for r in good], np.bool_).tobytes() if timestamps else None,
     )

@@ -9,7 +9,7 @@ from streamagg.model.messages import AggregatorSetup, CloseWindow, FreeWindow, R
 def rows(**users: list[int]) -> WindowRows:
     """Rows by window: ``rows(w7=[1, 2])``."""
     column = np.array([user for those in users.values() for user in those], np.uint64)
-    return WindowRows([int(name[1:]) for name in users], list(map(len, users.values())), column.tobytes())
+    return WindowRows([int(name[1:]) for name in users], list(map(len, users.values())), (column.tobytes(),))
 
 
 def given(*messages: WindowRows | CloseWindow | FreeWindow | Reset) -> Aggregator:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.ballot import SetAside
 from streamagg.core.checkpoint import (
     Checkpoint,
     bound,
@@ -20,11 +19,12 @@ from streamagg.core.checkpoint import (
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError, ExitCode
 from streamagg.model.settings import DecodeSettings, KafkaSettings, RunSettings, WindowSettings
+from tests.support.blocks import set_aside
 
 SETTINGS = fingerprint(WindowSettings(), DecodeSettings())
 OFFSETS = st.integers(0, 2**63 - 1)
 TIMES = st.integers(0, 253_402_300_799_999)
-SET_ASIDE = st.builds(SetAside, OFFSETS, TIMES, st.integers(0, 2**64 - 1), st.integers(-23, 23))
+SET_ASIDE = st.builds(set_aside, OFFSETS, TIMES, st.integers(0, 2**64 - 1), st.integers(-23, 23))
 STATES = st.builds(
     PartitionState,
     OFFSETS,
@@ -39,7 +39,7 @@ FULL = Checkpoint(
     PartitionState(
         2**63 - 1,
         253_402_300_799_999,
-        tuple(SetAside(2**63 - 1 - i, 253_402_300_799_999, 2**64 - 1, -23) for i in range(32)),
+        tuple(set_aside(2**63 - 1 - i, 253_402_300_799_999, 2**64 - 1, -23) for i in range(32)),
         True,
         4_223_371_679,
         -24,
@@ -191,7 +191,7 @@ class TestTheVersionBefore:
     def test_it_is_continued(self) -> None:
         found = decode(6_990, self.TEXT, *self.bounds(WindowSettings()))
         # It had seen three votes, two of them for it.
-        waiting = SetAside(24, 1_468_696_575_360, 7, 1)
+        waiting = set_aside(24, 1_468_696_575_360, 7, 1)
         assert found.state == PartitionState(6_990, 1_468_687_859_000, (waiting,))
         assert (found.closed_through, found.read_before) == (24_478_130, 7_001)
 

@@ -12,8 +12,10 @@ from streamagg.decode.fields import find_paths
 from streamagg.decode.native import AVAILABLE
 from streamagg.decode.patient import PatientReader
 from streamagg.errors import SettingsError
+from streamagg.model.columns import USER
 from streamagg.model.rejections import REASONS
 from streamagg.model.settings import DecodeSettings
+from tests.support.blocks import users_in
 from tests.support.corpus import CASES, payload_of, settings_of, unfold
 
 GOOD = b'{"ts":1468244384,"uid":"u1"}'
@@ -29,7 +31,7 @@ def expected(case: dict[str, Any]) -> tuple[int, int] | str:
 def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
     """What became of every payload, in order."""
     by_position: dict[int, tuple[int, int] | str] = dict(decoded.rejected)
-    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), decoded.user.tolist(), strict=True)
+    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), users_in(decoded.columns), strict=True)
     by_position |= {position: (time_ms, user) for position, time_ms, user in rows}
     assert sorted(by_position) == list(range(len(decoded.index) + len(decoded.rejected)))
     return [by_position[position] for position in sorted(by_position)]
@@ -82,7 +84,7 @@ def test_columns_have_their_types_and_order() -> None:
     decoded = Decoder(DecodeSettings()).decode([GOOD, None, b"[]", GOOD, b"{}", GOOD])
     assert decoded.index.dtype == np.uint32
     assert decoded.event_time_ms.dtype == np.int64
-    assert decoded.user.dtype == np.uint64
+    assert decoded.columns[USER].dtype == np.uint64
     assert decoded.index.tolist() == [0, 3, 5]
     assert decoded.rejected == [(1, "tombstone"), (2, "bad_json"), (4, "missing_field")]
 
@@ -102,7 +104,7 @@ def test_without_rejects_the_index_counts_up() -> None:
 
 def test_text_and_integer_users_in_one_batch() -> None:
     payloads = [b'{"ts":1,"uid":%s}' % uid for uid in (b'"7"', b"7", b'"x"', b"-0", b'"0"')]
-    user = Decoder(DecodeSettings()).decode(payloads).user.tolist()
+    user = Decoder(DecodeSettings()).decode(payloads).columns[USER].tolist()
     assert user == [xxhash.xxh3_64_intdigest(text) for text in (b"7", b"7", b"x", b"0", b"0")]
 
 

@@ -14,6 +14,7 @@ from streamagg.decode._scanner import Scanner
 from streamagg.decode.fields import find_paths
 from streamagg.decode.native import NativeReader
 from streamagg.decode.patient import PatientReader
+from streamagg.model.columns import USER
 from streamagg.model.settings import DecodeSettings
 
 SETTINGS = DecodeSettings()
@@ -30,7 +31,7 @@ def takes(document: str | bytes, settings: DecodeSettings = SETTINGS) -> bool:
     columns = reader(settings).read([payload])
     if columns.refused:
         return False
-    found = columns.event_time_ms.item(), columns.user.item()
+    found = columns.event_time_ms.item(), columns.columns[USER].item()
     assert PatientReader(find_paths(settings), settings.time_unit, settings.framing).read(payload) == found
     return True
 
@@ -39,7 +40,7 @@ def test_users_of_every_length_get_their_xxh3() -> None:
     users = [random.Random(size).randbytes(size).hex().encode()[:size] for size in range(1, LONGEST_USER + 1)]
     columns = reader().read([b'{"ts":1,"uid":"%s"}' % user for user in users])
     assert columns.refused == []
-    assert columns.user.tolist() == [xxhash.xxh3_64_intdigest(user) for user in users]
+    assert columns.columns[USER].tolist() == [xxhash.xxh3_64_intdigest(user) for user in users]
 
 
 @pytest.mark.parametrize(

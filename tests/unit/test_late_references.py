@@ -13,14 +13,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.ballot import SetAside
 from streamagg.core.late_references import MOST_LATE, LateBook, LateReferences
 from streamagg.core.partition_clock import LateRows, PartitionState
 from streamagg.core.sequencer import Sequencer
 from streamagg.core.windows import Windows
 from streamagg.model.settings import WindowSettings
 from streamagg.sinks.json_records import render_late
-from tests.support.blocks import Record, block, records_at, whole
+from tests.support.blocks import Record, block, records_at, set_aside, whole
 
 TIME_OF_DAY_MS = 1 << 50
 """Behind every event time."""
@@ -99,7 +98,7 @@ class TestWhichAreTold:
             offset  1  set aside at 300
                     2, 3, 4  live, at 1000: the clock goes there, and 300 is in reach of it and late
         """
-        state = PartitionState(2, 60_000, (SetAside(1, 300_000, 7),))
+        state = PartitionState(2, 60_000, (set_aside(1, 300_000, 7),))
         seq = sequencer(state, read_before=2)
         give(seq, records_at(1_000, first=2, live=True))
         assert told(seq.late.take()) == [(3, 1, 300_000, 1_000_000, False)]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from streamagg.core.lateness_survey import LISTED_MS, Histogram, Lateness, never_late
 from streamagg.core.partition_clock import PartitionClock, PartitionState
+from streamagg.model.columns import NO_COLUMNS
 from streamagg.model.settings import DecodeSettings, WindowSettings
 from streamagg.tools.recount import PartitionRecount, Recount
 from tests.support.blocks import Record, block, records_at
@@ -21,10 +22,10 @@ MS = DecodeSettings(time_unit="ms")
 
 def lateness_of(log: Sequence[Record], window: WindowSettings = WINDOW, cut: int = 1_000) -> Lateness:
     """Of one partition, in blocks of so many offsets."""
-    lateness, clock = Lateness(window), PartitionClock(never_late(window), PartitionState(0))
+    lateness, clock = Lateness(window), PartitionClock(never_late(window), NO_COLUMNS, PartitionState(0))
     for first in range(0, len(log), cut):
         part = block(log, first, min(len(log), first + cut))
-        runs = clock.feed(part.event_times(), part.users(), part.offsets(), part.live_flags(), part.next).runs
+        runs = clock.feed(part.event_times(), (), part.offsets(), part.live_flags(), part.next).runs
         for run in runs:
             lateness.add(run)
     for run in clock.end().runs:

@@ -8,7 +8,7 @@ record, in offset order, and stands below its event time.
 import random
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
 import numpy as np
@@ -20,22 +20,29 @@ from streamagg.core import partition_clock as clock_module
 from streamagg.core.ballot import LEAD, ROOM, SetAside
 from streamagg.core.partition_clock import LateRows, Outcome, PartitionClock, PartitionState, TimestampsNeeded
 from streamagg.core.windows import Windows
+from streamagg.model.columns import ROWS, Schema
 from streamagg.model.settings import WindowSettings
-from tests.support.blocks import Record, records_at, whole
+from tests.support.blocks import Record, records_at, set_aside, users_in, whole
 from tests.support.oracle import recount
 
 SETTINGS = WindowSettings(60_000, 0, 5_000, 6_000)
 FAR_S = 1_000_000
 
 
-def clock_at(second: float | None, *set_aside: SetAside, **more: bool) -> PartitionClock:
+def clock_at(second: float | None, *waiting: SetAside, **more: bool) -> PartitionClock:
     clock_ms = None if second is None else int(second * 1000)
-    return PartitionClock(Windows(SETTINGS), PartitionState(0, clock_ms, set_aside, **more))
+    return PartitionClock(Windows(SETTINGS), ROWS, PartitionState(0, clock_ms, waiting, **more))
 
 
 def feed(clock: PartitionClock, log: Sequence[Record], *, timestamps: bool = True) -> Outcome:
     block = whole(log, timestamps=timestamps)
-    return clock.feed(block.event_times(), block.users(), block.offsets(), block.live_flags(), block.next)
+    return clock.feed(
+        block.event_times(),
+        ROWS.view(block.columns),
+        block.offsets(),
+        block.live_flags(),
+        block.next,
+    )
 
 
 def applied_s(*outcomes: Outcome) -> list[float]:
@@ -165,14 +172,14 @@ class TestJumps:
 
     @pytest.mark.parametrize(("behind_s", "votes"), [(30, True), (30.001, False)])
     def test_what_is_far_behind_the_clock_has_no_vote(self, behind_s: float, votes: bool) -> None:
-        clock = clock_at(100, SetAside(0, 200_000, 7, 3))
+        clock = clock_at(100, set_aside(0, 200_000, 7, 3))
         feed(clock, records_at(100 - behind_s, first=1))
         assert (clock.state.set_aside[0].lead == 2) is votes
         assert (clock.state.agreement == LEAD - 1) is votes
 
     def test_of_more_than_there_is_room_for_the_furthest_ahead_is_rejected(self) -> None:
         """Half of the records are from the future, so that no vote ends; offset 31 is the furthest ahead."""
-        waiting = tuple(SetAside(i, (900 + i) * 1_000, 7, 0) for i in range(ROOM))
+        waiting = tuple(set_aside(i, (900 + i) * 1_000, 7, 0) for i in range(ROOM))
         clock = clock_at(100, *waiting)
         outcome = feed(clock, records_at(930.9, first=ROOM))
         assert (outcome.future, len(waiting_s(clock))) == ([31], ROOM)
@@ -258,7 +265,7 @@ class TestTheClockStands:
 
 class TestTimestamps:
     def test_they_are_asked_for_only_where_they_decide(self) -> None:
-        waiting = SetAside(0, FAR_S * 1000, 7, 0)
+        waiting = set_aside(0, FAR_S * 1000, 7, 0)
         clock = clock_at(100, waiting)
         outcome = feed(clock, records_at(101, 102, first=1), timestamps=False)
         assert applied_s(outcome) == [101, 102]
@@ -266,12 +273,12 @@ class TestTimestamps:
 
     @pytest.mark.parametrize("start_s", [None, 100])
     def test_asking_changes_nothing(self, start_s: float | None) -> None:
-        clock = clock_at(start_s, SetAside(0, 999_000, 7, -3))
+        clock = clock_at(start_s, set_aside(0, 999_000, 7, -3))
         before = clock.state
         with pytest.raises(TimestampsNeeded):
             feed(clock, records_at(101, 102, 999_000, 103, first=1)[start_s is None :], timestamps=False)
         assert clock.state == before
-        assert clock.state.set_aside == (SetAside(0, 999_000, 7, -3),)
+        assert clock.state.set_aside == (set_aside(0, 999_000, 7, -3),)
 
 
 class TestTheEnd:
@@ -390,12 +397,17 @@ def test_c_and_python_say_the_same(times_s: list[int], chance: random.Random, in
     def told(stepper: Any) -> tuple[Any, ...]:
         with patch.object(clock_module, "stepper", stepper):
             state = PartitionState(0, began_inside=inside)
-            clock = PartitionClock(Windows(SETTINGS), state, keep_late=True)
+            clock = PartitionClock(Windows(SETTINGS), ROWS, state, keep_late=True)
             outcome = feed(clock, log)
             rows = [
-                (run.state_before(row), run.clock_before(row), int(run.offset[row]), int(run.user[row]))
+                (
+                    run.state_before(row),
+                    run.clock_before(row),
+                    int(run.offset[row]),
+                    users_in(run.columns)[row],
+                )
                 for run in outcome.runs
-                for row in range(len(run.user))
+                for row in range(len(run))
             ]
             after = [int(at) for run in outcome.runs for at in run.clocks_after()]
             steps = [int(at) for run in outcome.runs for at in run.step_offsets()]
@@ -403,6 +415,36 @@ def test_c_and_python_say_the_same(times_s: list[int], chance: random.Random, in
             return rows, after, steps, outcome.late, late, outcome.future, outcome.jumps, clock.state
 
     assert told(clock_module.stepper) == told(None)
+
+
+WIDE: Final = Schema(user=np.uint64, group=np.uint16, price=np.float64)
+
+
+@pytest.mark.parametrize("stepper", {clock_module.stepper, None})
+@given(TIMES_S, st.randoms(use_true_random=False), st.integers(1, 60))
+def test_what_rows_carry_goes_with_them_and_decides_nothing(
+    stepper: Any, times_s: list[int], chance: random.Random, cut: int
+) -> None:
+    share = chance.choice((0, 0, 0.02))
+    log = [Record(r.offset, r.time_ms, r.user, chance.random() < share) for r in records_at(*times_s)]
+    plain, carrying = clock_at(None), PartitionClock(Windows(SETTINGS), WIDE, PartitionState(0))
+    for first in range(0, len(log), cut):
+        piece = log[first : first + cut]
+        users = np.array([record.user for record in piece], np.uint64)
+        block, wide = whole(piece), (users, users.astype(np.uint16), users / 8)
+        with patch.object(clock_module, "stepper", stepper):
+            expected = feed(plain, piece)
+            outcome = carrying.feed(
+                block.event_times(), wide, block.offsets(), block.live_flags(), block.next
+            )
+        assert [run.offset.tolist() for run in outcome.runs] == [run.offset.tolist() for run in expected.runs]
+        for run, like in zip(outcome.runs, expected.runs, strict=True):
+            of_user = [(user, user & 0xFFFF, user / 8) for user in users_in(like.columns)]
+            assert list(zip(*(column.tolist() for column in run.columns), strict=True)) == of_user
+    waiting = [WIDE.unpack(record.row)[0].item() for record in carrying.state.set_aside]
+    assert waiting == [ROWS.unpack(record.row)[0].item() for record in plain.state.set_aside]
+    bare = [record._replace(row=b"") for record in carrying.state.set_aside]
+    assert bare == [record._replace(row=b"") for record in plain.state.set_aside]
 
 
 def columns(rows: LateRows) -> list[list[int]]:
@@ -416,11 +458,11 @@ def test_reading_again_from_before_any_row_gives_that_row_and_all_behind_it(
     clock = clock_at(start_s)
     log = records_at(*times_s)
     outcome = feed(clock, log)
-    rows = [(run, row) for run in outcome.runs for row in range(len(run.user))]
+    rows = [(run, row) for run in outcome.runs for row in range(len(run))]
     for number, (run, row) in enumerate(rows):
-        again = PartitionClock(clock._windows, run.state_before(row))
-        users = [int(u) for r in feed(again, log[again.state.offset :]).runs for u in r.user]
-        expected = [int(r.user[i]) for r, i in rows[number:]]
+        again = PartitionClock(clock._windows, ROWS, run.state_before(row))
+        users = [u for r in feed(again, log[again.state.offset :]).runs for u in users_in(r.columns)]
+        expected = [users_in(r.columns)[i] for r, i in rows[number:]]
         # Rows of one step have the same state before it, so some of its earlier rows may come again.
         assert users[len(users) - len(expected) :] == expected
         assert again.state == clock.state
@@ -432,10 +474,10 @@ def test_the_halves_of_a_cut_run_know_the_same_states(
 ) -> None:
     clock = clock_at(start_s)
     for run in feed(clock, records_at(*times_s)).runs:
-        states = [run.state_before(row) for row in range(len(run.user))]
-        clocks = [run.clock_before(row) for row in range(len(run.user))]
+        states = [run.state_before(row) for row in range(len(run))]
+        clocks = [run.clock_before(row) for row in range(len(run))]
         cut = data.draw(st.integers(0, len(states) - 1))
         halves = run.cut(cut) if cut else (run,)
-        assert [half.state_before(row) for half in halves for row in range(len(half.user))] == states
-        assert [half.clock_before(row) for half in halves for row in range(len(half.user))] == clocks
+        assert [half.state_before(row) for half in halves for row in range(len(half))] == states
+        assert [half.clock_before(row) for half in halves for row in range(len(half))] == clocks
         assert np.concatenate([half.event_time_ms for half in halves]).tolist() == run.event_time_ms.tolist()

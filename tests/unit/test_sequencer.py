@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from streamagg.core.ballot import SetAside
 from streamagg.core.partition import Counts
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.core.windows import FEW, Windows
 from streamagg.model.settings import WindowSettings
-from tests.support.blocks import Record, block, records_at, whole
+from tests.support.blocks import Record, block, records_at, set_aside, users_in, whole
 
 TIME_OF_DAY_MS = 1 << 50
 """Behind every event time."""
@@ -41,7 +40,7 @@ def give(
 
 def rows(steps: Sequence[Step]) -> list[int]:
     """Windows of the rows, one entry for each row."""
-    return [step.window for step in steps if isinstance(step, Rows) for _ in step.user]
+    return [step.window for step in steps if isinstance(step, Rows) for _ in users_in(step.columns)]
 
 
 def closed(steps: Sequence[Step]) -> list[int]:
@@ -62,7 +61,9 @@ class TestOrder:
         assert (seq.partitions[0].position, seq.partitions[0].drained) == (0, False)
         assert seq.partitions[0].parked_rows() == 2
         seq.offer(block(log, 0, 1))
-        assert [int(user) for step in seq.advance() if isinstance(step, Rows) for user in step.user] == [
+        assert [
+            user for step in seq.advance() if isinstance(step, Rows) for user in users_in(step.columns)
+        ] == [
             100,
             101,
             102,
@@ -87,7 +88,7 @@ class TestOrder:
 
     def test_rows_of_one_block_are_split_by_window(self) -> None:
         steps = give(sequencer({0: 60}), 0, records_at(119, 121, 118, 61, 122))
-        assert [(s.window, s.user.tolist()) for s in steps if isinstance(s, Rows)] == [
+        assert [(s.window, users_in(s.columns)) for s in steps if isinstance(s, Rows)] == [
             (1, [100, 102, 103]),
             (2, [101, 104]),
         ]
@@ -99,7 +100,7 @@ class TestOrder:
         late_first = [60 * window + at for at in (59.999, 0) for window in range(last, 0, -1) if window != 3]
         steps = give(seq, 0, records_at(*late_first))
         windows = [int(second // 60) for second in late_first]
-        assert {s.window: s.user.tolist() for s in steps if isinstance(s, Rows)} == {
+        assert {s.window: users_in(s.columns) for s in steps if isinstance(s, Rows)} == {
             window: [100 + row for row, other in enumerate(windows) if other == window]
             for window in sorted(set(windows))
         }
@@ -402,7 +403,7 @@ class TestCheckpoints:
     def test_the_state_holds_what_was_set_aside_before_the_window_began(self) -> None:
         seq = sequencer({0: 60})
         give(seq, 0, records_at(110, FAR_S, 121, 126))
-        waiting = SetAside(1, FAR_S * 1000, 101)
+        waiting = set_aside(1, FAR_S * 1000, 101)
         assert seq.checkpoint(1)[0] == PartitionState(2, 110_000, (waiting,))
 
     def test_what_silence_decided_is_decided_again(self) -> None:
@@ -411,7 +412,7 @@ class TestCheckpoints:
         seq.set_idle(0, TIME_OF_DAY_MS)
         list(seq.advance())
         state = seq.checkpoint(None)[0]
-        assert state == PartitionState(1, 60_000, (SetAside(0, FAR_S * 1000, 100),))
+        assert state == PartitionState(1, 60_000, (set_aside(0, FAR_S * 1000, 100),))
         again = Sequencer(WINDOWS, 64, {0: state}, read_before={0: 1})
         again.set_idle(0, TIME_OF_DAY_MS)
         assert rows(list(again.advance())) == [FAR_S // 60]
@@ -435,7 +436,7 @@ class TestReadingAgain:
         assert seq.partitions[0].counts == Counts(consumed=5, counted=2, published_before=1, closed_early=2)
 
     def test_what_silence_decided_and_was_published_is_not_closed_early(self) -> None:
-        waiting = SetAside(0, FAR_S * 1000, 7)
+        waiting = set_aside(0, FAR_S * 1000, 7)
         state = PartitionState(1, 60_000, (waiting,))
         seq = Sequencer(WINDOWS, 64, {0: state}, closed_through=FAR_S // 60, read_before={0: 1})
         seq.set_idle(0, TIME_OF_DAY_MS)

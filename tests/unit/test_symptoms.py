@@ -39,8 +39,8 @@ def test_blocks_add_up() -> None:
     misfit, later = Misfit("bad_time", "a", "b"), Misfit("bad_time", "c", "d")
     whole = Symptoms()
     for block in (
-        ColumnBlock(1, 0, 0, 5, 5, False, 5, {"bad_time": 2}, b"", b"", b"", misfits=(misfit,)),
-        ColumnBlock(1, 0, 5, 9, 9, False, 4, {"bad_time": 1}, b"", b"", b"", early=3, misfits=(later,)),
+        ColumnBlock(1, 0, 0, 5, 5, False, 5, {"bad_time": 2}, b"", (b"",), b"", misfits=(misfit,)),
+        ColumnBlock(1, 0, 5, 9, 9, False, 4, {"bad_time": 1}, b"", (b"",), b"", early=3, misfits=(later,)),
     ):
         whole.note(block)
     assert (whole.records, +whole.misfits, whole.samples) == (

@@ -1,10 +1,12 @@
-/* The rules of core/clock.py for records that are applied one by one: the same as _Pass does in Python.
+/* The rules of core/partition_clock.py for records that are applied one by one: the same as _Pass does in Python.
  *
  * One call takes the records of a partition from the first on, until whole columns can be applied again. It
- * has no state of its own: that comes in with the call, and goes out with the result.
+ * has no state of its own: that comes in with the call, and goes out with the result. What records carry
+ * beside their times is so many bytes each, which are copied and never looked at.
  */
 #include <Python.h>
 
+#include <stddef.h>
 #include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -13,13 +15,16 @@
 
 enum { MOST_WAITING = 64 };
 
-/* A record set aside, as the checkpoint packs it: core/ballot.py, Standing. */
-typedef struct __attribute__((packed)) {
+/* A record set aside; `row` is what it carries, in memory of the caller. */
+typedef struct {
     int64_t offset;
     int64_t time_ms;
-    uint64_t user;
-    int8_t lead;
+    const char *row;
+    int lead;
 } waiting;
+
+/* How core/ballot.py packs it: offset, time, row, lead. */
+enum { PACKED_TIME = sizeof(int64_t), PACKED_ROW = 2 * sizeof(int64_t), PACKED_BESIDE_ROW = 2 * sizeof(int64_t) + 1 };
 
 typedef struct {
     int64_t granularity_ms, offset_ms, closing_ms, max_jump_ms, past_ms;
@@ -34,10 +39,10 @@ typedef struct {
     waiting waiting[MOST_WAITING];
 } state;
 
-/* Columns of numbers that grow together. */
+/* Rows of equal width, one after the other. */
 typedef struct {
-    int64_t *numbers;
-    Py_ssize_t width, count, room;
+    char *rows;
+    size_t width, count, room;
 } table;
 
 typedef struct {
@@ -47,31 +52,31 @@ typedef struct {
     int64_t step_offset;
     int has_top;
     int64_t top_window;
-    table taken; /* offset, time, user, step offset, clock behind it */
-    table late;  /* offset, time, clock before it, step offset */
+    table taken;   /* offset, time, step offset, clock behind it */
+    table carried; /* by these */
+    table late;    /* offset, time, clock before it, step offset */
     table future; /* offset */
     table jumps; /* clock before it, time */
     PyObject *kept;
 } pass;
 
-static int append(table *table, const int64_t *row)
+static int append(table *table, const void *row)
 {
     if (table->count == table->room) {
-        Py_ssize_t room = table->room ? 2 * table->room : 64;
-        int64_t *numbers = PyMem_Realloc(table->numbers, (size_t)(room * table->width) * sizeof(int64_t));
-        if (!numbers)
+        size_t room = table->room ? 2 * table->room : 64;
+        char *rows = PyMem_Realloc(table->rows, room * table->width);
+        if (!rows)
             return PyErr_NoMemory(), 0;
-        table->numbers = numbers;
+        table->rows = rows;
         table->room = room;
     }
-    memcpy(table->numbers + table->count++ * table->width, row, (size_t)table->width * sizeof(int64_t));
+    memcpy(table->rows + table->count++ * table->width, row, table->width);
     return 1;
 }
 
 static PyObject *packed(const table *table)
 {
-    return PyBytes_FromStringAndSize((const char *)table->numbers,
-                                     table->count * table->width * (Py_ssize_t)sizeof(int64_t));
+    return PyBytes_FromStringAndSize(table->rows, (Py_ssize_t)(table->count * table->width));
 }
 
 static int64_t floor_divide(int64_t number, int64_t by)
@@ -85,17 +90,29 @@ static PyObject *clock_object(const state *state)
     return state->has_clock ? PyLong_FromLongLong(state->clock_ms) : Py_NewRef(Py_None);
 }
 
-static PyObject *waiting_object(const state *state)
+static PyObject *waiting_object(const state *state, size_t width)
 {
-    return PyBytes_FromStringAndSize((const char *)state->waiting, state->count * (Py_ssize_t)sizeof(waiting));
+    PyObject *packed = PyBytes_FromStringAndSize(NULL, state->count * (Py_ssize_t)(PACKED_BESIDE_ROW + width));
+    if (!packed)
+        return NULL;
+    char *at = PyBytes_AsString(packed);
+    for (int i = 0; i < state->count; i++) {
+        const waiting *record = &state->waiting[i];
+        memcpy(at, &record->offset, sizeof(int64_t));
+        memcpy(at + PACKED_TIME, &record->time_ms, sizeof(int64_t));
+        memcpy(at + PACKED_ROW, record->row, width);
+        at[PACKED_ROW + width] = (char)record->lead;
+        at += PACKED_BESIDE_ROW + width;
+    }
+    return packed;
 }
 
 /* The state before this step, for the row that is applied next. */
 static int keep(pass *pass)
 {
-    PyObject *moment = Py_BuildValue("nLNiN", pass->taken.count, (long long)pass->step_offset,
+    PyObject *moment = Py_BuildValue("nLNiN", (Py_ssize_t)pass->taken.count, (long long)pass->step_offset,
                                      clock_object(&pass->before), pass->before.agreement,
-                                     waiting_object(&pass->before));
+                                     waiting_object(&pass->before, pass->carried.width));
     if (!moment)
         return 0;
     int failed = PyList_Append(pass->kept, moment);
@@ -103,7 +120,8 @@ static int keep(pass *pass)
     return !failed;
 }
 
-static int take(pass *pass, int64_t offset, int64_t time_ms, uint64_t user, int moves)
+/* Apply one record: clock, lateness, window. */
+static int take(pass *pass, int64_t offset, int64_t time_ms, const char *carried, int moves)
 {
     const rules *rules = &pass->rules;
     state *now = &pass->now;
@@ -129,8 +147,8 @@ static int take(pass *pass, int64_t offset, int64_t time_ms, uint64_t user, int 
         if (!keep(pass))
             return 0;
     }
-    int64_t row[] = {offset, time_ms, (int64_t)user, pass->step_offset, now->clock_ms};
-    return append(&pass->taken, row);
+    int64_t row[] = {offset, time_ms, pass->step_offset, now->clock_ms};
+    return append(&pass->taken, row) && append(&pass->carried, carried);
 }
 
 /* What a record says of those set aside and of the clock. */
@@ -151,7 +169,7 @@ static void vote(pass *pass, int64_t time_ms)
     }
     int64_t limit_ms = time_ms + rules->max_jump_ms;
     for (int i = 0; i < now->count; i++)
-        now->waiting[i].lead = (int8_t)(now->waiting[i].lead + (now->waiting[i].time_ms <= limit_ms ? 1 : -1));
+        now->waiting[i].lead += now->waiting[i].time_ms <= limit_ms ? 1 : -1;
 }
 
 static void forget(state *now, int at)
@@ -161,10 +179,10 @@ static void forget(state *now, int at)
 }
 
 /* Of more than there is room for, the one furthest ahead is rejected, of equals the last. */
-static int set_aside(pass *pass, int64_t offset, int64_t time_ms, uint64_t user)
+static int set_aside(pass *pass, int64_t offset, int64_t time_ms, const char *row)
 {
     state *now = &pass->now;
-    now->waiting[now->count++] = (waiting){offset, time_ms, user, 0};
+    now->waiting[now->count++] = (waiting){offset, time_ms, row, 0};
     if (now->count <= pass->rules.room)
         return 1;
     int farthest = 0;
@@ -189,7 +207,7 @@ static int decide(pass *pass)
             continue;
         }
         forget(now, i);
-        if (!take(pass, record.offset, record.time_ms, record.user, !reached || now->agreement > 0))
+        if (!take(pass, record.offset, record.time_ms, record.row, !reached || now->agreement > 0))
             return 0;
         i = 0;
     }
@@ -206,24 +224,29 @@ static int decide(pass *pass)
     return 1;
 }
 
-/* One record; 1, or 0 with an error. */
-static int step(pass *pass, int64_t offset, int64_t time_ms, uint64_t user, int reached, int live)
+/* The state before a step: of what may be set aside only as much as is. */
+static void remember(pass *pass)
 {
-    pass->before = pass->now;
+    memcpy(&pass->before, &pass->now, offsetof(state, waiting) + (size_t)pass->now.count * sizeof(waiting));
+}
+
+/* One record; 1, or 0 with an error. */
+static int step(pass *pass, int64_t offset, int64_t time_ms, const char *row, int reached, int live)
+{
+    remember(pass);
     pass->step_offset = offset;
     int moves = pass->now.agreement > 0 || !reached;
     vote(pass, time_ms);
-    int done = reached || live ? take(pass, offset, time_ms, user, moves) : set_aside(pass, offset, time_ms, user);
+    int done = reached || live ? take(pass, offset, time_ms, row, moves) : set_aside(pass, offset, time_ms, row);
     return done && decide(pass);
 }
 
 /* Rows until columns can be applied again; -1 with an error. `unknown`: whether one is live is needed and not known. */
-static Py_ssize_t steps(pass *pass, const Py_buffer *times, const Py_buffer *users, const Py_buffer *offsets,
+static Py_ssize_t steps(pass *pass, const Py_buffer *times, const Py_buffer *carried, const Py_buffer *offsets,
                         const Py_buffer *live, int *unknown)
 {
     const int64_t *time_ms = times->buf, *offset = offsets->buf;
-    const uint64_t *user = users->buf;
-    const char *flags = live->buf;
+    const char *rows_carried = carried->buf, *flags = live->buf;
     Py_ssize_t rows = times->len / (Py_ssize_t)sizeof(int64_t);
     for (Py_ssize_t row = 0; row < rows; row++) {
         state *now = &pass->now;
@@ -234,64 +257,81 @@ static Py_ssize_t steps(pass *pass, const Py_buffer *times, const Py_buffer *use
             *unknown = 1;
             return row;
         }
-        if (!step(pass, offset[row], time_ms[row], user[row], reached, flags && flags[row]))
+        if (!step(pass, offset[row], time_ms[row], rows_carried + (size_t)row * pass->carried.width, reached,
+                   flags && flags[row]))
             return -1;
     }
     return rows;
 }
 
-static int read_state(state *state, PyObject *clock, int agreement, const Py_buffer *set_aside, int room)
+static int read_state(state *state, PyObject *clock, int agreement, const Py_buffer *set_aside, size_t width,
+                      int room)
 {
-    Py_ssize_t count = set_aside->len / (Py_ssize_t)sizeof(waiting);
+    Py_ssize_t count = set_aside->len / (Py_ssize_t)(PACKED_BESIDE_ROW + width);
     if (count > room || room >= MOST_WAITING)
         return PyErr_SetString(PyExc_ValueError, "too many records are set aside"), 0;
     state->has_clock = clock != Py_None;
     state->clock_ms = state->has_clock ? PyLong_AsLongLong(clock) : 0;
     state->agreement = agreement;
     state->count = (int)count;
-    memcpy(state->waiting, set_aside->buf, (size_t)set_aside->len);
+    const char *at = set_aside->buf;
+    for (int i = 0; i < state->count; i++) {
+        waiting *record = &state->waiting[i];
+        memcpy(&record->offset, at, sizeof(int64_t));
+        memcpy(&record->time_ms, at + PACKED_TIME, sizeof(int64_t));
+        record->row = at + PACKED_ROW;
+        record->lead = (signed char)at[PACKED_ROW + width];
+        at += PACKED_BESIDE_ROW + width;
+    }
     return !PyErr_Occurred();
 }
 
 static PyObject *result_of(const pass *pass, Py_ssize_t rows, int unknown)
 {
-    return Py_BuildValue("niNiNNNNNO", rows, unknown, clock_object(&pass->now), pass->now.agreement,
-                         waiting_object(&pass->now), packed(&pass->taken), packed(&pass->late),
-                         packed(&pass->future), packed(&pass->jumps), pass->kept);
+    return Py_BuildValue("niNiNNNNNNO", rows, unknown, clock_object(&pass->now), pass->now.agreement,
+                         waiting_object(&pass->now, pass->carried.width), packed(&pass->taken),
+                         packed(&pass->carried), packed(&pass->late), packed(&pass->future),
+                         packed(&pass->jumps), pass->kept);
 }
 
 static PyObject *stepper_steps(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    pass pass = {.taken = {.width = 5}, .late = {.width = 4}, .future = {.width = 1}, .jumps = {.width = 2}};
+    pass pass = {.taken = {.width = 4 * sizeof(int64_t)},
+                 .late = {.width = 4 * sizeof(int64_t)},
+                 .future = {.width = sizeof(int64_t)},
+                 .jumps = {.width = 2 * sizeof(int64_t)}};
     rules *rules = &pass.rules;
     PyObject *clock, *result = NULL;
     long long granularity_ms, offset_ms, closing_ms, max_jump_ms, past_ms;
     int agreement, unknown = 0;
-    Py_buffer set_aside, times, users, offsets, live;
-    if (!PyArg_ParseTuple(arguments, "(LLLLLii)Oiy*y*y*y*z*:steps", &granularity_ms, &offset_ms, &closing_ms,
+    Py_ssize_t width;
+    Py_buffer set_aside, times, carried, offsets, live;
+    if (!PyArg_ParseTuple(arguments, "(LLLLLii)Oiy*y*ny*y*z*:steps", &granularity_ms, &offset_ms, &closing_ms,
                           &max_jump_ms, &past_ms, &rules->lead, &rules->room, &clock, &agreement, &set_aside,
-                          &times, &users, &offsets, &live))
+                          &times, &width, &carried, &offsets, &live))
         return NULL;
     rules->granularity_ms = granularity_ms;
     rules->offset_ms = offset_ms;
     rules->closing_ms = closing_ms;
     rules->max_jump_ms = max_jump_ms;
     rules->past_ms = past_ms;
+    pass.carried.width = (size_t)width;
     pass.kept = PyList_New(0);
-    if (pass.kept && read_state(&pass.now, clock, agreement, &set_aside, rules->room)) {
-        Py_ssize_t rows = steps(&pass, &times, &users, &offsets, &live, &unknown);
+    if (pass.kept && read_state(&pass.now, clock, agreement, &set_aside, pass.carried.width, rules->room)) {
+        Py_ssize_t rows = steps(&pass, &times, &carried, &offsets, &live, &unknown);
         if (rows >= 0)
             result = result_of(&pass, rows, unknown);
     }
     Py_XDECREF(pass.kept);
-    PyMem_Free(pass.taken.numbers);
-    PyMem_Free(pass.late.numbers);
-    PyMem_Free(pass.future.numbers);
-    PyMem_Free(pass.jumps.numbers);
+    PyMem_Free(pass.taken.rows);
+    PyMem_Free(pass.carried.rows);
+    PyMem_Free(pass.late.rows);
+    PyMem_Free(pass.future.rows);
+    PyMem_Free(pass.jumps.rows);
     PyBuffer_Release(&set_aside);
     PyBuffer_Release(&times);
-    PyBuffer_Release(&users);
+    PyBuffer_Release(&carried);
     PyBuffer_Release(&offsets);
     if (live.obj)
         PyBuffer_Release(&live);
@@ -300,8 +340,8 @@ static PyObject *stepper_steps(PyObject *module, PyObject *arguments)
 
 static PyMethodDef methods[] = {
     {"steps", stepper_steps, METH_VARARGS,
-     "steps(rules, clock_ms, agreement, set_aside, event_time_ms, user, offset, live)\n--\n\n"
-     "Apply records one by one until columns can be applied again; see stepping.py for what comes back."},
+     "steps(rules, clock_ms, agreement, set_aside, event_time_ms, width, carried, offset, live)\n--\n\n"
+     "Apply records one by one until columns can be applied again; see partition_clock.py for what comes back."},
     {0},
 };
 

@@ -271,8 +271,8 @@ class Session:
     def _carry_out(self, steps: Iterable[Step]) -> None:
         for step in steps:
             match step:
-                case Rows(window, user):
-                    self._outgoing.add(window, user)
+                case Rows(window, columns):
+                    self._outgoing.add(window, columns)
                 case Closed(window, records, partial):
                     self._outgoing.flush()
                     shards = set(range(len(self._aggregators)))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from streamagg.core.sharding import split
-from streamagg.model.columns import UInt64Column
+from streamagg.model.columns import USER, Columns
 from streamagg.model.messages import WindowRows
 
 
@@ -20,23 +20,25 @@ class ShardRouter:
 
     def __init__(self, outlets: Sequence[Outlet]) -> None:
         self._outlets = outlets
-        self._columns: list[dict[int, list[UInt64Column]]] = [{} for _ in outlets]
+        self._pieces: list[dict[int, list[Columns]]] = [{} for _ in outlets]
 
-    def add(self, window: int, users: UInt64Column) -> None:
-        """Take rows of a window, shape ``(n,)``."""
-        for columns, share in zip(self._columns, split(users, len(self._outlets)), strict=True):
-            if len(share):
-                columns.setdefault(window, []).append(share)
+    def add(self, window: int, columns: Columns) -> None:
+        """Take rows of a window, columns of shape ``(n,)``."""
+        shares = split(columns, columns[USER], len(self._outlets))
+        for pieces, share in zip(self._pieces, shares, strict=True):
+            if len(share[USER]):
+                pieces.setdefault(window, []).append(share)
 
     def flush(self) -> None:
         """Send what has gathered."""
-        for outlet, columns in zip(self._outlets, self._columns, strict=True):
-            if columns:
-                outlet.post(_message(columns))
-                columns.clear()
+        for outlet, pieces in zip(self._outlets, self._pieces, strict=True):
+            if pieces:
+                outlet.post(_message(pieces))
+                pieces.clear()
 
 
-def _message(columns: dict[int, list[UInt64Column]]) -> WindowRows:
-    counts = [sum(map(len, parts)) for parts in columns.values()]
-    users = b"".join(part.data for parts in columns.values() for part in parts)
-    return WindowRows(list(columns), counts, users)
+def _message(pieces: dict[int, list[Columns]]) -> WindowRows:
+    counts = [sum([len(columns[USER]) for columns in parts]) for parts in pieces.values()]
+    parts = [columns for parts in pieces.values() for columns in parts]
+    whole = tuple([b"".join([part.data for part in column]) for column in zip(*parts, strict=True)])
+    return WindowRows(list(pieces), counts, whole)

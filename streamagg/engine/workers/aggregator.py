@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from time import perf_counter
 
-import numpy as np
-
 from streamagg.core.ring import Ring
+from streamagg.model.columns import ROWS, USER
 from streamagg.model.measured import StageTimes
 from streamagg.model.messages import AggregatorSetup, CloseWindow, FreeWindow, Reset, ShardCount, WindowRows
 
@@ -45,7 +44,7 @@ class Aggregator:
 
     def _add(self, rows: WindowRows) -> None:
         began = perf_counter()
-        users, start = np.frombuffer(rows.user, np.uint64), 0
+        users, start = ROWS.view(rows.columns)[USER], 0
         for window, count in zip(rows.windows, rows.counts, strict=True):
             self._ring.add(window, users[start : start + count])
             start += count

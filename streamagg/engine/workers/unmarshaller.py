@@ -10,6 +10,7 @@ import numpy as np
 from streamagg.decode import Decoded
 from streamagg.engine.reporting.examiner import Examiner, Findings
 from streamagg.model.batch import Batch, behind_first
+from streamagg.model.columns import ROWS
 from streamagg.model.measured import ClientNumbers, StageTimes
 from streamagg.model.messages import ColumnBlock, Lease, Revoke, Trying, UnmarshallerSetup
 from streamagg.sources.contract import DeadLetters, Reader
@@ -123,9 +124,7 @@ def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshalle
     return Unmarshaller(reader, decoder, setup.max_jump_ms, letters, numbers, Examiner(setup.decode))
 
 
-_POISON: Final = Decoded(
-    np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.uint64), [(0, "poison")]
-)
+_POISON: Final = Decoded(np.empty(0, np.uint32), np.empty(0, np.int64), ROWS.none(), [(0, "poison")])
 
 
 def _singles(batch: Batch) -> Iterator[Batch]:
@@ -170,7 +169,7 @@ def _block(batch: Batch, decoded: Decoded, max_jump_ms: int, findings: Findings)
         consumed=len(batch.payloads),
         rejected=rejected,
         event_time_ms=decoded.event_time_ms.tobytes(),
-        user=decoded.user.tobytes(),
+        columns=tuple([column.tobytes() for column in decoded.columns]),
         delta=((batch.offsets if whole else batch.offsets[decoded.index]) - batch.first)
         .astype(np.uint32)
         .tobytes(),
