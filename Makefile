@@ -126,7 +126,7 @@ audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions 
 	@$(PYTHON) -m venv .streamagg/audit
 	@.streamagg/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
 	@failed=0; \
-	for set in run build dev audit deploy; do \
+	for set in run build dev audit deploy wheels; do \
 	  echo "requirements/$$set.lock:"; \
 	  .streamagg/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$set.lock $(FLAGS) \
 	    || failed=1; \
@@ -147,6 +147,13 @@ check-image: $(INSTALLED) ## Build the image without a container engine and run 
 	@$(BIN)/python -m tests.image
 
 MANIFESTS = $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/base/*.yaml))
+
+# Python 3.11 to 3.14, as far as they are here: in the path, or installed by uv or pyenv.
+.PHONY: wheels
+wheels: $(INSTALLED) ## Build sdist and manylinux wheel into dist, audit it, try it on every Python there is
+	@$(PYTHON) -m venv .streamagg/wheels
+	@.streamagg/wheels/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/wheels.lock
+	@$(BIN)/python -m supply.wheels .streamagg/wheels/bin
 
 .PHONY: sbom
 sbom: $(INSTALLED) ## Write the bill of materials, CycloneDX JSON with the bundled libraries: dist/sbom.cdx.json
@@ -179,6 +186,7 @@ lock: ## Pin the newest versions of all dependencies, with their hashes
 	@$(call pin,run) --constraints requirements/dev.lock pyproject.toml
 	@$(call pin,audit) --upgrade requirements/audit.in
 	@$(call pin,deploy) --upgrade requirements/deploy.in
+	@$(call pin,wheels) --upgrade requirements/wheels.in
 	@echo setuptools | $(call pin,build) --constraints requirements/dev.lock -
 
 pin = .streamagg/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

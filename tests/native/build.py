@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from supply.wheels import MODULES, module_file
+
 ROOT: Final = Path(__file__).parents[2]
 DIRECTORY: Final = ROOT / ".streamagg" / "native"
-MODULES: Final = ("streamagg.core._stepper", "streamagg.decode._scanner", "streamagg.sources.kafka._fetcher")
 WARNINGS: Final = ("-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror")
 LINKED: Final = ("pyproject.toml", "tests")
 
@@ -28,14 +29,9 @@ def build(directory: Path, compiler: str, flags: tuple[str, ...] = ()) -> None:
     command.append(f"--build-temp={directory / 'objects'}")
     subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)
     # A part that cannot be built is left out of an installation, with a warning.
-    missing = [name for name in MODULES if not module_file(directory, name).exists()]
+    missing = [name for name in MODULES if not (directory / module_file(name)).exists()]
     if missing:
         raise BuildFailed(f"{compiler} has not built {', '.join(missing)}")
-
-
-def module_file(directory: Path, name: str) -> Path:
-    """Where a module is in a directory that was built."""
-    return directory / f"{name.replace('.', '/')}.abi3.so"
 
 
 def link_package(directory: Path) -> None:
@@ -61,6 +57,6 @@ def run(directory: Path, python: list[str], arguments: list[str], environment: M
         stdout=subprocess.PIPE,
         text=True,
     ).stdout.split()
-    if loaded != [str(module_file(directory, name)) for name in MODULES]:
+    if loaded != [str(directory / module_file(name)) for name in MODULES]:
         raise BuildFailed(f"not the modules that were built, but {loaded}")
     return subprocess.run([*python, *arguments], cwd=directory, env=own_environment, check=False).returncode

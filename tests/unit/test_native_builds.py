@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from supply.wheels import MODULES
 from tests.native import __main__ as native
-from tests.native.build import MODULES, BuildFailed, build
+from tests.native.build import BuildFailed, build
 
 
 def test_a_module_that_is_left_out_is_a_failure(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from streamagg.telemetry.endpoint import Shown, serving
 from streamagg.telemetry.health import STUCK_S, Health
+from supply.wheels import MODULES, build_sdist, build_wheel, lacks
 from tests.support.dockerfile import stages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def services() -> dict[str, Any]:
 
 
 def test_there_are_locks() -> None:
-    assert [lock.stem for lock in LOCKS] == ["audit", "build", "deploy", "dev", "run"]
+    assert [lock.stem for lock in LOCKS] == ["audit", "build", "deploy", "dev", "run", "wheels"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -41,7 +42,7 @@ def test_locks_hold_pins_and_hashes_only(lock: Path) -> None:
 
 def test_locks_agree() -> None:
     pins = [{line for line in lock.read_text().splitlines() if PIN.match(line)} for lock in LOCKS]
-    _, build, _, dev, run = pins
+    _, build, _, dev, run, _ = pins
     assert build <= dev
     assert run <= dev
 
@@ -172,6 +173,44 @@ def test_help_is_the_default_target() -> None:
         "check-deploy",
         "check-image",
         "sbom",
+        "wheels",
         "soak",
     ):
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_sdist(tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_all_that_the_wheel_is_built_of(sdist: Path, tmp_path: Path) -> None:
+    assert lacks(build_wheel(sdist, tmp_path)) == []
+
+
+@pytest.mark.slow
+def test_the_sdist_is_built_and_counts_without_a_compiler(sdist: Path, tmp_path: Path) -> None:
+    wheel = build_wheel(sdist, tmp_path, path=str(tmp_path))
+    assert lacks(wheel) == [*MODULES]
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-deps", f"--target={site}", wheel], check=True)
+    records = tmp_path / "records.jsonl"
+    records.write_text('{"ts":1468244384,"uid":"a"}\n{"ts":1468244385,"uid":"b"}\n')
+    program = (
+        "import streamagg; from streamagg.cli import main; from streamagg.decode import NATIVE_AVAILABLE; "
+        "print(streamagg.__file__, NATIVE_AVAILABLE, flush=True); main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "count", records],
+        env={"PYTHONPATH": str(site)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    where, *counted = ran.stdout.splitlines()
+    assert where == f"{site / 'streamagg/__init__.py'} False"
+    assert counted[1].split() == ["2016-07-11", "13:39:00", "2", "2"]
