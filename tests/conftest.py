@@ -6,7 +6,9 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import pytest
@@ -22,6 +24,7 @@ BOOTSTRAP = os.environ.get("STREAMAGG_TEST_BOOTSTRAP")
 START_ATTEMPTS = 3
 ADMIN_TIMEOUT_S = 30
 
+AnyBroker = TypeVar("AnyBroker", bound=Broker)
 TopicFactory = Callable[..., str]
 
 os.environ.update(CALM)
@@ -64,16 +67,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if BOOTSTRAP:
         yield BOOTSTRAP
         return
-    try:
-        own = start_broker(tmp_path_factory.mktemp("broker"))
-    except jars.BrokerMissing as error:
-        if CI:
-            raise
-        pytest.skip(f"no real Kafka: {error} (or name one: STREAMAGG_TEST_BOOTSTRAP=host:port)")
-    try:
+    hint = " (or name one: STREAMAGG_TEST_BOOTSTRAP=host:port)"
+    with while_it_runs(lambda: start_broker(tmp_path_factory.mktemp("broker")), hint) as own:
         yield own.address
-    finally:
-        own.kill()
 
 
 @pytest.fixture
@@ -82,7 +78,19 @@ def own_broker(broker: str, tmp_path: Path) -> Iterator[Broker]:
 
     It depends on ``broker`` for the decision whether there can be one here.
     """
-    own = start_broker(tmp_path / "broker")
+    with while_it_runs(lambda: start_broker(tmp_path / "broker")) as own:
+        yield own
+
+
+@contextmanager
+def while_it_runs(start: Callable[[], AnyBroker], hint: str = "") -> Iterator[AnyBroker]:
+    """A broker while the context lasts; where there can be none the test is skipped, or with CI fails."""
+    try:
+        own = start()
+    except jars.BrokerMissing as error:
+        if CI:
+            raise
+        pytest.skip(f"no real Kafka: {error}{hint}")
     try:
         yield own
     finally:

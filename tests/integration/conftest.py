@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamagg.model.settings import WindowSettings
-from tests.conftest import CI, TopicFactory
-from tests.support import jars
+from tests.conftest import TopicFactory, while_it_runs
 from tests.support.pipeline import WINDOW, Run
 from tests.support.secure_broker import SecureBroker
 
@@ -27,13 +26,6 @@ def new_run(broker: str, topic: TopicFactory, tmp_path: Path) -> RunFactory:
 @pytest.fixture(scope="session")
 def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
     """A broker with TLS, passwords and ACLs, and the user ``counter``."""
-    try:
-        own = SecureBroker.started(tmp_path_factory.mktemp("secure"), {"counter": "CANARY-right-password"})
-    except jars.BrokerMissing as error:
-        if CI:
-            raise
-        pytest.skip(f"no real Kafka: {error}")
-    try:
+    users = {"counter": "CANARY-right-password"}
+    with while_it_runs(lambda: SecureBroker.started(tmp_path_factory.mktemp("secure"), users)) as own:
         yield own
-    finally:
-        own.kill()
