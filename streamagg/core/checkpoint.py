@@ -1,33 +1,43 @@
 """A partition's checkpoint as the text that is committed beside its offset.
 
-Format, ASCII, fields separated by blanks, ``-`` for none::
+Format, ASCII, fields separated by blanks, ``-`` for none, times in milliseconds since the epoch::
 
-    streamagg2 fingerprint closed_through read_before clock_ms began_inside partial_through
+    streamagg3 signature published_until_ms read_before clock_ms began_inside partial_until_ms
         agreement set_aside
 
-``set_aside`` is base64 of 17 bytes a record and of what it carries, 25 in all (``core.ballot.packing``); at
-most 32 records, so that the text stays below 1.5 KB of the 4,096 bytes that a broker accepts by default.
+``published_until_ms`` and ``partial_until_ms`` are the ends of the last windows that are published and
+partial. ``set_aside`` is base64 of 17 bytes a record and of what it carries, 25 in all
+(``core.ballot.packing``); at most 32 records, so that the text stays below 1.5 KB of the 4,096 bytes that a
+broker accepts by default.
 
-``streamagg1``, which is read but no longer written, has no agreement, and 26 bytes a record: votes seen and
-votes in support (uint8) in the place of the lead. Its max jump was granularity plus max lag by default.
+Read but no longer written are the versions before, which have the numbers of these windows, and a
+fingerprint of all settings that shape counts instead of those that differ from their defaults:
+
+- ``streamagg2``;
+- ``streamagg1``, which has no agreement, and 26 bytes a record: votes seen and votes in support (uint8) in
+  the place of the lead. Its max jump was granularity plus max lag by default.
 """
 
 import base64
 import hashlib
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import msgspec
 
 from streamagg.core.ballot import LEAD, SetAside, pack, unpack
 from streamagg.core.partition_clock import PartitionState
+from streamagg.core.windows import Windows
 from streamagg.errors import CheckpointError
 from streamagg.model.columns import ROWS
 from streamagg.model.settings import DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
 
-_VERSION = "streamagg2"
-_BEFORE = "streamagg1"
+_VERSION: Final = "streamagg3"
+_SECOND: Final = "streamagg2"
+_FIRST: Final = "streamagg1"
+_RULE: Final = 1
+"""Of fingerprints. Another default makes another rule, or the old one and the new would look the same."""
 _SET_ASIDE_BEFORE = struct.Struct(f"<qq{ROWS.width}sBB")
 
 
@@ -43,25 +53,57 @@ class Checkpoint:
 
 
 def fingerprint(window: WindowSettings, decode: DecodeSettings) -> str:
-    """Twelve hexadecimal digits that change with every setting that shapes results."""
-    shaping = msgspec.to_builtins([window, decode])
+    """Twelve hexadecimal digits that change with every setting that shapes results.
+
+    Only those that differ from their defaults count, by the names of their fields in alphabetical order: a
+    younger setting changes nothing for who leaves it alone.
+    """
+    return _digest([_RULE, dict(sorted((_changed(window) | _changed(decode)).items()))], 12)
+
+
+def _changed(settings: WindowSettings | DecodeSettings) -> dict[str, object]:
+    return {
+        field.name: value
+        for field in fields(settings)
+        if (value := getattr(settings, field.name)) != field.default
+    }
+
+
+def _fingerprints_before(version: str, window: WindowSettings, decode: DecodeSettings) -> set[str]:
+    """What an earlier version may have for a fingerprint of the same settings of a user."""
+    found = {_fingerprint_before(window, decode)}
+    if version == _FIRST and window.max_jump_ms == default_max_jump_ms(
+        window.granularity_ms, window.max_lag_ms
+    ):
+        default = replace(window, max_jump_ms=window.granularity_ms + window.max_lag_ms)
+        found.add(_fingerprint_before(default, decode))
+    return found
+
+
+def _fingerprint_before(window: WindowSettings, decode: DecodeSettings) -> str:
+    shaping = [
+        {name: getattr(window, name) for name in _WINDOW_BEFORE},
+        {name: getattr(decode, name) for name in _DECODE_BEFORE},
+    ]
     # Younger than the first checkpoints, which would be of other settings if its default counted.
-    if decode.framing == DecodeSettings().framing:
-        del shaping[1]["framing"]
-    return hashlib.sha256(msgspec.json.encode(shaping)).hexdigest()[:12]
+    if decode.framing != DecodeSettings().framing:
+        shaping[1]["framing"] = decode.framing
+    return _digest(shaping, 12)
 
 
-def fingerprint_before(window: WindowSettings, decode: DecodeSettings) -> str:
-    """The fingerprint that ``streamagg1`` gave to the same settings of a user."""
-    if window.max_jump_ms == default_max_jump_ms(window.granularity_ms, window.max_lag_ms):
-        window = replace(window, max_jump_ms=window.granularity_ms + window.max_lag_ms)
-    return fingerprint(window, decode)
+_WINDOW_BEFORE: Final = ("granularity_ms", "offset_ms", "max_lag_ms", "max_jump_ms", "empty_windows")
+_DECODE_BEFORE: Final = ("time_field", "user_field", "time_unit", "max_record_bytes")
+"""All that there was, in the order of the text that was hashed."""
+
+
+def _digest(value: object, digits: int) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:digits]
 
 
 def destination(settings: RunSettings) -> str:
     """Eight hexadecimal digits that change with where results go, and how."""
     places = (settings.output, settings.delivery, settings.dead_letter, settings.late_topic)
-    return hashlib.sha256(msgspec.json.encode(places)).hexdigest()[:8]
+    return _digest(places, 8)
 
 
 def bound(fingerprint: str, topic_id: str, destination: str = "") -> str:
@@ -77,46 +119,68 @@ def signed(metadata: str, signature: str) -> bool:
     return metadata.split(" ", 2)[1:2] == [signature]
 
 
-def encode(checkpoint: Checkpoint, settings: str) -> str:
-    """The metadata to commit with offset ``checkpoint.state.offset``; ``settings`` is a signature."""
-    state = checkpoint.state
+def encode(checkpoint: Checkpoint, signature: str, window: WindowSettings) -> str:
+    """The metadata to commit with offset ``checkpoint.state.offset``."""
+    state, windows = checkpoint.state, Windows(window)
     fields = (
-        checkpoint.closed_through,
+        _end_ms(windows, checkpoint.closed_through),
         checkpoint.read_before,
         state.clock_ms,
         int(state.began_inside),
-        state.partial_through,
+        _end_ms(windows, state.partial_through),
         state.agreement,
         base64.b64encode(pack(state.set_aside, ROWS.width)).decode() or None,
     )
-    return " ".join([_VERSION, settings, *("-" if field is None else str(field) for field in fields)])
+    return " ".join([_VERSION, signature, *("-" if field is None else str(field) for field in fields)])
 
 
-def decode(offset: int, metadata: str, settings: str, before: str | None = None) -> Checkpoint:
-    """Read back what ``encode`` wrote; ``before``: what ``streamagg1`` has for a fingerprint.
+def decode(
+    offset: int, metadata: str, signature: str, window: WindowSettings, decoding: DecodeSettings
+) -> Checkpoint:
+    """Read back what ``encode`` wrote; ``signature`` is of these settings.
 
-    Raises CheckpointError if it was written by another version, under other settings, for another
+    Raises CheckpointError if it was written by a version that is not known, under other settings, for another
     topic or destination, or by something else.
     """
     version, _, rest = metadata.partition(" ")
-    if version not in (_VERSION, _BEFORE):
+    if version not in (_VERSION, _SECOND, _FIRST):
         raise CheckpointError(
             "the group has committed offsets that this version of streamagg did not write; "
             "use another --group, or start anew with --from earliest"
         )
     try:
-        written_for, closed, read_before, clock, began, partial, *votes = rest.split(" ")
-        agreement, aside = _votes(*votes) if version == _VERSION else _votes_before(*votes)
-        state = PartitionState(offset, _integer(clock), aside, began == "1", _integer(partial), agreement)
-        checkpoint = Checkpoint(state, _integer(closed), int(read_before))
+        written_for, published, read_before, clock, began, partial, *votes = rest.split(" ")
+        agreement, aside = _votes_first(*votes) if version == _FIRST else _votes(*votes)
+        through, partial_through = _integer(published), _integer(partial)
+        if version == _VERSION:
+            windows = Windows(window)
+            through, partial_through = _ended(windows, through), _ended(windows, partial_through)
+        state = PartitionState(offset, _integer(clock), aside, began == "1", partial_through, agreement)
+        checkpoint = Checkpoint(state, through, int(read_before))
     except (TypeError, ValueError, struct.error) as error:
         raise CheckpointError(
             "the committed checkpoint is damaged; start anew with --from earliest"
         ) from error
-    if version == _BEFORE and before is not None and written_for.startswith(f"{before}:"):
-        settings = f"{before}:{settings.partition(':')[2]}"
-    _compare(written_for, settings)
+    if version != _VERSION:
+        written_for = _signed_now(version, written_for, window, decoding)
+    _compare(written_for, signature)
     return checkpoint
+
+
+def _signed_now(version: str, signature: str, window: WindowSettings, decoding: DecodeSettings) -> str:
+    """The signature of an earlier version, with the fingerprint of this one if it is of the same settings."""
+    before, colon, rest = signature.partition(":")
+    same = before in _fingerprints_before(version, window, decoding)
+    return f"{fingerprint(window, decoding) if same else before}{colon}{rest}"
+
+
+def _end_ms(windows: Windows, last: int | None) -> int | None:
+    return None if last is None else windows.start_ms(last + 1)
+
+
+def _ended(windows: Windows, time_ms: int | None) -> int | None:
+    """The last window that had ended by then."""
+    return None if time_ms is None else windows.number(time_ms) - 1
 
 
 def _compare(written: str, ours: str) -> None:
@@ -148,7 +212,7 @@ def _votes(agreement: str, set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
     return int(agreement), unpack(_bytes(set_aside), ROWS.width)
 
 
-def _votes_before(set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
+def _votes_first(set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
     records = _SET_ASIDE_BEFORE.iter_unpack(_bytes(set_aside))
     return LEAD, tuple(
         SetAside(offset, time_ms, row, max(1 - LEAD, 2 * support - seen))

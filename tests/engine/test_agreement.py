@@ -40,7 +40,7 @@ class Group:
     def published(self, settings: RunSettings, offset: int = 7) -> Committed:
         print_ = fingerprint(settings.window, settings.decode)
         signature = bound(print_, "id", destination(settings))
-        text = encode(Checkpoint(PartitionState(offset), None, offset), signature)
+        text = encode(Checkpoint(PartitionState(offset), None, offset), signature, settings.window)
         self.committed = {0: (offset, text)}
         return self.committed
 

@@ -20,7 +20,7 @@ from xxhash import xxh3_64_intdigest
 
 from streamagg.core import closed_window as closing
 from streamagg.core import ring
-from streamagg.core.checkpoint import Checkpoint, fingerprint
+from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.measures import sketch
 from streamagg.core.measures.sketch import Estimate
 from streamagg.core.windows import Windows
@@ -45,7 +45,6 @@ TIME_OF_DAY_MS = 1 << 50
 
 WINDOW = WindowSettings(10_000, max_lag_ms=5_000, max_jump_ms=15_000)
 SLOTS = 4
-PRINT = fingerprint(WINDOW, DecodeSettings())
 MOST_TURNS = 5_000
 LEASES = LeaseSize(60, 10)
 Published = dict[int, tuple[int, int]]
@@ -117,7 +116,7 @@ class Bench:
             for _ in range(self.unmarshallers)
         ]
         workers = workers or InlineWorkers(readers, [AggregatorSetup(SLOTS, self.ceiling)] * self.aggregators)
-        known = self.output.checkpoints(list(self.topic.partitions), PRINT)
+        known = self.output.checkpoints(list(self.topic.partitions), WINDOW)
         session = Session(
             Plan(
                 Windows(WINDOW),
@@ -133,7 +132,7 @@ class Bench:
             LeaseBook(self.unmarshallers, itertools.count(), self.lease_size),
             workers.unmarshallers,
             workers.aggregators,
-            MemoryPublisher(self.output, PRINT, self.chance, self.failures),
+            MemoryPublisher(self.output, WINDOW, self.chance, self.failures),
             next(self.epochs),
             0,
         )

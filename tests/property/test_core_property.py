@@ -73,7 +73,7 @@ class Topic:
     def checkpoints(self) -> dict[int, Checkpoint]:
         """What a process that starts finds."""
         return {
-            partition: decode(*self.committed[partition], self.fingerprint)
+            partition: decode(*self.committed[partition], self.fingerprint, self.windows, DecodeSettings())
             if partition in self.committed
             else Checkpoint(PartitionState(self.start(partition)), None, 0)
             for partition in range(len(self.logs))
@@ -161,7 +161,8 @@ class Life:
         for partition, state in states.items():
             part = self.sequencer.partitions[partition]
             checkpoint = Checkpoint(state, through, max(part.position, part.read_before))
-            self.topic.committed[partition] = (state.offset, encode(checkpoint, self.topic.fingerprint))
+            text = encode(checkpoint, self.topic.fingerprint, self.topic.windows)
+            self.topic.committed[partition] = (state.offset, text)
         self.topic.published += batch
         self.unfreed += [window for window, _, _ in batch]
 

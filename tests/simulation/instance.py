@@ -6,7 +6,7 @@ checkpoints, 4 work until the run ends, leadership moves or something breaks, 5 
 
 import itertools
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +14,14 @@ from typing import Final
 from streamagg.engine.leadership.start_offsets import LogBounds, continued
 from streamagg.engine.main_loop import turn
 from streamagg.engine.session.leases import LeaseBook
-from streamagg.engine.session.plan import Plan
+from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.sinks.contract import PublishFailed
 from tests.simulation import checks
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import DECODE, Scenario
 from tests.simulation.source import SimSource
 from tests.simulation.workers import SimWorkers
 
@@ -125,7 +125,7 @@ class Instance:
 
     def _open(self, publisher: SimPublisher) -> None:
         bounds = self._bounds(self._broker.logs).within(self._stops)
-        opened = continued(bounds, self._broker.committed, self._scenario.fingerprint, self._stops)
+        opened = self._continued(bounds, self._broker.committed, self._stops)
         self.session = Session(
             self._plan,
             opened,
@@ -198,9 +198,18 @@ class Instance:
         if len(logs) == len(known) or self._chance.random() > 0.05:
             return
         fresh = [p for p in logs if p not in known]
-        for number, opening in continued(self._bounds(fresh), {}, "", None).items():
+        for number, opening in self._continued(self._bounds(fresh), {}, None).items():
             session.add_partition(number, opening, self._clock_ms())
             self.watched.add(number, opening)
+
+    def _continued(
+        self,
+        bounds: LogBounds,
+        committed: Mapping[int, tuple[int, str]],
+        stops: Mapping[int, int] | None,
+    ) -> Mapping[int, Opening]:
+        scenario = self._scenario
+        return continued(bounds, committed, scenario.fingerprint, stops, scenario.window, DECODE)
 
     def _bounds(self, partitions: Collection[int]) -> LogBounds:
         # The transactions of the simulator hide what a run before may have read.

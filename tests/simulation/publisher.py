@@ -152,9 +152,9 @@ class SimPublisher:
                 self._end(PublishFailed("timed out, lost"))
 
     def _offsets(self, publication: Publication) -> dict[int, tuple[int, str]]:
-        print_ = self._scenario.fingerprint
+        signature, window = self._scenario.fingerprint, self._scenario.window
         return {
-            partition: (at.state.offset, checkpoint.encode(at, print_))
+            partition: (at.state.offset, checkpoint.encode(at, signature, window))
             for partition, at in publication.checkpoints.items()
         }
 

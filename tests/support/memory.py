@@ -14,6 +14,7 @@ from streamagg.core.partition_clock import PartitionState
 from streamagg.model.batch import Batch
 from streamagg.model.messages import Lease
 from streamagg.model.results import WindowCount
+from streamagg.model.settings import DecodeSettings, WindowSettings
 from streamagg.sinks.contract import Publication, PublishFailed
 
 
@@ -91,10 +92,10 @@ class MemoryOutput:
     windows: list[WindowCount] = field(default_factory=list)
     committed: dict[int, tuple[int, str]] = field(default_factory=dict)
 
-    def checkpoints(self, partitions: Sequence[int], settings: str) -> Mapping[int, Checkpoint]:
+    def checkpoints(self, partitions: Sequence[int], window: WindowSettings) -> Mapping[int, Checkpoint]:
         """Where to continue."""
         return {
-            p: checkpoint.decode(*self.committed[p], settings)
+            p: checkpoint.decode(*self.committed[p], _signature(window), window, DecodeSettings())
             if p in self.committed
             else Checkpoint(PartitionState(0), None, 0)
             for p in partitions
@@ -105,10 +106,10 @@ class MemoryPublisher:
     """All of a publication or nothing of it, after a while; sometimes nobody knows which."""
 
     def __init__(
-        self, output: MemoryOutput, settings: str, chance: random.Random, failures: float = 0
+        self, output: MemoryOutput, window: WindowSettings, chance: random.Random, failures: float = 0
     ) -> None:
         self.output = output
-        self._settings = settings
+        self._window = window
         self._chance = chance
         self._failures = failures
         self._pending: Publication | None = None
@@ -131,7 +132,12 @@ class MemoryPublisher:
             raise PublishFailed("nothing of it is out")
         self.output.windows += publication.windows
         for partition, at in publication.checkpoints.items():
-            self.output.committed[partition] = (at.state.offset, checkpoint.encode(at, self._settings))
+            text = checkpoint.encode(at, _signature(self._window), self._window)
+            self.output.committed[partition] = (at.state.offset, text)
         if luck < self._failures:
             raise PublishFailed("nobody knows that it is out")
         return publication
+
+
+def _signature(window: WindowSettings) -> str:
+    return checkpoint.fingerprint(window, DecodeSettings())

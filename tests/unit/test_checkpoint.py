@@ -1,19 +1,19 @@
 """The text that is committed beside an offset."""
 
 import dataclasses
+import hashlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamagg.core import checkpoint as metadata
 from streamagg.core.checkpoint import (
     Checkpoint,
     bound,
-    decode,
     destination,
-    encode,
     fingerprint,
-    fingerprint_before,
     signed,
 )
 from streamagg.core.partition_clock import PartitionState
@@ -21,7 +21,8 @@ from streamagg.errors import CheckpointError, ExitCode
 from streamagg.model.settings import DecodeSettings, KafkaSettings, RunSettings, WindowSettings
 from tests.support.blocks import set_aside
 
-SETTINGS = fingerprint(WindowSettings(), DecodeSettings())
+WINDOW, DECODING = WindowSettings(), DecodeSettings()
+SETTINGS = fingerprint(WINDOW, DECODING)
 OFFSETS = st.integers(0, 2**63 - 1)
 TIMES = st.integers(0, 253_402_300_799_999)
 SET_ASIDE = st.builds(set_aside, OFFSETS, TIMES, st.integers(0, 2**64 - 1), st.integers(-23, 23))
@@ -49,6 +50,16 @@ FULL = Checkpoint(
 )
 
 
+def encode(checkpoint: Checkpoint, signature: str) -> str:
+    """Written under the default settings."""
+    return metadata.encode(checkpoint, signature, WINDOW)
+
+
+def decode(offset: int, text: str, signature: str) -> Checkpoint:
+    """Read under the default settings."""
+    return metadata.decode(offset, text, signature, WINDOW, DECODING)
+
+
 @given(CHECKPOINTS)
 def test_what_was_written_is_read_back(checkpoint: Checkpoint) -> None:
     text = encode(checkpoint, SETTINGS)
@@ -62,7 +73,7 @@ def test_the_largest_checkpoint_is_ascii_and_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "something else", "streamagg3 a b c", "streamagg", "streamagg10 x - 0 - 0 - -"]
+    "text", ["", "something else", "streamagg4 a b c", "streamagg", "streamagg10 x - 0 - 0 - -"]
 )
 def test_another_writer_is_refused(text: str) -> None:
     with pytest.raises(CheckpointError, match="did not write") as refused:
@@ -138,8 +149,9 @@ GOOD = encode(FULL, SETTINGS)
         GOOD.replace("253402300799999", "1.5"),
         GOOD.replace("253402300799999", ""),
         GOOD[:-10] + "*" + GOOD[-9:],
+        "streamagg3 ",
+        "streamagg3",
         "streamagg2 ",
-        "streamagg2",
         "streamagg1 ",
     ],
 )
@@ -167,40 +179,166 @@ def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
     assert fingerprint(WindowSettings(), DecodeSettings()) == SETTINGS
 
 
-def test_a_younger_setting_leaves_the_fingerprints_of_older_checkpoints_alone() -> None:
-    """These are what the version before ``framing`` has committed."""
-    window = WindowSettings(60_000, 0, 5_000, 65_000, False)
-    assert fingerprint(window, DecodeSettings("ts", "uid", "s", 1 << 20)) == "34810a61af00"
-    assert fingerprint(OTHER_WINDOWS, DecodeSettings("time", "id", "ms", 1_000)) == "8f328b9dd0d0"
+def test_no_setting_has_the_name_of_another() -> None:
+    """In a fingerprint they stand side by side."""
+    names = [field.name for kind in (WindowSettings, DecodeSettings) for field in dataclasses.fields(kind)]
+    assert len(set(names)) == len(names)
 
 
-class TestTheVersionBefore:
+def test_fingerprints_and_the_defaults_that_they_leave_out_are_fixed() -> None:
+    """Whoever changes one of these makes every checkpoint unreadable, or reads it as of other settings."""
+    assert {**dataclasses.asdict(WINDOW), **dataclasses.asdict(DECODING)}.items() >= {
+        "granularity_ms": 60_000,
+        "offset_ms": 0,
+        "max_lag_ms": 5_000,
+        "max_jump_ms": 6_000,
+        "empty_windows": False,
+        "time_field": "ts",
+        "user_field": "uid",
+        "time_unit": "s",
+        "max_record_bytes": 1 << 20,
+        "framing": "auto",
+    }.items()
+    assert fingerprint(WINDOW, DECODING) == "ede0de807492"
+    assert fingerprint(OTHER_WINDOWS, OTHER_DECODING) == "2e78b6e8359a"
+
+
+def test_a_fingerprint_is_made_as_the_design_says() -> None:
+    hashed = '[1,{"granularity_ms":30000,"max_lag_ms":6000}]'
+    assert f"`{hashed}`" in (Path(__file__).parents[2] / "docs/design.md").read_text("utf-8")
+    window = WindowSettings(30_000, max_lag_ms=6_000)
+    assert fingerprint(window, DECODING) == hashlib.sha256(hashed.encode()).hexdigest()[:12]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Younger(DecodeSettings):
+    """With a setting that today's checkpoints do not know."""
+
+    colour: str = "red"
+
+
+def test_a_younger_setting_counts_only_if_it_is_not_left_alone() -> None:
+    assert fingerprint(WINDOW, Younger()) == SETTINGS
+    assert fingerprint(WINDOW, Younger(colour="blue")) != SETTINGS
+
+
+def test_times_are_written_and_not_numbers_of_windows() -> None:
+    window = WindowSettings(3_600_000, 1_800_000, 0, 360_000)
+    at = Checkpoint(PartitionState(6_990, 1_468_687_859_000, (), True, 407_965), 407_967, 7_001)
+    assert metadata.encode(at, "x", window) == (
+        "streamagg3 x 1468686600000 7001 1468687859000 1 1468679400000 24 -"
+    )
+
+
+TOPIC = "nFmyLy5RQsqBGpk-yxwzDA"
+BEFORE = (
+    (
+        WindowSettings(),
+        DecodeSettings(),
+        f"streamagg2 3c91229ca16b:{TOPIC}:6a7fa301 24478129 7001 1468687859000 1 24478127 -4 "
+        "UxsAAAAAAACAPSP1VQEAAPn//////////VUbAAAAAAAAgT0j9VUBAAAHAAAAAAAAAAU=",
+    ),
+    (
+        OTHER_WINDOWS,
+        OTHER_DECODING,
+        f"streamagg2 7ffc4cfd19a9:{TOPIC}:6a7fa301 48956260 7001 1468687859000 1 48956258 -4 "
+        "UxsAAAAAAACAPSP1VQEAAPn//////////VUbAAAAAAAAgT0j9VUBAAAHAAAAAAAAAAU=",
+    ),
+    (
+        WindowSettings(max_lag_ms=60_000, max_jump_ms=60_000),
+        DecodeSettings(user_field="event.user"),
+        f"streamagg2 71ca7419db8c:{TOPIC}:6a7fa301 24478129 7001 1468687859000 1 24478127 -4 "
+        "UxsAAAAAAACAPSP1VQEAAPn//////////VUbAAAAAAAAgT0j9VUBAAAHAAAAAAAAAAU=",
+    ),
+    (
+        WindowSettings(3_600_000, 1_800_000, max_jump_ms=360_000),
+        DecodeSettings(),
+        f"streamagg2 0c13878eea31:{TOPIC}:6a7fa301 407967 7001 1468687859000 1 407965 -4 "
+        "UxsAAAAAAACAPSP1VQEAAPn//////////VUbAAAAAAAAgT0j9VUBAAAHAAAAAAAAAAU=",
+    ),
+)
+
+
+class TestTheSecondVersion:
+    """``streamagg2`` had numbers of windows, and a fingerprint of all settings. Texts that it wrote."""
+
+    @pytest.mark.parametrize(("window", "decoding", "text"), BEFORE)
+    def test_it_is_continued(self, window: WindowSettings, decoding: DecodeSettings, text: str) -> None:
+        ours = bound(fingerprint(window, decoding), TOPIC, destination(RunSettings("in", "out")))
+        published = (1_468_687_859_000 - window.offset_ms) // window.granularity_ms - 1
+        waiting = (
+            set_aside(6_995, 1_468_696_575_360, 2**64 - 7, -3),
+            set_aside(6_997, 1_468_696_575_361, 7, 5),
+        )
+        state = PartitionState(6_990, 1_468_687_859_000, waiting, True, published - 2, -4)
+        found = metadata.decode(6_990, text, ours, window, decoding)
+        assert found == Checkpoint(state, published, 7_001)
+        assert not signed(text, ours)
+        # What is written instead says the same.
+        now = metadata.encode(found, ours, window)
+        assert metadata.decode(6_990, now, ours, window, decoding) == found
+
+    def test_so_is_one_without_history(self) -> None:
+        text = f"streamagg2 3c91229ca16b:{TOPIC}:6a7fa301 - 0 - 0 - 24 -"
+        ours = bound(SETTINGS, TOPIC, "6a7fa301")
+        assert decode(6_990, text, ours) == Checkpoint(PartitionState(6_990), None, 0)
+
+    @pytest.mark.parametrize(
+        ("window", "decoding"),
+        [
+            (WindowSettings(max_jump_ms=7_000), DecodeSettings()),
+            (WindowSettings(max_jump_ms=65_000), DecodeSettings()),
+            (WindowSettings(), DecodeSettings(framing="none")),
+        ],
+    )
+    def test_but_not_with_other_settings(self, window: WindowSettings, decoding: DecodeSettings) -> None:
+        ours = bound(fingerprint(window, decoding), TOPIC)
+        with pytest.raises(CheckpointError, match="other settings"):
+            metadata.decode(6_990, BEFORE[0][2], ours, window, decoding)
+
+    @pytest.mark.parametrize(
+        ("ours", "problem"),
+        [(bound(SETTINGS, "another"), "another topic"), (bound(SETTINGS, TOPIC, "x"), "publishes elsewhere")],
+    )
+    def test_nor_elsewhere(self, ours: str, problem: str) -> None:
+        with pytest.raises(CheckpointError, match=problem):
+            decode(6_990, BEFORE[0][2], ours)
+
+
+class TestTheFirstVersion:
     """What ``streamagg1`` wrote under its defaults: max jump was granularity plus max lag."""
 
     TEXT = (
-        "streamagg1 34810a61af00:nFmyLy5RQsqBGpk-yxwzDA 24478130 7001 1468687859000 0 - "
+        f"streamagg1 34810a61af00:{TOPIC} 24478130 7001 1468687859000 0 - "
         "GAAAAAAAAACAPSP1VQEAAAcAAAAAAAAAAwI="
     )
-    TOPIC = "nFmyLy5RQsqBGpk-yxwzDA"
 
-    def bounds(self, window: WindowSettings) -> tuple[str, str]:
-        decoding = DecodeSettings()
-        now, before = fingerprint(window, decoding), fingerprint_before(window, decoding)
-        return bound(now, self.TOPIC), before
+    def read(
+        self, window: WindowSettings, text: str = TEXT, decoding: DecodeSettings = DECODING
+    ) -> Checkpoint:
+        ours = bound(fingerprint(window, decoding), TOPIC)
+        return metadata.decode(6_990, text, ours, window, decoding)
 
-    def test_it_is_continued(self) -> None:
-        found = decode(6_990, self.TEXT, *self.bounds(WindowSettings()))
+    # That of its default, written out, is the same as none.
+    @pytest.mark.parametrize("max_jump_ms", [6_000, 65_000])
+    def test_it_is_continued(self, max_jump_ms: int) -> None:
+        found = self.read(WindowSettings(max_jump_ms=max_jump_ms))
         # It had seen three votes, two of them for it.
         waiting = set_aside(24, 1_468_696_575_360, 7, 1)
         assert found.state == PartitionState(6_990, 1_468_687_859_000, (waiting,))
         assert (found.closed_through, found.read_before) == (24_478_130, 7_001)
 
+    def test_one_of_other_settings_is_continued_with_these(self) -> None:
+        """The fingerprint is that of the version before ``framing``."""
+        text = self.TEXT.replace("34810a61af00", "8f328b9dd0d0")
+        decoding = DecodeSettings("time", "id", "ms", 1_000)
+        assert self.read(OTHER_WINDOWS, text, decoding).closed_through == 24_478_130
+
     @pytest.mark.parametrize("window", [WindowSettings(max_jump_ms=7_000), WindowSettings(max_lag_ms=6_000)])
     def test_but_not_with_other_settings(self, window: WindowSettings) -> None:
         with pytest.raises(CheckpointError, match="other settings"):
-            decode(6_990, self.TEXT, *self.bounds(window))
+            self.read(window)
 
     def test_nor_for_another_topic(self) -> None:
-        now, before = self.bounds(WindowSettings())
         with pytest.raises(CheckpointError, match="another topic"):
-            decode(6_990, self.TEXT.replace("nFmy", "xxxx"), now, before)
+            self.read(WINDOW, self.TEXT.replace("nFmy", "xxxx"))

@@ -44,9 +44,8 @@ class Agreement:
         committed = self._committed(topic)
         if self.start(committed) == StartAt():
             signature = self.signature(topic.id, committed)
-            before = checkpoint.fingerprint_before(self._settings.window, self._settings.decode)
             for offset, metadata in committed.values():
-                checkpoint.decode(offset, metadata, signature, before)
+                checkpoint.decode(offset, metadata, signature, self._settings.window, self._settings.decode)
         return topic.id
 
     def look(self, asking: ThreadPoolExecutor) -> None:

@@ -10,7 +10,7 @@ from streamagg.core.partition_clock import PartitionState
 from streamagg.engine.session.plan import Opening
 from streamagg.errors import CheckpointError
 from streamagg.kafka.admin import end_offsets, partitions_of
-from streamagg.model.settings import RunSettings, StartAt
+from streamagg.model.settings import DecodeSettings, RunSettings, StartAt, WindowSettings
 from streamagg.sources.contract import At, Source
 
 EARLIEST: Final = StartAt("earliest")
@@ -50,8 +50,7 @@ def openings(
         stops
     )
     if start.kind == "committed":
-        before = checkpoint.fingerprint_before(settings.window, settings.decode)
-        return continued(bounds, committed, signature, stops, before)
+        return continued(bounds, committed, signature, stops, settings.window, settings.decode)
     offsets = source.offsets(partitions, _at(start))
     return _openings(
         bounds, {p: _anew(offsets[p], begin, {}) for p, begin in bounds.begins.items()}, set(), stops
@@ -80,15 +79,18 @@ def continued(
     committed: Mapping[int, tuple[int, str]],
     signature: str,
     stops: Mapping[int, int] | None,
-    before: str | None = None,
+    window: WindowSettings,
+    decode: DecodeSettings,
 ) -> dict[int, Opening]:
     """Openings at the committed checkpoints, and at the beginning of partitions that have none.
 
-    ``before`` is the fingerprint of checkpoints of an earlier version.
-
     Raises CheckpointError when a checkpoint cannot be continued.
     """
-    known = {p: checkpoint.decode(*committed[p], signature, before) for p in bounds.begins if p in committed}
+    known = {
+        p: checkpoint.decode(*committed[p], signature, window, decode)
+        for p in bounds.begins
+        if p in committed
+    }
     for partition, at in known.items():
         _check_history(partition, at.state.offset, bounds.begins[partition], bounds.ends[partition])
     anew = {p: _anew(begin, begin, known) for p, begin in bounds.begins.items() if p not in known}

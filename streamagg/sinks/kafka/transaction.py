@@ -319,7 +319,10 @@ class Output:
     def _offsets(self, publication: Publication) -> list[TopicPartition]:
         return [
             TopicPartition(
-                self._settings.input, partition, at.state.offset, checkpoint.encode(at, self._signature)
+                self._settings.input,
+                partition,
+                at.state.offset,
+                checkpoint.encode(at, self._signature, self._settings.window),
             )
             for partition, at in publication.checkpoints.items()
         ]
