@@ -166,7 +166,7 @@ def _refused(error: OSError) -> ExitCode:
 
 
 def _flushed(code: int) -> int:
-    """Flushes stdout; a reader that went away (``| head``) is no error worth words."""
+    """Flushes stdout; a reader that went away (``| head``) is not an error worth reporting."""
     try:
         sys.stdout.flush()
     except ReaderGone:

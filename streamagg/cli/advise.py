@@ -25,7 +25,7 @@ PIPE_WIDTH: Final = 100
 """Columns of the tables where no terminal gives a width."""
 BAR_WIDTH: Final = 30
 MOST_FAST: Final = 10
-"""Partitions of which it is told that clocks are fast."""
+"""Partitions that are named for fast clocks; ``--json`` has all."""
 
 
 @opt.with_settings

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Advance = Callable[[float, int], None]
-"""Told what part of the work is done (in the unit of the total) and how many records that were."""
+"""Called with what part of the work is done (in the unit of the total) and how many records that was."""
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def replay(
 
 
 def _judge(stats: "ReplayStats", settings: "ReplaySettings") -> None:
-    """Tells what not all records had.
+    """Reports what some records lacked.
 
     Raises KafkaFailed, what kept the file from being read to its end, or StreamaggError if no record had it.
     """

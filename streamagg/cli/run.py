@@ -34,7 +34,7 @@ def run(
     from streamagg.engine.run import run as run_pipeline
 
     outside = Outside()
-    # Who has chosen a form of the log wants to read it.
+    # Whoever has chosen a form of the log wants to read it.
     panel = opt.can_draw(found) and found.log_format() == "auto"
     with _panel(settings, outside) if panel else nullcontext():
         stats = run_pipeline(settings, outside)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamagg.tools.verify import Count, Difference, Verification
 
 SHOWN: Final = 50
-"""Differences a person gets to see; --json has all."""
+"""Differences that a person gets to see; ``--json`` has all."""
 PIPE_WIDTH: Final = 160
 """Columns of the table where no terminal gives a width."""
 

@@ -26,7 +26,7 @@ from streamagg.sources.open import open_source
 _TICK_MS: Final = 50
 
 Progress = Callable[[float, int], None]
-"""Told how many offsets are read, and how many records that were."""
+"""Called with how many offsets have been read, and how many records that was."""
 
 
 class Extent(NamedTuple):
@@ -68,7 +68,7 @@ class Advice:
 def extents(settings: AdviseSettings) -> dict[int, Extent]:
     """What there is to read now, by partition; a file is a partition, and its offsets are bytes.
 
-    Raises SettingsError for a file that cannot be read, and what the broker has against it.
+    Raises SettingsError for a file that cannot be read, or the error for what the broker answers.
     """
     source = open_source(settings.source)
     partitions = range(source.partitions())

@@ -1,4 +1,4 @@
-"""Pairs of window and user without end, in bounded memory: what is too much goes to a temporary file.
+"""Pairs of window and user without end, in bounded memory: what exceeds it goes to a temporary file.
 
 It grows by runs, each sorted, one column behind the other::
 

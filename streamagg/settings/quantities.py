@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 LONGEST_MS: Final = 3_650 * 86_400_000
-"""Ten years: longer durations are slips of the pen, and their sums would leave 64 bits."""
+"""Ten years: longer durations are typing errors, and their sums would leave 64 bits."""
 END_OF_TIME_MS: Final = 253_402_300_800_000
 """The year 10000."""
 

@@ -1,7 +1,7 @@
-"""A reading that ends waits for records that are there and cannot be read: for how long, and what is told.
+"""A reading that ends waits for records that are there and cannot be read: for how long, and what is logged.
 
-Behind a transaction that is open a committed reader finds nothing, and nothing comes of a partition without
-a leader. Neither is an end. Whether a partition that stands still is held up, or only slow, says the source.
+Behind a transaction that is open a committed reader finds nothing, and nothing comes of a partition without a
+leader. Neither is an end. Whether a partition that stands still is held up, or only slow, says the source.
 """
 
 from collections.abc import Callable, Mapping

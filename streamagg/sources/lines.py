@@ -52,9 +52,9 @@ class _Frame(Protocol):
 class LineFile:
     """A file of lines, or standard input for ``-``; a context manager and an iterable of lists of lines.
 
-    What the content is compressed with is told by its first bytes, not by its name. Lines come
-    without their ``\\n``; blank lines are no records and are left out, and so is a byte order mark before
-    them all. A line of more than ``MAX_LINE_BYTES`` is cut to one byte more than that.
+    What the content is compressed with shows in its first bytes, not in its name. Lines come without their
+    ``\\n``; blank lines are no records and are left out, and so is a byte order mark before them all. A line
+    of more than ``MAX_LINE_BYTES`` is cut to one byte more than that.
 
     Raises SettingsError if the file cannot be opened or is of a format that is not read, FileUnreadable if
     its content is damaged.
@@ -269,7 +269,7 @@ def _begin_gzip() -> _Frame:
 
 
 class _Need(NamedTuple):
-    """Why a Zstandard frame is not read that is in order, and what ``zstd`` needs to be told."""
+    """Why an intact Zstandard frame is not read, and which flag ``zstd`` needs."""
 
     what: str
     flag: str

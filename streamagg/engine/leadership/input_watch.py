@@ -121,7 +121,7 @@ class InputWatch:
         self._session.add_partition(number, opening, monotonic_ms())
 
     def _find_fresh(self, known: frozenset[int]) -> Mapping[int, Opening | None]:
-        """Partitions that are not known; without an opening those that a bounded run leaves out."""
+        """Partitions that are new; those without an opening are left out by a bounded run."""
         found = self._source.confirm(self._topic_id)
         fresh = [number for number in range(found.partitions) if number not in known]
         if self._settings.until_end:

@@ -52,7 +52,8 @@ class CountWarnings:
     _told: dict[int, _Told] = field(default_factory=dict)
 
     def look(self, samples: Mapping[int, PartitionSample], now_ms: int) -> None:
-        """Tell what has begun, lasts or is over; ``now_ms`` by the clock of ``UncountedSample.since_ms``."""
+        """Report what has begun, lasts or is over; ``now_ms`` by the clock of
+        ``UncountedSample.since_ms``."""
         for number, sample in samples.items():
             told = self._told.setdefault(number, _Told())
             found, grown = sample.uncounted, uncounted(sample) > told.uncounted
@@ -62,13 +63,13 @@ class CountWarnings:
                 continue
             told.since = told.since or self._moment(found.since_ms, now_ms)
             due = told.told_ms is None or now_ms - told.told_ms >= AGAIN_MS
-            # Where nothing more comes, nothing more has to be said.
+            # Where nothing more comes, there is nothing more to report.
             if due and grown:
                 told.told_ms, told.open = now_ms, True
                 self._warn(number, samples, found, told.since)
 
     def sum_up(self, samples: Mapping[int, PartitionSample], worst: Mapping[int, Worst], now_ms: int) -> None:
-        """The run ends: tell what it lost if a partition has lost much, in all or in a minute."""
+        """The run ends: report what it lost if a partition has lost much, in all or in a minute."""
         found = {number: _in_all(sample) for number, sample in samples.items() if _matters(sample)}
         peak = max(worst.values(), key=lambda each: each.share, default=NONE)
         most = max((each.share for each in found.values()), default=0.0)

@@ -1,4 +1,4 @@
-"""Why records of a partition are in no count, as far as that can be told from its numbers."""
+"""Why records of a partition are in no count, as far as its numbers show."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -42,7 +42,8 @@ def _clock_ahead(
     window: WindowSettings,
     wall_ms: int,
 ) -> str | None:
-    """What is said if fast clocks have taken the partition's clock with them; None if that is not seen."""
+    """The sentence if fast clocks have dragged the partition's clock along; None if nothing points to
+    that."""
     sample, reach_ms = samples[number], max(window.max_lag_ms, window.max_jump_ms)
     if sample.clock_ms is None:
         return None

@@ -10,7 +10,7 @@ from streamagg.engine.session.session import Session
 from streamagg.events import Log
 
 SLOW_AFTER_S: Final = 30.0
-"""A partition is slow that holds up the others for so long at a stretch."""
+"""A partition is slow if it holds up the others for so long at a stretch."""
 _FAR_WINDOWS: Final = 5
 """It holds them up if its clock is so many windows, and max lag, behind that of another."""
 _NO_WATERMARK: Final = -1

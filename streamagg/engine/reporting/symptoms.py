@@ -1,6 +1,6 @@
-"""Whether records fit the settings at all, and what the user is told where nearly none does.
+"""Whether records fit the settings at all, and what to tell the user if nearly none does.
 
-A rejected record is a matter of course; that all are is a wrong setting, and must not look like success.
+Now and then a record is rejected; if all are, a setting is wrong, and that must not look like success.
 """
 
 from collections import Counter
@@ -14,11 +14,11 @@ from streamagg.events import Log
 from streamagg.model.messages import ColumnBlock, Misfit
 
 FIRST_RECORDS: Final = 1_000
-"""So many records are enough to judge by."""
+"""Records that are enough to judge by."""
 SOON_S: Final = 60.0
 """Where little comes, so long is waited for the first thousand."""
 FEW_RECORDS: Final = 20
-"""After a minute so many are."""
+"""Records that are enough after a minute."""
 NEARLY_ALL: Final = 0.95
 """Not all: a few records may fit wrong settings by chance."""
 
@@ -30,7 +30,7 @@ log = Log(__name__)
 
 @dataclass(slots=True)
 class Symptoms:
-    """What blocks have told of records that do not fit."""
+    """What blocks have reported about records that do not fit."""
 
     records: int = 0
     misfits: Counter[str] = field(default_factory=Counter)
@@ -72,12 +72,12 @@ class Verdict:
 
     @property
     def rejected(self) -> bool:
-        """They were, and not counted at unlikely times."""
+        """They were rejected, rather than counted at unlikely times."""
         return self.sample.why not in _FATES
 
     @property
     def misread(self) -> bool:
-        """They were counted, at times that are others in another unit."""
+        """They were counted, at times that would be likely in another unit."""
         return self.sample.mendable and not self.rejected
 
 
@@ -95,7 +95,7 @@ def judge(symptoms: Symptoms) -> Verdict | None:
 
 
 class FitWatch:
-    """Tells once in the life of a process that records do not fit."""
+    """Reports once in the life of a process that records do not fit."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """``clock`` returns seconds, and is never set."""
@@ -118,7 +118,7 @@ class FitWatch:
             self._tell(judge(together(parts)))
 
     def end(self, symptoms: Symptoms, counted: int, rejected: Mapping[str, int]) -> str | None:
-        """Judge all that there was: why counting that is no success, None if it is one.
+        """Judge everything: why this is not a success, or None if it is.
 
         ``rejected`` has what the clock has rejected, too.
         """

@@ -19,7 +19,7 @@ MUCH: Final = 0.02
 """A larger share is reported: well above the ordinary late and broken records, and low enough for one fast
 device among fifty."""
 FEWEST: Final = 100
-"""A share of fewer records is not known."""
+"""Of fewer records no share is taken."""
 _STRETCH_MS: Final = 60_000
 """A minute is looked at; more where it has fewer than ``FEWEST`` records."""
 _LONGEST_MS: Final = 900_000

@@ -133,7 +133,7 @@ class _Ranges:
 
     @property
     def behind(self) -> bool:
-        """There are records that nobody has been told to read."""
+        """There are records that nobody has a lease for."""
         return bool(self.gaps) or self.next < self.end
 
     def may_go_on(self, room: bool) -> bool:
@@ -221,7 +221,7 @@ class LeaseBook:
     def worker_lost(self, worker: int) -> int:
         """What this unmarshaller had not delivered must be leased again.
 
-        Returns how many deaths are put down to records, which is being looked into.
+        Returns how many deaths may be the fault of records, which is being looked into.
         """
         explained = 0
         lost = {number: ranges.lost_by(worker) for number, ranges in self._partitions.items()}
@@ -293,7 +293,7 @@ class LeaseBook:
         return waiting <= min(self._lease_size.most_waiting, _WAITING_IN_ALL // len(self._partitions))
 
     def _reader_for(self, ranges: _Ranges) -> int | None:
-        """Who shall read on in a partition; None if nobody need, or can."""
+        """Who is to read on in a partition; None if nobody needs to, or can."""
         if ranges.exhausted:
             return None
         if ranges.held:
@@ -348,7 +348,7 @@ class LeaseBook:
 
 
 def _accuse(partition: int, suspicion: Suspicion, held: _Held) -> int:
-    """Note a death while this lease was read; returns how many are put down to records."""
+    """Note a death while this lease was read; returns how many may be the fault of records."""
     explained = suspicion.died(held.received, held.tried)
     careful = suspicion.careful(held.received, held.received + 1)
     if held.tried in suspicion.poison:

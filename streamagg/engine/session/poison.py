@@ -33,7 +33,7 @@ class _Stretch:
 
 @dataclass(slots=True)
 class Suspicion:
-    """What is known against the records of one partition."""
+    """What is suspected of the records of one partition."""
 
     length: int
     """Offsets that a death makes suspect."""
@@ -55,8 +55,8 @@ class Suspicion:
     def died(self, at: int, tried: int | None) -> int:
         """Note a death at offset ``at``, while ``tried`` was decoded by itself, if that is known.
 
-        Returns how many deaths are put down to the records since the last call: the two that make a
-        stretch suspect, then each one of a record that was decoded by itself.
+        Returns how many deaths since the last call are blamed on records: the two that make a stretch
+        suspect, then each one of a record that was decoded by itself.
         """
         deaths = self._note(at)
         if tried is None:

@@ -127,7 +127,7 @@ class Silence:
         return decisions
 
     def ends_unknown(self) -> None:
-        """The broker does not answer: whatever silence there was begins again."""
+        """The broker does not answer: any silence begins again."""
         for quiet in self._partitions.values():
             quiet.at_end_ms = None
 

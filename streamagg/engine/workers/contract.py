@@ -68,7 +68,7 @@ class Workers(Protocol):
         """Names of the workers that have not begun yet, or from which nothing came for a while."""
 
     def excuse(self, deaths: int) -> None:
-        """So many of the last deaths are put down to records, not to the workers."""
+        """So many of the last deaths are the fault of records, not of the workers."""
 
     def close(self) -> None:
         """End the workers."""

@@ -10,7 +10,7 @@ from streamagg.telemetry.snapshot import ProcessSample, RestartCause, WorkerKind
 
 @dataclass(slots=True)
 class _Life:
-    """A worker by its name, whichever process bears it."""
+    """A worker by its name, whichever process has it."""
 
     kind: WorkerKind
     heartbeat: Heartbeat | None = None

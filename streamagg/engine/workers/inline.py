@@ -84,7 +84,7 @@ class InlineWorkers:
             while aggregator.answers:
                 events.append(ShardAnswer(shard, aggregator.answers.popleft()))
         if not events and not any(local.unmarshaller.busy for local in self._unmarshallers):
-            # The caller waits for something else, and shall not spin meanwhile.
+            # The caller waits for something else, and should not spin meanwhile.
             sleep(min(timeout_ms, _REST_MS) / 1000)
         return events
 

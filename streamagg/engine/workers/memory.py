@@ -1,4 +1,4 @@
-"""Giving memory back that a burst of records, or clients that are gone, have left behind."""
+"""Giving back memory that a burst of records, or clients that are gone, have left behind."""
 
 import ctypes
 import gc
@@ -44,7 +44,7 @@ class Tidiness:
 def give_back() -> None:
     """Collect what refers to itself, and return free memory to the system where the C library can (glibc).
 
-    It would else be kept, for every thread by itself, and grow with the worst that has happened so far.
+    It would otherwise be kept for each thread, and grow with the worst that has happened so far.
     """
     gc.collect()
     trim = getattr(_LIBC, "malloc_trim", None)

@@ -142,7 +142,7 @@ def _work(link: Link) -> None:
 
 
 def main() -> None:
-    """Work until the link closes; a StreamaggError is told to the coordinator."""
+    """Work until the link closes; a StreamaggError is reported to the coordinator."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     prepare_stderr()

@@ -10,7 +10,7 @@ _MOST_EXCUSES: Final = 60
 
 
 class RestartLimit:
-    """Deaths within the last ten minutes, without those that are put down to records."""
+    """Deaths within the last ten minutes, without those that are the fault of records."""
 
     def __init__(self, most: int) -> None:
         self._most = most

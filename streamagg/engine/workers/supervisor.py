@@ -161,7 +161,7 @@ class ProcessWorkers:
         return [worker.name for worker in self._all() if worker.heard < quiet or not worker.begun]
 
     def excuse(self, deaths: int) -> None:
-        """So many of the last deaths are put down to records, not to the workers."""
+        """So many of the last deaths are the fault of records, not of the workers."""
         self._budget.excuse(deaths, monotonic())
 
     def close(self) -> None:
@@ -231,7 +231,7 @@ class ProcessWorkers:
         code = worker.process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self._ledger.ended(worker.name, _cause(worker, code))
-        # Whoever heard its reason has decided that this is none to give up for.
+        # Whoever heard its reason has decided not to give up because of it.
         before = 0 if worker.told else self._budget.spend(monotonic())
         if self._budget.exceeded:
             raise errors.WorkersKeepDying(

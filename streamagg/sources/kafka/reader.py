@@ -131,7 +131,7 @@ class LeaseReader:
             )
             reading.position, taken = stop, upto
             goes_on = stop == lease.stop and self._next_lease(fetched.partition, reading)
-            # The end is told once: whoever reads up to it must hear of it, also behind a gap.
+            # The end is reported once: whoever reads up to it must hear of it, even behind a gap.
             if not goes_on or (taken == count and fetched.end in (None, stop)):
                 return batches
 
