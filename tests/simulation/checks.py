@@ -53,8 +53,8 @@ class Watched:
     def at_rest(self) -> bool:
         """Everything that is closed is published, and the checkpoint committed."""
         session = self.session
-        waiting = session.sequencer.open_windows or session._closing or session._counted
-        return not waiting and not session._publisher.busy and not session._moved()
+        schedule = session._schedule
+        return not session.sequencer.open_windows and not schedule.waiting and schedule.committed
 
     def at_end(self, told: Expected) -> None:
         """The session has seen its partitions to the end: every record is where the oracle has it."""

@@ -16,6 +16,7 @@ from streamagg.core.partition import Partition
 from streamagg.core.partition_clock import LateRows, PartitionState
 from streamagg.core.sequencer import Sequencer
 from streamagg.engine.session.leases import LeaseBook
+from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.engine.session.session import Session
 from streamagg.model.columns import selected
 from streamagg.model.messages import ColumnBlock, FreeWindow, ShardCount
@@ -133,11 +134,15 @@ def _idle_not_caught_up(_: Any) -> Any:
 
 
 def _freed_early(right: Any) -> Any:
-    def mutant(self: Session, counts: tuple[WindowCount, ...], now_ms: int) -> None:
-        for count in counts:
-            for port in self._aggregators:
-                port.post(FreeWindow(count.window))
-        right(self, counts, now_ms)
+    """The slots are free as soon as the windows are on their way."""
+
+    def mutant(self: Session, now_ms: int) -> None:
+        right(self, now_ms)
+        publisher: Any = self._schedule._publisher
+        if publisher.busy:
+            for count in publisher._publication.windows:
+                for port in self._aggregators:
+                    port.post(FreeWindow(count.window))
 
     return mutant
 
@@ -145,11 +150,11 @@ def _freed_early(right: Any) -> Any:
 def _ahead_of_its_part(right: Any) -> Any:
     """A part of a gap is published with the checkpoint of the window at its end."""
 
-    def mutant(self: Session, counts: tuple[WindowCount, ...], now_ms: int) -> None:
+    def mutant(self: PublicationSchedule, counts: tuple[WindowCount, ...], now_ms: int) -> None:
         rest = self._counted._waiting
         whole = rest[0].window if rest else None
-        kept = self.sequencer.checkpoint
-        with patch.object(self.sequencer, "checkpoint", lambda through: kept(whole or through)):
+        kept = self._sequencer.checkpoint
+        with patch.object(self._sequencer, "checkpoint", lambda through: kept(whole or through)):
             right(self, counts, now_ms)
 
     return mutant
@@ -273,8 +278,8 @@ MUTANTS: Final = (
     Mutant("the past has a vote", clock._Pass, "_vote", _past_votes, 100),
     Mutant("any number is set aside", Ballot, "add", _room_for_all, 400),
     Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 250),
-    Mutant("slots are freed before the commit", Session, "_submit", _freed_early, 100),
-    Mutant("a part has the checkpoint of the whole", Session, "_submit", _ahead_of_its_part, 250),
+    Mutant("slots are freed before the commit", Session, "tick", _freed_early, 100),
+    Mutant("a part has the checkpoint of the whole", PublicationSchedule, "_submit", _ahead_of_its_part, 250),
     Mutant(
         "records set aside are not restored",
         checkpoint,

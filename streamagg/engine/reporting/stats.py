@@ -104,7 +104,7 @@ class Tally:
         self.symptoms.add(session.symptoms)
         counts = {number: part.counts for number, part in session.sequencer.partitions.items()}
         ended = not session.finished
-        self.add_counts(counts, session.windows_published, _busy_ms(session), ended=ended)
+        self.add_counts(counts, session.windows_published, session.busy_ms, ended=ended)
 
     def add_counts(self, counts: Mapping[int, Counts], windows: int, busy_ms: int, *, ended: bool) -> None:
         """Take over counters by partition; see ``PartitionStats.add``."""
@@ -153,10 +153,3 @@ class Tally:
             peak_rss_bytes=self.peak_rss_bytes,
             partitions={str(number): part for number, part in sorted(parts.items())},
         )
-
-
-def _busy_ms(session: Session) -> int:
-    if session.first_lease_ms is None:
-        return 0
-    last_ms = max(session.first_lease_ms, session.last_block_ms, session.last_published_ms)
-    return last_ms - session.first_lease_ms

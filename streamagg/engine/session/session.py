@@ -8,17 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
-from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.closed_window import ClosedWindow
-from streamagg.core.counted_windows import CountedWindows
-from streamagg.core.partition import Partition
-from streamagg.core.partition_clock import PartitionState
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import LeaseBook
 from streamagg.engine.session.plan import Opening, Plan
+from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.engine.session.shard_router import ShardRouter
 from streamagg.engine.session.silence import CaughtUp, Silence
+from streamagg.engine.session.stage import Stage
 from streamagg.engine.workers.port import Port
 from streamagg.model.batch import Standing
 from streamagg.model.measured import StageTimes
@@ -31,18 +28,11 @@ from streamagg.model.messages import (
     ShardCount,
     Trying,
 )
-from streamagg.model.results import WindowCount
-from streamagg.sinks.contract import Publication, Publisher
+from streamagg.sinks.contract import Publisher
 from streamagg.sources.holding import TOLD_AFTER_S
 
 _FULL_LINK_BYTES: Final = 8 << 20
 """The sequencer pauses while more than this waits for an aggregator."""
-_GATHER_MS: Final = 1_000
-"""While reading on, windows are gathered for so long, but not for more than half the length of one."""
-_GATHERED_PART_OF_RING: Final = 4
-"""Nor until they fill more than a quarter of the ring."""
-_CHECKPOINT_EVERY_MS: Final = 10_000
-"""A checkpoint without windows is committed so often, if anything moved."""
 
 
 class Session:
@@ -60,38 +50,31 @@ class Session:
         now_ms: int,
     ) -> None:
         self.plan = plan
-        self.windows_published = 0
         self.times = StageTimes()
         self.symptoms = Symptoms()
         self._leases = leases
         self._unmarshallers = unmarshallers
         self._aggregators = aggregators
         self._outgoing = ShardRouter(aggregators)
-        self._publisher = publisher
         self._silence = Silence(plan.idle_timeout_ms, int(TOLD_AFTER_S * 1_000))
         self._epoch = epoch
-        self._closing: dict[int, ClosedWindow] = {}
-        self._counted = CountedWindows(empty=plan.empty_windows, most=plan.most_windows)
-        published = [opening.checkpoint.closed_through for opening in openings.values()]
-        self._published_through = max((w for w in published if w is not None), default=None)
-        self._committed: dict[int, PartitionState] = {}
-        self._committed_ms = now_ms
-        self._gather_ms = min(_GATHER_MS, plan.windows.granularity_ms // 2)
-        self._submitted_ms = now_ms - self._gather_ms
-        self._commit_now = False
         self._all_closed = False
-        self._paused = False
-        self._at_rest = False
+        self._reads = True
+        """Something was leased at the end of the last turn, or what had come could not be applied."""
         self.first_lease_ms: int | None = None
-        self.last_block_ms = now_ms
-        self.last_published_ms = now_ms
+        self._last_block_ms = now_ms
+        published = [opening.checkpoint.closed_through for opening in openings.values()]
+        published_through = max((w for w in published if w is not None), default=None)
         self.sequencer = Sequencer(
             plan.windows,
             plan.slots,
             {},
-            closed_through=self._published_through,
+            closed_through=published_through,
             most_late=plan.most_late,
             most_future=plan.most_future,
+        )
+        self._schedule = PublicationSchedule(
+            plan, self.sequencer, publisher, len(aggregators), published_through, now_ms
         )
         for port in unmarshallers:
             port.post(Revoke())
@@ -105,10 +88,7 @@ class Session:
         at = opening.checkpoint
         self.sequencer.add_partition(partition, at.state, at.read_before)
         self._silence.begin(partition, self.sequencer.partitions[partition].first_aside, now_ms)
-        if opening.committed:
-            self._committed[partition] = at.state
-        else:
-            self._commit_now = True
+        self._schedule.begin(partition, at.state, committed=opening.committed)
         self._leases.add_partition(
             partition, at.state.offset, opening.end, opening.stop, timestamps=at.state.clock_ms is None
         )
@@ -121,13 +101,12 @@ class Session:
         self.sequencer.offer(block)
         if block.consumed:
             self._silence.arrived(block.partition, now_ms)
-            self.last_block_ms = now_ms
+            self._last_block_ms = now_ms
 
     def receive_count(self, count: ShardCount, shard: int) -> None:
         """Take what the aggregator of a shard sent."""
-        closing = self._closing.get(count.window) if count.epoch == self._epoch else None
-        if closing is not None:
-            closing.add(count, shard)
+        if count.epoch == self._epoch:
+            self._schedule.answer(count, shard)
 
     def note_trying(self, trying: Trying) -> None:
         """Note which record an unmarshaller decodes by itself."""
@@ -144,14 +123,14 @@ class Session:
     def tick(self, now_ms: int) -> None:
         """Do everything that can be done without waiting; raises PublishFailed."""
         self.collect(now_ms)
-        self._paused = max(port.backlog_bytes for port in self._aggregators) > _FULL_LINK_BYTES
-        if not self._paused:
+        paused = max(port.backlog_bytes for port in self._aggregators) > _FULL_LINK_BYTES
+        if not paused:
             self._advance_timed(now_ms)
-        self._publish(now_ms)
+        self._schedule.publish(now_ms, reads=self._leases.outstanding, all_closed=self._all_closed)
         self._issue(now_ms)
         # With nothing leased, nothing more can come: what still waits in memory is held by a watermark
         # that this run will not move.
-        self._at_rest = not self._leases.outstanding
+        self._reads = paused or self._leases.outstanding
 
     def standing(self) -> dict[int, Standing]:
         """Partitions of a bounded run that are not read to their end, and of which nothing is there."""
@@ -190,35 +169,41 @@ class Session:
         return max(0, self._leases.end(partition) - self.sequencer.partitions[partition].position)
 
     @property
+    def windows_published(self) -> int:
+        """Windows that are out, those without records included."""
+        return self._schedule.windows_published
+
+    @property
+    def busy_ms(self) -> int:
+        """From the first lease to the last record, or to the last window published if that is later."""
+        if self.first_lease_ms is None:
+            return 0
+        last_ms = max(self.first_lease_ms, self._last_block_ms, self._schedule.last_published_ms)
+        return last_ms - self.first_lease_ms
+
+    @property
+    def stage(self) -> Stage:
+        """How far a bounded run has come; one that is not stays at its beginning."""
+        if not self.plan.bounded or self._reads:
+            return Stage.READING
+        if not (self._all_closed or self.plan.keep_open):
+            return Stage.CLOSING
+        if self._schedule.waiting:
+            return Stage.PUBLISHING
+        return Stage.FINISHED if self._schedule.committed else Stage.COMMITTING
+
+    @property
     def finished(self) -> bool:
         """A bounded run: everything is read and published, and the checkpoint committed."""
-        if not self.plan.bounded or self._publisher.busy or not self._at_rest:
-            return False
-        if self._closing or self._counted:
-            return False
-        if self._paused or not (self._all_closed or self.plan.keep_open):
-            return False
-        return not self._moved()
+        return self.stage is Stage.FINISHED
 
     def request_checkpoint(self) -> bool:
         """Commit how far reading has come; True if there was something to commit."""
-        if self._publisher.busy or not self._moved():
-            return False
-        self._submit((), self._committed_ms)
-        return True
+        return self._schedule.request_checkpoint()
 
     def collect(self, now_ms: int) -> None:
         """Take note of a finished publication; raises PublishFailed."""
-        publication = self._publisher.finished()
-        if publication is None:
-            return
-        self._committed = {p: at.state for p, at in publication.checkpoints.items()}
-        self._committed_ms = now_ms
-        self._published_through = publication.through
-        if publication.windows:
-            self.windows_published += len(publication.windows)
-            self.last_published_ms = now_ms
-        for count in publication.windows:
+        for count in self._schedule.collect(now_ms):
             if not count.records:
                 # Nobody hit it: no slot is taken.
                 continue
@@ -273,10 +258,9 @@ class Session:
             match step:
                 case Rows(window, columns):
                     self._outgoing.add(window, columns)
-                case Closed(window, records, partial):
+                case Closed(window):
                     self._outgoing.flush()
-                    shards = set(range(len(self._aggregators)))
-                    self._closing[window] = ClosedWindow(window, records, partial, shards)
+                    self._schedule.close(step)
                     for port in self._aggregators:
                         port.post(CloseWindow(window))
                 case Reread(partition, offset):
@@ -284,74 +268,6 @@ class Session:
                         port.post(Revoke(partition))
                     self._leases.reread(partition, offset)
         self._outgoing.flush()
-
-    def _publish(self, now_ms: int) -> None:
-        """Windows that are counted, in order; one publication at a time, so they gather meanwhile."""
-        if self._publisher.busy:
-            return
-        if not self._counted:
-            if self._gathers(now_ms):
-                return
-            self._counted.add(self._complete())
-        ready = self._counted.take(self._published_through)
-        if ready or (self._checkpoint_due(now_ms) and self._moved()):
-            self._submit(ready, now_ms)
-
-    def _gathers(self, now_ms: int) -> bool:
-        """While catching up windows close so fast that a transaction for each would burden the broker.
-
-        At the end of a bounded run, whatever is still counted goes out with what is.
-        """
-        if self._all_closed:
-            return any(closing.missing for closing in self._closing.values())
-        if self.sequencer.full or not self._leases.outstanding:
-            return False
-        if now_ms - self._submitted_ms >= self._gather_ms:
-            return False
-        return len(self._closing) * _GATHERED_PART_OF_RING < self.plan.slots
-
-    def _checkpoint_due(self, now_ms: int) -> bool:
-        ended = self.plan.bounded and not self._leases.outstanding and not self._closing
-        at_once = self._commit_now or ended or self.sequencer.full
-        return at_once or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
-
-    def _submit(self, counts: tuple[WindowCount, ...], now_ms: int) -> None:
-        through = counts[-1].window if counts else self._published_through
-        self._committed_ms = now_ms
-        self._submitted_ms = now_ms
-        self._commit_now = False
-        parts = self.sequencer.partitions.items()
-        # While catching up after a start, what had been read before it still counts as read before.
-        read = {number: max(part.position, part.read_before) for number, part in parts}
-        checkpoints = {
-            number: Checkpoint(state, through, read[number])
-            for number, state in self.sequencer.checkpoint(through).items()
-        }
-        future, late = self.sequencer.take_future(), self.sequencer.late.take()
-        self._publisher.submit(Publication(counts, checkpoints, future, late))
-
-    def _complete(self) -> list[WindowCount]:
-        """The windows to publish next; raises TooManyUsers once all before that one are published."""
-        counted: list[WindowCount] = []
-        for window in sorted(self._closing):
-            closing = self._closing[window]
-            if closing.missing:
-                break
-            if closing.stops(self.plan.ceiling):
-                if not counted:
-                    raise closing.refusal(self.plan.windows, self.plan.ceiling)
-                break
-            del self._closing[window]
-            counted.append(closing.count(self.plan.ceiling))
-        return counted
-
-    def _moved(self) -> bool:
-        """The checkpoint differs from the committed one, or records are to be told."""
-        if self.sequencer.untold:
-            return True
-        partitions: Mapping[int, Partition] = self.sequencer.partitions
-        through = self._published_through
-        return any(part.checkpoint(through) != self._committed.get(p) for p, part in partitions.items())
 
     def _issue(self, now_ms: int) -> None:
         partitions = self.sequencer.partitions

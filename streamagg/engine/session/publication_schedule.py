@@ -1,0 +1,180 @@
+"""When windows and checkpoints go out, and what goes together.
+
+::
+
+    closed by the sequencer ──▶ closing ── all shards have answered ──▶ counted ── in order ──▶ publication
+                                            (gathered meanwhile)              (with its checkpoint)
+
+One publication is under way at a time, and windows gather behind it. A checkpoint goes out with windows, or
+without any where it is due.
+"""
+
+from typing import Final
+
+from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.counted_windows import CountedWindows
+from streamagg.core.partition_clock import PartitionState
+from streamagg.core.sequencer import Closed, Sequencer
+from streamagg.engine.session.plan import Plan
+from streamagg.model.messages import ShardCount
+from streamagg.model.results import WindowCount
+from streamagg.sinks.contract import Publication, Publisher
+
+_GATHER_MS: Final = 1_000
+"""While reading on, windows are gathered for so long, but not for more than half the length of one."""
+_GATHERED_PART_OF_RING: Final = 4
+"""Nor until they fill more than a quarter of the ring."""
+_CHECKPOINT_EVERY_MS: Final = 10_000
+"""A checkpoint without windows is committed so often, if anything moved."""
+
+
+class PublicationSchedule:
+    """Of one session; publishes what the sequencer closed and the shards counted."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        sequencer: Sequencer,
+        publisher: Publisher,
+        shards: int,
+        published_through: int | None,
+        now_ms: int,
+    ) -> None:
+        """``published_through``: the greatest window that is published; None if there is none."""
+        self.windows_published = 0
+        self.last_published_ms = now_ms
+        self._plan = plan
+        self._sequencer = sequencer
+        self._publisher = publisher
+        self._shards = shards
+        self._closing: dict[int, ClosedWindow] = {}
+        self._counted = CountedWindows(empty=plan.empty_windows, most=plan.most_windows)
+        self._published_through = published_through
+        self._committed: dict[int, PartitionState] = {}
+        self._committed_ms = now_ms
+        self._gather_ms = min(_GATHER_MS, plan.windows.granularity_ms // 2)
+        self._submitted_ms = now_ms - self._gather_ms
+        self._commit_now = False
+
+    def begin(self, partition: int, state: PartitionState, *, committed: bool) -> None:
+        """Begin with a partition; a state that is not ``committed`` is, before anything else."""
+        if committed:
+            self._committed[partition] = state
+        else:
+            self._commit_now = True
+
+    def close(self, closed: Closed) -> None:
+        """No row of this window follows."""
+        shards = set(range(self._shards))
+        self._closing[closed.window] = ClosedWindow(closed.window, closed.records, closed.partial, shards)
+
+    def answer(self, count: ShardCount, shard: int) -> None:
+        """Take what a shard has counted."""
+        closing = self._closing.get(count.window)
+        if closing is not None:
+            closing.add(count, shard)
+
+    def publish(self, now_ms: int, *, reads: bool, all_closed: bool) -> None:
+        """Windows that are counted, in order; one publication at a time, so they gather meanwhile.
+
+        ``reads``: more may come; ``all_closed``: no further window closes. Raises TooManyUsers once all
+        windows before that one are published.
+        """
+        if self._publisher.busy:
+            return
+        if not self._counted:
+            if self._gathers(now_ms, reads=reads, all_closed=all_closed):
+                return
+            self._counted.add(self._complete())
+        ready = self._counted.take(self._published_through)
+        if ready or (self._checkpoint_due(now_ms, reads=reads) and self._moved()):
+            self._submit(ready, now_ms)
+
+    def request_checkpoint(self) -> bool:
+        """Commit how far reading has come; True if there was something to commit."""
+        if self._publisher.busy or not self._moved():
+            return False
+        self._submit((), self._committed_ms)
+        return True
+
+    def collect(self, now_ms: int) -> tuple[WindowCount, ...]:
+        """The windows of a publication that has finished; raises PublishFailed."""
+        publication = self._publisher.finished()
+        if publication is None:
+            return ()
+        self._committed = {p: at.state for p, at in publication.checkpoints.items()}
+        self._committed_ms = now_ms
+        self._published_through = publication.through
+        if publication.windows:
+            self.windows_published += len(publication.windows)
+            self.last_published_ms = now_ms
+        return publication.windows
+
+    @property
+    def waiting(self) -> bool:
+        """Closed windows are not published yet, or a publication is under way."""
+        return self._publisher.busy or bool(self._closing or self._counted)
+
+    @property
+    def committed(self) -> bool:
+        """The committed checkpoint is where reading has come to."""
+        return not self._moved()
+
+    def _gathers(self, now_ms: int, *, reads: bool, all_closed: bool) -> bool:
+        """While catching up windows close so fast that a transaction for each would burden the broker.
+
+        At the end of a bounded run, whatever is still counted goes out with what is.
+        """
+        if all_closed:
+            return any(closing.missing for closing in self._closing.values())
+        if self._sequencer.full or not reads:
+            return False
+        if now_ms - self._submitted_ms >= self._gather_ms:
+            return False
+        return len(self._closing) * _GATHERED_PART_OF_RING < self._plan.slots
+
+    def _checkpoint_due(self, now_ms: int, *, reads: bool) -> bool:
+        ended = self._plan.bounded and not reads and not self._closing
+        at_once = self._commit_now or ended or self._sequencer.full
+        return at_once or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
+
+    def _submit(self, counts: tuple[WindowCount, ...], now_ms: int) -> None:
+        sequencer = self._sequencer
+        through = counts[-1].window if counts else self._published_through
+        self._committed_ms = now_ms
+        self._submitted_ms = now_ms
+        self._commit_now = False
+        parts = sequencer.partitions.items()
+        # While catching up after a start, what had been read before it still counts as read before.
+        read = {number: max(part.position, part.read_before) for number, part in parts}
+        checkpoints = {
+            number: Checkpoint(state, through, read[number])
+            for number, state in sequencer.checkpoint(through).items()
+        }
+        self._publisher.submit(
+            Publication(counts, checkpoints, sequencer.take_future(), sequencer.late.take())
+        )
+
+    def _complete(self) -> list[WindowCount]:
+        """The windows to publish next; raises TooManyUsers once all before that one are published."""
+        counted: list[WindowCount] = []
+        for window in sorted(self._closing):
+            closing = self._closing[window]
+            if closing.missing:
+                break
+            if closing.stops(self._plan.ceiling):
+                if not counted:
+                    raise closing.refusal(self._plan.windows, self._plan.ceiling)
+                break
+            del self._closing[window]
+            counted.append(closing.count(self._plan.ceiling))
+        return counted
+
+    def _moved(self) -> bool:
+        """The checkpoint differs from the committed one, or records are to be told."""
+        if self._sequencer.untold:
+            return True
+        through = self._published_through
+        parts = self._sequencer.partitions.items()
+        return any(part.checkpoint(through) != self._committed.get(number) for number, part in parts)
