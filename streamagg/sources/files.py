@@ -25,7 +25,10 @@ from streamagg.sources.contract import UNKNOWN_END, At, Identity, Unit
 from streamagg.sources.lines import GZIP_MAGIC, STDIN, ZSTD_MAGICS, LineFile
 
 _ID_DIGITS: Final = 22
+"""Of a SHA-256 in hexadecimal: 88 bits, and as many characters as the id of a topic has."""
 READ_BYTES: Final = 2 << 20
+"""Read at once, and scanned where it lies. Counting 418 MiB of records of 2.2 KB in one process took 2.9 CPU
+seconds with 64 KiB, 1.4 with 256 KiB, 0.9 with this and 1.0 with 16 MiB."""
 WAIT_MS: Final = 20
 """How long a pipe is waited for before others have their turn."""
 

@@ -23,6 +23,7 @@ DEVIATIONS: Final = 3
 _ERROR_DIGITS: Final = 10_000
 """The error bound is rounded up to a hundredth of a per cent."""
 _HEADER: Final = struct.Struct("<BBBxxBHIxxxxQ")
+# The serialized form of DataSketches: a compact theta sketch of version 3, whose hashes have 63 bits.
 _LONGS_OF_HEADER: Final = 3
 _FORMAT_VERSION: Final = 3
 _COMPACT_THETA: Final = 3

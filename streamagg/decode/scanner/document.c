@@ -12,7 +12,9 @@
 
 #define TO_TIME 1u
 #define TO_USER 2u
+/* Bytes of a key with escapes, taken apart on the stack; longer ones are left to the patient reader. */
 #define LONGEST_KEY 256
+/* What clients of a schema registry put before a message: a zero, and a number of four bytes. */
 #define REGISTRY_BYTES 5
 
 /* What has been found of one document; the ways to the fields that led to one. */

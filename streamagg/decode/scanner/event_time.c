@@ -3,8 +3,10 @@
 #include <math.h>
 #include <stdbool.h>
 
+/* As in decode/event_time.py. */
 #define YEAR_10000_MS 253402300800000
 
+/* Exact as doubles, all of them: see fraction_to_ms. */
 static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                        1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 

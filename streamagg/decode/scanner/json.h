@@ -18,7 +18,7 @@
 
 typedef const uint8_t *position;
 
-/* Objects and arrays within each other, the document itself included. */
+/* Nested objects and arrays, the document itself included: see decode/depth.py. */
 #define DEEPEST 512
 
 static inline bool is_digit(uint8_t byte)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Beyond it the algorithm takes another way; ids of users are shorter as a rule. */
 #define XXH3_LONGEST 128
 
 /* Hash of 1 to XXH3_LONGEST bytes. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+/* Of one fetch; an unmarshaller reads a handful of them at once. 32 KiB of pointers. */
 #define MAX_PARTITIONS 4096
 
 /* Where the parts of a fetch belong. */

@@ -10,6 +10,7 @@
 
 #include "librdkafka.h"
 
+/* A bound for what comes between two fetches. */
 #define MOST_ERRORS 256
 
 struct news {
