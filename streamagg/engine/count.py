@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import count as numbers
 from typing import Final
 
 from streamagg.core.checkpoint import Checkpoint
@@ -16,9 +15,10 @@ from streamagg.engine.reporting.complaints import CountWarnings
 from streamagg.engine.reporting.metering import partition_samples
 from streamagg.engine.reporting.stats import RunStats, Tally
 from streamagg.engine.reporting.uncounted import UncountedShares
-from streamagg.engine.session.leases import BYTES, LeaseBook
+from streamagg.engine.session.leases import BYTES
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
+from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.engine.workers.inline import InlineWorkers
 from streamagg.engine.workers.open import open_workers
@@ -90,14 +90,14 @@ def count(
         return stats
     emit = ending.marking(emit)
     ends = _ends(settings)
-    tally, shares, restarts = Tally(), UncountedShares(), 0
+    tally, shares = Tally(), UncountedShares()
     with closing(_open_workers(settings, ends)) as workers:
         if settings.as_run:
-            restarts = _count_as_run(settings, ends, workers, emit, tally, shares, ending, progress)
+            _count_as_run(settings, ends, workers, emit, tally, shares, ending, progress)
         else:
             _count_in_any_order(settings, ends, workers, emit, tally, ending, progress)
     CountWarnings(settings.window).sum_up(partition_samples(tally, None), shares.worst(), monotonic_ms())
-    return tally.judged(restarts)
+    return tally.judged()
 
 
 def _count_in_any_order(
@@ -155,28 +155,18 @@ def _count_as_run(
     shares: UncountedShares,
     ending: EarlyEnd,
     progress: Progress,
-) -> int:
-    """Returns how often it had to begin again."""
+) -> None:
     windows = Windows(settings.window)
     start = {number: Checkpoint(PartitionState(0), None, 0) for number in range(len(ends))}
     publisher = _Publisher(windows, emit, start)
-    ids, epochs = numbers(), numbers(1)
-    poison: dict[int, set[int]] = {}
+    sessions = Succession(_plan(settings, windows), workers, BYTES)
     finished = False
     while not finished:
-        session = Session(
-            _plan(settings, windows),
-            {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()},
-            LeaseBook(len(workers.unmarshallers), ids, BYTES, poison),
-            workers.unmarshallers,
-            workers.aggregators,
-            publisher,
-            next(epochs),
-            monotonic_ms(),
-        )
+        openings = {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()}
+        session = sessions.begin(openings, publisher, monotonic_ms())
         finished = _drive(session, workers, tally, shares, ending, progress)
         tally.add(session)
-    return next(epochs) - 2
+    tally.restarts = sessions.begun - 1
 
 
 def _drive(

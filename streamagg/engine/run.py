@@ -5,8 +5,9 @@ import signal
 from types import FrameType
 
 from streamagg.decode import NATIVE_AVAILABLE
-from streamagg.engine.leadership.agreement import Agreement
+from streamagg.engine.leadership.agreement import agree
 from streamagg.engine.leadership.coordinator import Coordinator
+from streamagg.engine.leadership.start_offsets import find_ends
 from streamagg.engine.reporting.liveness import Outside
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.workers.contract import Workers
@@ -48,7 +49,7 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     stop.install()
     source = open_source(settings.source)
     source.partitions()
-    agreement = Agreement(settings, source)
+    agreement = agree(settings, source)
     _make_topics(settings)
     if not NATIVE_AVAILABLE:
         log.warning(
@@ -60,7 +61,8 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
         workers = _open_workers(settings)
         try:
             with collected_rarely():
-                stats = Coordinator(settings, workers, agreement, lambda: stop.requested, outside).run()
+                ends = find_ends(source) if settings.until_end else None
+                stats = Coordinator(settings, workers, agreement, ends, lambda: stop.requested, outside).run()
         finally:
             workers.close()
     if settings.stats_json is not None:

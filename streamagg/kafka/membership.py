@@ -107,7 +107,6 @@ class Membership:
             **observing(self.numbers),
         )
         self._was_known = False
-        self._join()
 
     @property
     def leader(self) -> bool:
@@ -211,9 +210,10 @@ class Membership:
         else:
             return
         self._consumer.close()
-        self._join()
+        self.join()
 
-    def _join(self) -> None:
+    def join(self) -> None:
+        """Ask the group for a place; before anything else is asked of this one."""
         self._consumer = Consumer(self._config)
         self._contact = BrokerSilence(self._consumer, self._topic)
         self._known_s = self._unknown_s = monotonic()

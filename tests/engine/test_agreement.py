@@ -26,7 +26,7 @@ SOURCE = cast(Source, SimpleNamespace(identity=lambda: Identity("id", 1)))
 
 def agreed(settings: RunSettings) -> agreement.Agreement:
     """Raises CheckpointError."""
-    return agreement.Agreement(settings, SOURCE)
+    return agreement.agree(settings, SOURCE)
 
 
 class Group:

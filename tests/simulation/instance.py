@@ -1,10 +1,9 @@
 """An instance of streamagg: what the coordinator does around its sessions, step by step.
 
-Numbered as in ``pipeline.coordinator``: 1 wait for leadership, 2 fence the previous leader, 3 read the
-checkpoints, 4 work until the run ends, leadership moves or something breaks, 5 begin again at 1.
+In the order of ``engine.leadership.states``: wait for leadership, fence the previous leader, read the
+checkpoints, work until the run ends, leadership moves or something breaks, begin again.
 """
 
-import itertools
 import random
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -13,9 +12,9 @@ from typing import Final
 
 from streamagg.engine.leadership.start_offsets import LogBounds, continued
 from streamagg.engine.main_loop import turn
-from streamagg.engine.session.leases import LeaseBook
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
+from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.sinks.contract import PublishFailed
 from tests.simulation import checks
@@ -73,9 +72,7 @@ class Instance:
         self._broker = broker
         self._chance = chance
         self._clock_ms = clock_ms
-        self._lease_ids = itertools.count()
-        self._epochs = itertools.count(1)
-        self._poison: dict[int, set[int]] = {}
+        self._sessions = Succession(plan, self.workers, scenario.lease_size)
         self._stops = self._source.log_ends(broker.logs) if plan.bounded else None
         self._ends: _Question | None = None
         self._asked_to_commit = False
@@ -94,13 +91,13 @@ class Instance:
             self.stopped = self.stopping
         elif self.publisher is None:
             self.stopped = self.stopping
-            self.publisher = SimPublisher(self._scenario, self._broker, self.view, self._chance)  # 2
+            self.publisher = SimPublisher(self._scenario, self._broker, self.view, self._chance)
         elif self.session is None:
-            self._open(self.publisher)  # 3
+            self._open(self.publisher)
         elif self.stopping:
             self._stop(self.session, self.publisher)
         else:
-            self._work(self.session)  # 4
+            self._work(self.session)
 
     def die(self) -> None:
         """SIGKILL: the workers go with it."""
@@ -126,23 +123,14 @@ class Instance:
     def _open(self, publisher: SimPublisher) -> None:
         bounds = self._bounds(self._broker.logs).within(self._stops)
         opened = self._continued(bounds, self._broker.committed, self._stops)
-        self.session = Session(
-            self._plan,
-            opened,
-            LeaseBook(self._scenario.unmarshallers, self._lease_ids, self._scenario.lease_size, self._poison),
-            self.workers.unmarshallers,
-            self.workers.aggregators,
-            publisher,
-            next(self._epochs),
-            self._clock_ms(),
-        )
+        self.session = self._sessions.begin(opened, publisher, self._clock_ms())
         self.watched = checks.Watched(self.session, opened, self._broker, self._scenario)
 
     def _work(self, session: Session) -> None:
         try:
             turn(session, self.workers, 0, self._clock_ms)
         except (AggregatorLost, PublishFailed) as error:
-            self._end_session(str(error))  # 5
+            self._end_session(str(error))
             return
         self.watched.look()
         if not self._plan.bounded:

@@ -77,6 +77,9 @@ class Surroundings:
     def silent(self) -> list[str]:
         return self.quiet
 
+    def rss_bytes(self) -> int:
+        return 0
+
     def events(self, pulse: Liveness) -> list[tuple[str, dict[str, Any]]]:
         """Events of one beat."""
         self.caplog.clear()

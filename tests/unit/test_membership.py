@@ -70,6 +70,7 @@ def group(monkeypatch: pytest.MonkeyPatch) -> Group:
 
 def clients_after(group: Group, seconds: int) -> int:
     member = Membership(KafkaSettings(), "group", "input")
+    member.join()
     for _ in range(seconds):
         group.now += 1
         member.poll()
@@ -94,6 +95,7 @@ def test_a_standby_keeps_its_client(group: Group) -> None:
 def test_a_client_that_the_group_has_forgotten_is_replaced(group: Group) -> None:
     group.names = ["known", "known as well"]
     member = Membership(KafkaSettings(), "group", "input")
+    member.join()
     group.now = 1
     member.poll()
 
@@ -111,6 +113,7 @@ def test_a_member_that_is_dealt_nothing_hears_nothing(group: Group) -> None:
     """With the consumer protocol; its name is its own from the beginning."""
     group.names = ["mine"]
     member = Membership(CONSUMER, "group", "input")
+    member.join()
     assert (member.joined, member.assignment_known) == (False, False)
     seen = []
     for group.epoch in (0, 1, 1, 2):
@@ -125,6 +128,7 @@ def test_a_member_that_is_dealt_nothing_hears_nothing(group: Group) -> None:
 def test_the_epoch_of_a_leader_is_followed(group: Group) -> None:
     group.names = ["mine"]
     member = Membership(CONSUMER, "group", "input")
+    member.join()
     leading = SimpleNamespace(partition=0)
     known = group.clients[0].consumer_group_metadata
     client = SimpleNamespace(incremental_assign=len, pause=len, consumer_group_metadata=known)
@@ -140,6 +144,7 @@ def test_brokers_that_do_not_know_the_protocol_are_given_up(group: Group) -> Non
     """librdkafka asks them forever, and says nothing."""
     group.names = ["mine"]
     member = Membership(CONSUMER, "group", "input")
+    member.join()
     for _ in range(15):
         group.now += 1
         member.poll()

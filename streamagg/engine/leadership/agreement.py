@@ -26,22 +26,26 @@ log = Log(__name__)
 class Agreement:
     """Of one instance with the checkpoints of its group."""
 
-    def __init__(self, settings: RunSettings, source: Source) -> None:
-        """Raises CheckpointError if it would do something else, and what Kafka has against the question."""
+    def __init__(
+        self,
+        settings: RunSettings,
+        source: Source,
+        found: Mapping[int, tuple[int, str]],
+        *,
+        alone: bool,
+    ) -> None:
+        """``found``: the checkpoints before this instance began; ``alone``: its group had no members then."""
         self.source = source
         self._settings = settings
-        refuse_foreign(settings.kafka, settings.kafka.group)
-        # In this order: what is committed in between is not taken for what was found.
-        self._found = self._committed(self.source.identity())
-        self._alone = self._may_differ()
+        self._found = found
+        self._alone = alone
         self._asked: Future[str] | None = None
         self._next_ask = 0.0
-        self.require()
 
     def require(self) -> str:
         """The id of the input. Raises CheckpointError if the group does something else than this instance."""
         topic = self.source.identity()
-        committed = self._committed(topic)
+        committed = _committed(self._settings, topic)
         if self.start(committed) == StartAt():
             signature = self.signature(topic.id, committed)
             for offset, metadata in committed.values():
@@ -78,21 +82,32 @@ class Agreement:
         """--from and --change-destination hold: nobody has committed anything since this one was started."""
         return self._alone and committed == self._found
 
-    def _may_differ(self) -> bool:
-        """What this instance was told to begin differently is for a group without members."""
-        settings = self._settings
-        if settings.start == StartAt() and not settings.change_destination:
-            return False
-        if not has_members(settings.kafka, settings.kafka.group):
-            return True
-        if settings.start != StartAt():
-            log.warning(
-                "group_at_work",
-                "the group {group} is at work: its counts are continued, whatever --from says",
-                group=settings.kafka.group,
-            )
-        return False
 
-    def _committed(self, topic: Identity) -> dict[int, tuple[int, str]]:
-        kafka, partitions = self._settings.kafka, range(topic.partitions)
-        return committed_offsets(kafka, kafka.group, self._settings.input, partitions)
+def agree(settings: RunSettings, source: Source) -> Agreement:
+    """Raises CheckpointError if this instance would do something else than its group, or a StreamaggError."""
+    refuse_foreign(settings.kafka, settings.kafka.group)
+    # In this order: what is committed in between is not taken for what was found.
+    found = _committed(settings, source.identity())
+    agreement = Agreement(settings, source, found, alone=_may_differ(settings))
+    agreement.require()
+    return agreement
+
+
+def _may_differ(settings: RunSettings) -> bool:
+    """What this instance was told to begin differently is for a group without members."""
+    if settings.start == StartAt() and not settings.change_destination:
+        return False
+    if not has_members(settings.kafka, settings.kafka.group):
+        return True
+    if settings.start != StartAt():
+        log.warning(
+            "group_at_work",
+            "the group {group} is at work: its counts are continued, whatever --from says",
+            group=settings.kafka.group,
+        )
+    return False
+
+
+def _committed(settings: RunSettings, topic: Identity) -> dict[int, tuple[int, str]]:
+    kafka, partitions = settings.kafka, range(topic.partitions)
+    return committed_offsets(kafka, kafka.group, settings.input, partitions)

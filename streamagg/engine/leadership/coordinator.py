@@ -1,30 +1,29 @@
 """The main process of ``run``: leader or standby, one session after the other, ends well.
 
-Numbered as in the code: 1 wait for leadership, 2 fence the previous leader, 3 read the checkpoints,
-4 work until the run ends, leadership moves or something breaks, 5 begin again at 1.
+What it is at, and what comes next, is decided in ``states``; here is what is done in each state.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from itertools import count
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
 from streamagg import faults
-from streamagg.core.late_references import MOST_LATE
-from streamagg.core.windows import Windows
 from streamagg.engine.leadership.agreement import Agreement
 from streamagg.engine.leadership.input_watch import InputWatch
-from streamagg.engine.leadership.start_offsets import openings, refuse_published
+from streamagg.engine.leadership.start_offsets import Ends, openings, refuse_published
+from streamagg.engine.leadership.states import LEADING, NEXT, Event, State
 from streamagg.engine.main_loop import monotonic_ms, turn
 from streamagg.engine.reporting.liveness import Liveness, Outside
 from streamagg.engine.reporting.metering import Meter
 from streamagg.engine.reporting.stats import RunStats, Tally
-from streamagg.engine.session.leases import LeaseBook
-from streamagg.engine.session.plan import Plan
+from streamagg.engine.session.plan import Opening, plan_of_run
 from streamagg.engine.session.session import Session
+from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost, Workers
+from streamagg.engine.workers.restart_limit import RestartLimit
 from streamagg.errors import HeldUp, KafkaUnreachable, WorkersKeepDying
 from streamagg.events import Log
 from streamagg.kafka.admin import partitions_of
@@ -33,12 +32,9 @@ from streamagg.model.settings import RunSettings, StartAt
 from streamagg.sinks.contract import OutputAway, PublishFailed
 from streamagg.sinks.kafka.publisher import KafkaPublisher
 from streamagg.sinks.kafka.transaction import Output
-from streamagg.sources.kafka.dead_letters import MOST_FUTURE
-from streamagg.telemetry.process import rss_bytes
 
 _TICK_MS: Final = 50
 _STANDBY_TICK_MS: Final = 100
-_RSS_EVERY_S: Final = 1.0
 _LAST_COMMIT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
 _BROKER_PAUSE_S: Final = 2.0
@@ -47,214 +43,193 @@ _WORKERS_START_S: Final = 5.0
 log = Log(__name__)
 
 
+@dataclass(slots=True)
+class _Term:
+    """What a leader holds."""
+
+    topic_id: str
+    """The input has this id as long as it leads."""
+    publisher: KafkaPublisher
+    session: Session = field(init=False)
+    """When it is open, as ``watch``."""
+    watch: InputWatch = field(init=False)
+
+
 class Coordinator:
-    """Owns the group membership, the workers and the session."""
+    """Owns the group membership and the session."""
 
     def __init__(
         self,
         settings: RunSettings,
         workers: Workers,
         agreement: Agreement,
+        ends: Ends | None,
         stopping: Callable[[], bool],
         outside: Outside | None = None,
     ) -> None:
+        """``ends``: of a bounded run."""
         self._settings = settings
         self._workers = workers
-        self._stopping = stopping
         self._agreement = agreement
-        self._membership = Membership(settings.kafka, settings.kafka.group, settings.input)
         self._source = agreement.source
-        self._at = faults.hook()
+        self._ends = ends
+        self._stopping = stopping
+        self._membership = Membership(settings.kafka, settings.kafka.group, settings.input)
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
-        self._lease_ids = count()
-        self._poison: dict[int, set[int]] = {}
-        self._epochs = count(1)
+        self._sessions = Succession(plan_of_run(settings), workers)
+        self._restarts = RestartLimit(settings.pipeline.max_restarts)
         self._tally = Tally()
-        self._broken: list[float] = []
         outside = outside or Outside()
         self._meter = Meter(settings, outside.metrics, workers, self._membership)
         self._pulse = Liveness(outside, self._meter, workers, self._membership, stopping)
+        self._state = State.STANDING_BY
+        self._term: _Term | None = None
+        self._leaving = ExitStack()
+        """What is to be done when a term ends."""
+        self._finished = False
         self._told_standby = False
-        self._stops: dict[int, int] | None = None
-        self._session_ended = False
-        self._next_rss = 0.0
-        self._led = False
-        self._bounded_id = ""
-        if settings.until_end:
-            # In this order: ends are those of the topic with this id, or that topic is gone.
-            self._bounded_id = self._source.identity().id
-            self._stops = self._source.log_ends(self._partitions())
+        self._back_s = 0.0
+        """Until when a broker is waited for."""
 
     def run(self) -> RunStats:
         """Work until the run ends or is told to stop; raises StreamaggError."""
+        self._at = faults.hook()
+        self._membership.join()
         try:
-            while not self._stopping() and not self._session_ended:
-                self._membership.poll()
-                if self._membership.leader:  # 1
-                    self._lead()
-                else:
-                    self._tell_standby()
-                    self._agreement.look(self._asking)
-                    self._stand_by(_STANDBY_TICK_MS)
+            while self._state is not State.ENDED:
+                event = self._step()
+                if event is not None:
+                    self._move(event)
         finally:
+            self._leave()
             self._pulse.end()
             self._asking.shutdown(wait=False, cancel_futures=True)
             self._meter.end(self._tally)
             # Whatever ends this run, a standby or the next start shall not wait for the session time-out.
             self._membership.close()
-        broken = len(self._broken)
-        return self._tally.judged(broken) if self._session_ended else self._tally.stats(broken)
+        return self._tally.judged() if self._finished else self._tally.stats()
 
-    def _tell_standby(self) -> None:
-        """Once the group has told who works, and not again before this instance has led."""
-        if self._membership.assignment_known and not self._told_standby:
-            self._told_standby = True
-            log.info("standing_by", "standing by: this instance does not lead")
+    def _move(self, event: Event) -> None:
+        self._finished = event is Event.FINISHED
+        self._state = NEXT[self._state][event]
+        if self._state not in LEADING:
+            self._leave()
 
-    def _stand_by(self, wait_ms: int) -> None:
-        """Keep the workers company; an empty aggregator is as good as another.
+    def _leave(self) -> None:
+        self._leaving.close()
+        self._term = None
 
-        What an unmarshaller could not reach belongs to a session that has ended.
-        """
-        self._pulse.beat(self._tally)
-        with suppress(AggregatorLost, KafkaUnreachable):
-            self._workers.poll(wait_ms)
-
-    def _lead(self) -> None:
+    def _step(self) -> Event | None:
+        """Do some of what the state asks for; returns what has become of it, once that is known."""
         try:
-            self._read(self._topic_id())
-        except (KafkaUnreachable, OutputAway) as error:
-            self._wait_for_broker(error)  # 5
-        except (AggregatorLost, PublishFailed) as error:
-            self._note_broken(error)  # 5
+            match self._state, self._term:
+                case State.FENCING, _:
+                    return self._fence()
+                case State.OPENING, _Term() as term:
+                    return self._open(term)
+                case State.WORKING, _Term() as term:
+                    return self._work(term)
+                case State.COMMITTING, _Term() as term:
+                    return self._commit(term)
+        except (KafkaUnreachable, AggregatorLost, PublishFailed) as error:
+            return self._broke(error)
+        return self._wait() if self._state is State.WAITING else self._stand_by()
 
-    def _topic_id(self) -> str:
-        """Of the input; raises CheckpointError when the ends of a bounded run are those of another topic."""
-        topic_id = self._agreement.require()
-        if self._stops is not None:
-            self._source.confirm(self._bounded_id)
-        return topic_id
+    def _stand_by(self) -> Event | None:
+        if self._stopping():
+            return Event.STOPPED
+        self._membership.poll()
+        if self._membership.leader:
+            return Event.ELECTED
+        self._tell_standby()
+        self._agreement.look(self._asking)
+        self._keep_company(_STANDBY_TICK_MS)
+        return None
 
-    def _read(self, topic_id: str) -> None:
-        """Lead, as long as the input has this id."""
+    def _fence(self) -> Event:
+        """Nobody but this instance can publish from now on."""
+        topic_id = self._topic_id()
         output = Output(
-            self._settings, self._membership, self._source, topic_id, self._at, self._meter.publisher
+            self._settings,
+            self._membership,
+            self._source,
+            topic_id,
+            self._at,
+            self._meter.publisher,
         )
         publisher = KafkaPublisher(output, self._at)
-        watched = False
-        try:
-            if not publisher.start(self._gives_up):  # 2
-                return
-            self._await_workers()
-            self._workers.watch(publisher.fileno())
-            watched = True
-            self._work(self._open(publisher, topic_id), publisher, topic_id)  # 3, 4
-        finally:
-            if watched:
-                self._workers.unwatch(publisher.fileno())
-            publisher.close(_CLOSE_S)
+        self._leaving.callback(publisher.close, _CLOSE_S)
+        if not publisher.start(self._gives_up):
+            return Event.STOPPED if self._stopping() else Event.DEPOSED
+        self._await_workers()
+        self._workers.watch(publisher.fileno())
+        self._leaving.callback(self._workers.unwatch, publisher.fileno())
+        self._term = _Term(topic_id, publisher)
+        return Event.FENCED
 
-    def _await_workers(self) -> None:
-        """Begin when all workers have, unless that takes long: who begins late would hold the others up."""
-        latest = monotonic() + _WORKERS_START_S
-        while self._workers.starting and monotonic() < latest and not self._gives_up():
-            self._workers.poll(_TICK_MS)
-
-    def _open(self, publisher: KafkaPublisher, topic_id: str) -> Session:
-        settings = self._settings
-        # Without it every publication would fail; it may have been deleted while this instance worked.
-        for topic in settings.published:
-            partitions_of(settings.kafka, topic)
-            self._pulse.beat(self._tally)
-        partitions = self._partitions()
-        self._pulse.beat(self._tally)
-        committed = self._membership.committed(partitions)
-        self._pulse.beat(self._tally)
-        if not (self._led or committed) and settings.start == StartAt():
-            refuse_published(settings)
-            self._pulse.beat(self._tally)
-        signature, start = self._agreement.signature(topic_id, committed), self._agreement.start(committed)
-        opened = openings(settings, self._source, signature, partitions, committed, start, self._stops)
-        session = Session(
-            Plan(
-                Windows(settings.window),
-                settings.pipeline.slots,
-                settings.pipeline.idle_timeout_ms,
-                bounded=settings.until_end,
-                keep_open=settings.keep_open,
-                empty_windows=settings.window.empty_windows,
-                ceiling=settings.ceiling,
-                most_late=MOST_LATE if settings.late_topic else 0,
-                most_future=MOST_FUTURE if settings.dead_letter else 0,
-            ),
-            opened,
-            LeaseBook(len(self._workers.unmarshallers), self._lease_ids, poison=self._poison),
-            self._workers.unmarshallers,
-            self._workers.aggregators,
-            self._meter.metered(publisher),
-            next(self._epochs),
-            monotonic_ms(),
-        )
-        self._led = True
+    def _open(self, term: _Term) -> Event:
+        opened = self._openings(term.topic_id)
+        session = self._sessions.begin(opened, self._meter.metered(term.publisher), monotonic_ms())
+        term.session = self._meter.session = session
+        term.watch = InputWatch(self._settings, self._source, self._asking, session, term.topic_id)
+        self._leaving.callback(self._retire, session)
         self._told_standby = False
         log.info(
             "leading",
             "leading: reading {partitions} partition(s) of {topic}",
             partitions=len(opened),
-            topic=settings.input,
+            topic=self._settings.input,
         )
-        return session
+        return Event.OPENED
 
-    def _work(self, session: Session, publisher: KafkaPublisher, topic_id: str) -> None:
-        watch = InputWatch(self._settings, self._source, self._asking, session, topic_id)
-        self._meter.session = session
-        try:
-            while not self._stopping() and not session.finished:
-                self._membership.poll()
-                if not self._membership.leader:
-                    self._tell_standby()
-                    return
-                turn(session, self._workers, _TICK_MS)
-                watch.look()
-                self._note_memory()
-                self._pulse.beat(self._tally)
-            self._session_ended = session.finished
-            if not session.finished:
-                self._commit_last(session, publisher)
+    def _work(self, term: _Term) -> Event | None:
+        if term.session.finished:
             self._meter.measure(self._tally)
+            return Event.FINISHED
+        if self._stopping():
+            return Event.STOPPED
+        self._membership.poll()
+        if not self._membership.leader:
+            self._tell_standby()
+            return Event.DEPOSED
+        try:
+            turn(term.session, self._workers, _TICK_MS)
+            term.watch.look()
         except HeldUp:
             with suppress(PublishFailed):
-                self._commit_last(session, publisher)
+                self._commit_last(term)
             raise
-        except Exception as error:
-            if self._membership.leader:
-                self._meter.session_broke(error)
-            raise
-        finally:
-            self._tally.add(session)
-            self._meter.session = None
+        self._pulse.beat(self._tally)
+        return None
 
-    def _note_memory(self) -> None:
-        if monotonic() >= self._next_rss:
-            self._next_rss = monotonic() + _RSS_EVERY_S
-            memory = rss_bytes() + self._workers.rss_bytes()
-            self._tally.peak_rss_bytes = max(self._tally.peak_rss_bytes, memory)
+    def _commit(self, term: _Term) -> Event:
+        self._commit_last(term)
+        self._meter.measure(self._tally)
+        return Event.COMMITTED
 
-    def _commit_last(self, session: Session, publisher: KafkaPublisher) -> None:
-        """Told to stop: let what is under way finish, and commit how far reading has come."""
-        deadline = monotonic() + _LAST_COMMIT_S
-        self._wait_for(session, publisher, deadline)
-        if session.request_checkpoint():
-            self._wait_for(session, publisher, deadline)
+    def _wait(self) -> Event | None:
+        if self._stopping():
+            return Event.STOPPED
+        if monotonic() >= self._back_s:
+            return Event.WAITED
+        self._membership.poll()
+        self._keep_company(_STANDBY_TICK_MS)
+        return None
 
-    def _wait_for(self, session: Session, publisher: KafkaPublisher, deadline: float) -> None:
-        while publisher.busy and monotonic() < deadline:
-            self._stand_by(_TICK_MS)
-            session.collect(monotonic_ms())
+    def _broke(self, error: Exception) -> Event:
+        """What has gone wrong in a term; raises if another one would not help against it."""
+        if self._meter.session is not None and self._membership.leader:
+            self._meter.session_broke(error)
+        self._leave()
+        if isinstance(error, KafkaUnreachable | OutputAway):
+            self._begin_to_wait(error)
+            return Event.BROKER_LOST
+        self._note_restart(error)
+        return Event.BROKE
 
-    def _wait_for_broker(self, error: KafkaUnreachable | OutputAway) -> None:
+    def _begin_to_wait(self, error: KafkaUnreachable | OutputAway) -> None:
         """A broker that went away may come back; one that was never there is the user's mistake."""
-        if not self._led:
+        if not self._sessions.begun:
             raise error
         log.warning(
             "kafka_away",
@@ -262,29 +237,84 @@ class Coordinator:
             seconds=_BROKER_PAUSE_S,
             error=error,
         )
-        back = monotonic() + _BROKER_PAUSE_S
-        while monotonic() < back and not self._stopping():
-            self._membership.poll()
-            self._stand_by(_STANDBY_TICK_MS)
+        self._back_s = monotonic() + _BROKER_PAUSE_S
 
-    def _note_broken(self, error: Exception) -> None:
+    def _note_restart(self, error: Exception) -> None:
         if not self._membership.leader:
             log.info("leadership_lost", "no longer the leader: {error}", error=error)
             return
         log.warning("session_restarted", "starting again from the checkpoint: {error}", error=error)
-        now = monotonic()
-        self._broken.append(now)
-        recent = [at for at in self._broken if now - at < 600]
-        if len(recent) > self._settings.pipeline.max_restarts:
+        self._tally.restarts += 1
+        before = self._restarts.spend(monotonic())
+        if self._restarts.exceeded:
             raise WorkersKeepDying(
-                f"the run started again {len(recent)} times within ten minutes, the last time because: "
+                f"the run started again {before + 1} times within ten minutes, the last time because: "
                 f"{error}; see the log, or allow more with --max-restarts"
             ) from error
 
-    def _partitions(self) -> list[int]:
-        return list(range(self._source.partitions()))
+    def _tell_standby(self) -> None:
+        """Once the group has told who works, and not again before this instance has led."""
+        if self._membership.assignment_known and not self._told_standby:
+            self._told_standby = True
+            log.info("standing_by", "standing by: this instance does not lead")
+
+    def _keep_company(self, wait_ms: int) -> None:
+        """Let the workers live on; an empty aggregator is as good as another.
+
+        What an unmarshaller could not reach belongs to a session that has ended.
+        """
+        self._pulse.beat(self._tally)
+        with suppress(AggregatorLost, KafkaUnreachable):
+            self._workers.poll(wait_ms)
+
+    def _topic_id(self) -> str:
+        """Of the input; raises CheckpointError when the ends of a bounded run are those of another topic."""
+        topic_id = self._agreement.require()
+        if self._ends is not None:
+            self._source.confirm(self._ends.source_id)
+        return topic_id
+
+    def _await_workers(self) -> None:
+        """Begin when all workers have, unless that takes long: who begins late would hold the others up."""
+        latest = monotonic() + _WORKERS_START_S
+        while self._workers.starting and monotonic() < latest and not self._gives_up():
+            self._workers.poll(_TICK_MS)
 
     def _gives_up(self) -> bool:
         self._pulse.beat(self._tally)
         self._membership.poll()
         return self._stopping() or not self._membership.leader
+
+    def _openings(self, topic_id: str) -> dict[int, Opening]:
+        """Where a session begins; raises what Kafka or the checkpoints have against it."""
+        settings = self._settings
+        # Without it every publication would fail; it may have been deleted while this instance worked.
+        for topic in settings.published:
+            partitions_of(settings.kafka, topic)
+            self._pulse.beat(self._tally)
+        partitions = list(range(self._source.partitions()))
+        self._pulse.beat(self._tally)
+        committed = self._membership.committed(partitions)
+        self._pulse.beat(self._tally)
+        if not (self._sessions.begun or committed) and settings.start == StartAt():
+            refuse_published(settings)
+            self._pulse.beat(self._tally)
+        signature, start = self._agreement.signature(topic_id, committed), self._agreement.start(committed)
+        stops = None if self._ends is None else self._ends.offsets
+        return openings(settings, self._source, signature, partitions, committed, start, stops)
+
+    def _commit_last(self, term: _Term) -> None:
+        """Let what is under way finish, and commit how far reading has come."""
+        deadline = monotonic() + _LAST_COMMIT_S
+        self._await_publication(term, deadline)
+        if term.session.request_checkpoint():
+            self._await_publication(term, deadline)
+
+    def _await_publication(self, term: _Term, deadline: float) -> None:
+        while term.publisher.busy and monotonic() < deadline:
+            self._keep_company(_TICK_MS)
+            term.session.collect(monotonic_ms())
+
+    def _retire(self, session: Session) -> None:
+        self._tally.add(session)
+        self._meter.session = None

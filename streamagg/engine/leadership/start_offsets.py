@@ -17,6 +17,22 @@ EARLIEST: Final = StartAt("earliest")
 
 
 @dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a bounded run ends."""
+
+    source_id: str
+    offsets: Mapping[int, int]
+    """By partition."""
+
+
+def find_ends(source: Source) -> Ends:
+    """Those of the source now; raises a StreamaggError."""
+    # In this order: ends are those of the source with this id, or that one is gone.
+    id_ = source.identity().id
+    return Ends(id_, source.log_ends(range(source.partitions())))
+
+
+@dataclass(frozen=True, slots=True)
 class LogBounds:
     """What there is of the input, by partition."""
 

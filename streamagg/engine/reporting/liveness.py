@@ -84,6 +84,7 @@ class Liveness:
             self._changes = None
         else:
             tally.fit.look(tally.symptoms, session.symptoms)
+            tally.note_memory(self._workers.rss_bytes())
             if self._changes is None or self._changes.session is not session:
                 self._changes = PartitionEvents(session)
             self._changes.look(now_s)

@@ -90,6 +90,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.peak_rss_bytes = 0
+        self.restarts = 0
         self._partitions: dict[int, PartitionStats] = {}
         self._windows = 0
         self._ms = 0
@@ -123,13 +124,13 @@ class Tally:
             number: replace(part, rejected=dict(part.rejected)) for number, part in self._partitions.items()
         }
 
-    def judged(self, restarts: int) -> RunStats:
+    def judged(self) -> RunStats:
         """The counters of a run that has come to its end."""
-        stats = self.stats(restarts)
+        stats = self.stats()
         stats.nothing_counted = self.fit.end(self.symptoms, stats.counted, stats.rejected)
         return stats
 
-    def stats(self, restarts: int) -> RunStats:
+    def stats(self) -> RunStats:
         """The counters as they are now."""
         parts = self._partitions
         rejected: dict[str, int] = {}
@@ -149,7 +150,7 @@ class Tally:
             published_before=sum(part.published_before for part in parts.values()),
             waiting=sum(part.waiting for part in parts.values()),
             read_again=sum(part.read_again for part in parts.values()),
-            restarts=restarts,
+            restarts=self.restarts,
             peak_rss_bytes=self.peak_rss_bytes,
             partitions={str(number): part for number, part in sorted(parts.items())},
         )

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.late_references import MOST_LATE
 from streamagg.core.windows import Windows
-from streamagg.model.settings import NO_CEILING, CeilingSettings
+from streamagg.model.settings import NO_CEILING, CeilingSettings, RunSettings
+from streamagg.sources.kafka.dead_letters import MOST_FUTURE
 
 _MOST_WINDOWS: Final = 10_000
 """In one publication: about a megabyte of records in one transaction."""
@@ -41,3 +43,18 @@ class Plan:
     """Records rejected as future that may wait for it; 0: any number."""
     most_windows: int = _MOST_WINDOWS
     """More are published one part after the other, each with the checkpoint that belongs to it."""
+
+
+def plan_of_run(settings: RunSettings) -> Plan:
+    """What a session of ``run`` does."""
+    return Plan(
+        Windows(settings.window),
+        settings.pipeline.slots,
+        settings.pipeline.idle_timeout_ms,
+        bounded=settings.until_end,
+        keep_open=settings.keep_open,
+        empty_windows=settings.window.empty_windows,
+        ceiling=settings.ceiling,
+        most_late=MOST_LATE if settings.late_topic else 0,
+        most_future=MOST_FUTURE if settings.dead_letter else 0,
+    )
