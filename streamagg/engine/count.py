@@ -20,7 +20,6 @@ from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost, Workers
-from streamagg.engine.workers.inline import InlineWorkers
 from streamagg.engine.workers.open import open_workers
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
@@ -199,7 +198,7 @@ def _drive(
 
 def _ends_here(workers: Workers, ending: EarlyEnd) -> bool:
     """Asked for, or a worker has ended with what it told; in this process the other files are read on."""
-    lost = ending.unreadable is not None and not isinstance(workers, InlineWorkers)
+    lost = ending.unreadable is not None and not workers.survive_errors
     ending.early = ending.early or ending.requested or lost
     return ending.early
 

@@ -206,6 +206,11 @@ class SimWorkers:
         may_free = lambda window: windows.start_ms(window) in self._broker.published  # noqa: E731
         return SimPort(worker, self._scenario.full_link, may_free)
 
+    @property
+    def survive_errors(self) -> bool:
+        """Nobody reports any."""
+        return True
+
     def watch(self, fileno: int) -> None:
         """Nothing waits here."""
 

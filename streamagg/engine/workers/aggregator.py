@@ -6,7 +6,15 @@ from time import perf_counter
 from streamagg.core.ring import Ring
 from streamagg.model.columns import ROWS, USER
 from streamagg.model.measured import StageTimes
-from streamagg.model.messages import AggregatorSetup, CloseWindow, FreeWindow, Reset, ShardCount, WindowRows
+from streamagg.model.messages import (
+    AggregatorSetup,
+    CloseWindow,
+    FreeWindow,
+    Heartbeat,
+    Reset,
+    ShardCount,
+    WindowRows,
+)
 
 
 class Aggregator:
@@ -26,6 +34,10 @@ class Aggregator:
     def users_bytes(self) -> int:
         """Memory of the users held."""
         return self._ring.nbytes
+
+    def heartbeat(self, cpu_s: float, rss_bytes: int) -> Heartbeat:
+        """What it has done and holds, in a process that uses so much."""
+        return Heartbeat(cpu_s, rss_bytes, self.times, users=self.users(), users_bytes=self.users_bytes)
 
     def handle(self, message: WindowRows | CloseWindow | FreeWindow | Reset) -> Iterator[ShardCount]:
         """Take one message; yields the count when it closes a window."""

@@ -1,4 +1,20 @@
-"""What the engine asks of its workers, wherever they run."""
+"""What the engine asks of its workers, wherever they run: ``Workers``.
+
+How to implement it: run each ``Unmarshaller`` and each ``Aggregator`` where you like, and carry messages
+between them and the engine, in both directions in the order in which they were sent.
+
+- What the engine posts to a port arrives, or its worker dies. ``post`` does not wait; ``backlog_bytes`` tells
+  the engine when to stop posting.
+- ``poll`` hands out, once, what unmarshallers send (``ColumnBlock``, ``Trying``) and, with its shard, what
+  aggregators answer. It waits for that no longer than asked.
+- A worker may die at any message. Of what it sent before, any beginning may come, and nothing more once the
+  engine has heard of its death. Another worker has its number then: an unmarshaller without leases
+  (``UnmarshallerReplaced``), an aggregator without users (``AggregatorLost``).
+- If workers die again and again, ``poll`` gives up with WorkersKeepDying.
+- ``sample`` and ``rss_bytes`` do not wait. What a sample counts never falls.
+
+tests/contracts/test_workers.py holds every implementation to this; add yours there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +63,10 @@ class Workers(Protocol):
 
         Raises AggregatorLost, and the StreamaggError that a worker reports.
         """
+
+    @property
+    def survive_errors(self) -> bool:
+        """A worker that has reported a StreamaggError goes on with its other leases; else it has ended."""
 
     def watch(self, fileno: int) -> None:
         """Let ``poll`` return early when this descriptor is readable."""

@@ -1,15 +1,16 @@
 """Workers in this process."""
 
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from time import sleep
 from typing import Final
 
 from streamagg.engine.workers.aggregator import Aggregator
 from streamagg.engine.workers.contract import Event, ShardAnswer
+from streamagg.engine.workers.heartbeat_totals import HeartbeatTotals
 from streamagg.engine.workers.port import Port
 from streamagg.engine.workers.unmarshaller import Unmarshaller
-from streamagg.model.measured import ClientNumbers, StageTimes
 from streamagg.model.messages import (
     AggregatorSetup,
     AnyMessage,
@@ -88,6 +89,11 @@ class InlineWorkers:
             sleep(min(timeout_ms, _REST_MS) / 1000)
         return events
 
+    @property
+    def survive_errors(self) -> bool:
+        """Nothing of this process ends with an error of one file."""
+        return True
+
     def watch(self, fileno: int) -> None:
         """Every round is short: nothing to do."""
 
@@ -100,27 +106,13 @@ class InlineWorkers:
 
     def sample(self) -> WorkersSample:
         """The same as of processes, but that they use nothing of their own."""
-        times, readers, users = StageTimes(), ClientNumbers(), Counter[int]()
-        for local in self._unmarshallers:
-            times.add(local.unmarshaller.times)
-            readers.add(local.unmarshaller.client)
-        for counting in self._aggregators:
-            times.add(counting.aggregator.times)
-            users.update(counting.aggregator.users())
-        ports: dict[WorkerKind, Sequence[Port]] = {
-            "unmarshaller": self._unmarshallers,
-            "aggregator": self._aggregators,
-        }
-        there = {kind: len(of_kind) for kind, of_kind in ports.items()}
-        return WorkersSample(
-            configured=there,
-            alive=there,
-            backlog_bytes={f"{kind}-{n}": 0 for kind, of_kind in ports.items() for n in range(len(of_kind))},
-            times=times,
-            readers=readers,
-            users=users,
-            users_bytes=sum(counting.aggregator.users_bytes for counting in self._aggregators),
-        )
+        totals, backlog_bytes = HeartbeatTotals(), dict[str, int]()
+        for kind, number, worker in self._all():
+            name = f"{kind}-{number}"
+            totals.begin(name, kind)
+            totals.heard(name, worker.heartbeat(0.0, 0))
+            backlog_bytes[name] = 0
+        return replace(totals.sample(backlog_bytes, ()), processes={})
 
     @property
     def starting(self) -> bool:
@@ -138,3 +130,9 @@ class InlineWorkers:
         """Close readers."""
         for local in self._unmarshallers:
             local.unmarshaller.close()
+
+    def _all(self) -> Iterator[tuple[WorkerKind, int, Unmarshaller | Aggregator]]:
+        for number, local in enumerate(self._unmarshallers):
+            yield "unmarshaller", number, local.unmarshaller
+        for shard, counting in enumerate(self._aggregators):
+            yield "aggregator", shard, counting.aggregator

@@ -50,7 +50,7 @@ _HEARTBEAT_S: Final = 1.0
 class _Heart:
     """Sends a heartbeat every second, and keeps the process tidy."""
 
-    def __init__(self, link: Link, report: Callable[[], Heartbeat]) -> None:
+    def __init__(self, link: Link, report: Callable[[float, int], Heartbeat]) -> None:
         self._link = link
         self._report = report
         self._next = 0.0
@@ -61,16 +61,13 @@ class _Heart:
         if now < self._next:
             return
         self._next = now + _HEARTBEAT_S
-        self._link.send(self._report())
+        self._link.send(self._report(time.process_time(), rss_bytes()))
         self._tidiness.keep()
 
 
 def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
     """Read and decode until the link closes."""
-    heart = _Heart(
-        link,
-        lambda: Heartbeat(time.process_time(), rss_bytes(), unmarshaller.times, unmarshaller.client),
-    )
+    heart = _Heart(link, unmarshaller.heartbeat)
     while True:
         heart.beat()
         for message in link.receive(0 if unmarshaller.busy else _IDLE_WAIT_MS):
@@ -83,16 +80,7 @@ def run_unmarshaller(link: Link, unmarshaller: Unmarshaller) -> None:
 
 def run_aggregator(link: Link, aggregator: Aggregator) -> None:
     """Count until the link closes."""
-    heart = _Heart(
-        link,
-        lambda: Heartbeat(
-            time.process_time(),
-            rss_bytes(),
-            aggregator.times,
-            users=aggregator.users(),
-            users_bytes=aggregator.users_bytes,
-        ),
-    )
+    heart = _Heart(link, aggregator.heartbeat)
     while True:
         heart.beat()
         for message in link.receive(_IDLE_WAIT_MS):

@@ -132,6 +132,11 @@ class ProcessWorkers:
                 raise AggregatorLost(f"{worker.name} died")
         return events
 
+    @property
+    def survive_errors(self) -> bool:
+        """A process ends with its error."""
+        return False
+
     def watch(self, fileno: int) -> None:
         """Let ``poll`` return early when this descriptor is readable."""
         self._selector.register(fileno, selectors.EVENT_READ)

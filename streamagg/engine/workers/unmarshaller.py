@@ -12,7 +12,7 @@ from streamagg.engine.reporting.examiner import Examiner, Findings
 from streamagg.model.batch import Batch, behind_first
 from streamagg.model.columns import ROWS
 from streamagg.model.measured import ClientNumbers, StageTimes
-from streamagg.model.messages import ColumnBlock, Lease, Revoke, Trying, UnmarshallerSetup
+from streamagg.model.messages import ColumnBlock, Heartbeat, Lease, Revoke, Trying, UnmarshallerSetup
 from streamagg.sources.contract import DeadLetters, Reader
 from streamagg.sources.open import open_dead_letters, open_source
 
@@ -110,6 +110,10 @@ class Unmarshaller:
             if offsets:
                 yield Trying(lease.id, batch.partition, offsets[0])
             yield self._read(single, self._decode(single))
+
+    def heartbeat(self, cpu_s: float, rss_bytes: int) -> Heartbeat:
+        """What it has done, in a process that uses so much."""
+        return Heartbeat(cpu_s, rss_bytes, self.times, self.client)
 
     def close(self) -> None:
         """Give up connections and files."""
