@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streamagg.core.measures.uniques import Uniques
+from streamagg.core.measures.user_set import UserSet
 from streamagg.model.columns import UInt64Column
 
 ROWS = 2_000_000
@@ -21,7 +21,7 @@ Count = Callable[[list[UInt64Column]], tuple[object, int]]
 
 def counted_by_columns(blocks: list[UInt64Column]) -> tuple[object, int]:
     """The columns and the number of distinct users in all blocks."""
-    uniques = Uniques()
+    uniques = UserSet()
     for block in blocks:
         uniques.add(block)
     distinct = uniques.count()

@@ -1,7 +1,7 @@
 """How counts and counters look on a terminal, in a pipe and in a file."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,7 +12,7 @@ from streamagg.engine.reporting.minute_summary import Reasons
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import NothingCounted
 from streamagg.events import Log
-from streamagg.model.results import WindowCount
+from streamagg.model.results import RECORDS, USERS, WindowTable
 from streamagg.model.settings import CountFormat, CountSettings
 from streamagg.settings.quantities import duration_parts
 from streamagg.sinks.json_records import render
@@ -27,16 +27,17 @@ _HEADINGS: Final[dict[CountFormat, str]] = {
 
 
 class WindowPrinter:
-    """Prints one line on stdout for each window as it closes, below a heading where the form has one."""
+    """Prints a line on stdout for each row of a window as it closes, below a heading if the form has one."""
 
     def __init__(self, form: CountFormat) -> None:
-        self._line = {"table": _table_row, "jsonl": _json_line, "csv": _csv_row}[form]
+        self._lines = {"table": _table_rows, "jsonl": _json_lines, "csv": _csv_rows}[form]
         self._heading = _HEADINGS.get(form)
 
-    def emit(self, windows: Windows, counts: Sequence[WindowCount]) -> None:
+    def emit(self, windows: Windows, tables: Sequence[WindowTable]) -> None:
         """Print windows, in order."""
         self.print_heading()
-        sys.stdout.writelines(self._line(windows, count) + "\n" for count in counts)
+        lines = (line for table in tables for line in self._lines(windows, table))
+        sys.stdout.writelines(line + "\n" for line in lines)
         sys.stdout.flush()
 
     def print_heading(self) -> None:
@@ -90,19 +91,23 @@ def tell_end(stats: RunStats) -> None:
     )
 
 
-def _json_line(windows: Windows, count: WindowCount) -> str:
-    return render(windows, count)[1].decode()
+def _json_lines(windows: Windows, table: WindowTable) -> Iterator[str]:
+    return (value.decode() for _, value in render(windows, table))
 
 
-def _csv_row(windows: Windows, count: WindowCount) -> str:
-    key, _ = render(windows, count)
-    error = "" if count.error is None else str(count.error)
-    return f"{key.decode()},{count.unique},{count.records},{str(count.partial).lower()},{error}"
+def _csv_rows(windows: Windows, table: WindowTable) -> Iterator[str]:
+    partial = str(table.partial).lower()
+    for (key, _), row in zip(render(windows, table), table.rows.values(), strict=True):
+        users, records = row[USERS], row[RECORDS]
+        error = "" if users.error is None else str(users.error)
+        yield f"{key.decode()},{users.number},{records.number},{partial},{error}"
 
 
-def _table_row(windows: Windows, count: WindowCount) -> str:
-    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(count.window))
+def _table_rows(windows: Windows, table: WindowTable) -> Iterator[str]:
+    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(table.window))
     shown = start.isoformat(" ", "milliseconds" if start.microsecond else "seconds").removesuffix("+00:00")
-    note = "" if count.error is None else f"  ± {100 * count.error:.2g} %"
-    note += "  partial" if count.partial else ""
-    return f"{shown:<23}  {count.unique:>12,}  {count.records:>12,}{note}"
+    for row in table.rows.values():
+        users, records = row[USERS], row[RECORDS]
+        note = "" if users.error is None else f"  ± {100 * users.error:.2g} %"
+        note += "  partial" if table.partial else ""
+        yield f"{shown:<23}  {users.number:>12,}  {records.number:>12,}{note}"

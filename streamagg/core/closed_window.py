@@ -1,62 +1,75 @@
-"""A closed window while the counts of its shards come in, and what they add up to."""
+"""A closed window while the answers of its shards come in, and the table that they add up to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-import numpy as np
-
-from streamagg.core.measures.sketch import estimate, merged
+from streamagg.core.measures.contract import Summary
+from streamagg.core.measures.published import Measures, measures_of
 from streamagg.core.windows import Windows
 from streamagg.errors import TooManyUsers
-from streamagg.model.columns import UInt64Column
 from streamagg.model.messages import ShardCount
-from streamagg.model.results import WindowCount
-from streamagg.model.settings import CeilingSettings
+from streamagg.model.results import ALL, Group, WindowTable
+from streamagg.model.settings import NO_CEILING
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class ClosedWindow:
-    """A user is in one shard, so counts add up; what is above the ceiling depends on the sum alone."""
+    """Summaries by group and measure."""
 
     window: int
-    records: int
     partial: bool
     missing: set[int]
     """Shards that have not answered."""
-    unique: int | None = 0
-    """So far; None: more than the ceiling in one shard."""
-    smallest: UInt64Column = field(default_factory=lambda: np.empty(0, np.uint64))
+    measures: Measures
+    rows: dict[Group, list[Summary]] = field(default_factory=dict)
 
     def add(self, count: ShardCount, shard: int) -> None:
         """Take the answer of a shard."""
         self.missing.discard(shard)
-        self.unique = None if self.unique is None or count.unique is None else self.unique + count.unique
-        if count.smallest:
-            self.smallest = merged(self.smallest, np.frombuffer(count.smallest, np.uint64))
+        self.combine(count.rows)
 
-    def stops(self, ceiling: CeilingSettings) -> bool:
-        """It may not be published, and nothing behind it."""
-        return ceiling.above == "stop" and self._above(ceiling)
+    def combine(self, rows: Mapping[Group, list[Summary]]) -> None:
+        """Take further rows of the table, or further parts of rows."""
+        for group, summaries in rows.items():
+            self.rows[group] = self._combined(self.rows.get(group), summaries)
 
-    def count(self, ceiling: CeilingSettings) -> WindowCount:
-        """The sum of all shards, or an estimate if it is above the ceiling."""
-        if self.unique is None or self._above(ceiling):
-            about = estimate(self.smallest)
-            return WindowCount(self.window, about.unique, self.records, self.partial, about.error)
-        return WindowCount(self.window, self.unique, self.records, self.partial)
-
-    def refusal(self, windows: Windows, ceiling: CeilingSettings) -> TooManyUsers:
-        """Why the run stops here."""
+    def refusal(self, windows: Windows) -> TooManyUsers | None:
+        """Why the run stops here: neither this window nor one behind it may be published; None: it may."""
         start = _EPOCH + timedelta(milliseconds=windows.start_ms(self.window))
-        return TooManyUsers(
-            f"The window of {start:%Y-%m-%dT%H:%M:%SZ} has more than {ceiling.max_users:,} unique users, so"
-            " neither it nor a later one is published. Run again with a higher --max-users, or with"
-            " --above-max-users approximate."
-        )
+        for summaries in self.rows.values():
+            for measure, summary in zip(self.measures, summaries, strict=True):
+                if (why := measure.refusal(summary)) is not None:
+                    return TooManyUsers(f"The window of {start:%Y-%m-%dT%H:%M:%SZ} {why}")
+        return None
 
-    def _above(self, ceiling: CeilingSettings) -> bool:
-        if ceiling.max_users is None:
-            return False
-        return self.unique is None or self.unique > ceiling.max_users
+    def table(self) -> WindowTable:
+        """What is published."""
+        rows = {
+            group: {m.name: m.finish(summary) for m, summary in zip(self.measures, summaries, strict=True)}
+            for group, summaries in self.rows.items()
+        }
+        return WindowTable(self.window, self.partial, rows)
+
+    def _combined(self, ours: list[Summary] | None, theirs: list[Summary]) -> list[Summary]:
+        if ours is None:
+            return theirs
+        pairs = zip(self.measures, ours, theirs, strict=True)
+        return [measure.combine(one, other) for measure, one, other in pairs]
+
+
+def _nothing() -> WindowTable:
+    measures = measures_of(NO_CEILING)
+    summaries = [measure.initialize().summary() for measure in measures]
+    return ClosedWindow(0, False, set(), measures, {ALL: summaries}).table()
+
+
+_NOTHING: Final = _nothing().rows
+
+
+def empty_window(window: int, *, partial: bool = False) -> WindowTable:
+    """One that nobody hit."""
+    return WindowTable(window, partial, _NOTHING)

@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Iterable
 
-from streamagg.model.results import WindowCount
+from streamagg.core.closed_window import empty_window
+from streamagg.model.results import WindowTable
 
 
 class CountedWindows:
@@ -19,24 +20,24 @@ class CountedWindows:
         """``empty``: with the windows without records; ``most`` windows at a time."""
         self._empty = empty
         self._most = most
-        self._waiting: deque[WindowCount] = deque()
+        self._waiting: deque[WindowTable] = deque()
 
     def __len__(self) -> int:
         """Windows that wait, without the empty ones."""
         return len(self._waiting)
 
-    def add(self, counts: Iterable[WindowCount]) -> None:
+    def add(self, counts: Iterable[WindowTable]) -> None:
         """Windows in order, behind those that wait."""
         self._waiting.extend(counts)
 
-    def take(self, after: int | None) -> tuple[WindowCount, ...]:
+    def take(self, after: int | None) -> tuple[WindowTable, ...]:
         """What comes next; ``after`` is the greatest window taken so far, None if there was none."""
-        taken: list[WindowCount] = []
+        taken: list[WindowTable] = []
         while self._waiting and len(taken) < self._most:
             count = self._waiting[0]
             if self._empty and after is not None:
                 stop = min(count.window, after + 1 + self._most - len(taken))
-                taken += [WindowCount(window, 0, 0, count.partial) for window in range(after + 1, stop)]
+                taken += [empty_window(window, partial=count.partial) for window in range(after + 1, stop)]
                 after = stop - 1
             if len(taken) < self._most:
                 taken.append(self._waiting.popleft())

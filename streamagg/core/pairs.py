@@ -12,7 +12,10 @@ from typing import Final, Protocol
 import numpy as np
 
 from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.measures.records import Records
+from streamagg.core.measures.uniques import Uniques
 from streamagg.model.columns import Int64Column, UInt64Column
+from streamagg.model.results import ALL
 
 _DIGIT_BITS: Final = 16
 """numpy sorts integers of so many bits by counting."""
@@ -147,13 +150,13 @@ def _reach(cursors: Iterable[_Cursor]) -> tuple[int, int]:
     return min(cursor.last for cursor in cursors)
 
 
-def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[ClosedWindow]:
-    """Every window of merged pairs, in order, with the ``keep`` smallest of its users."""
+def counted(pieces: Iterable[Pairs], users: Uniques, records: Records) -> Iterator[ClosedWindow]:
+    """Every window of merged pairs, in order, with what they come to by these two measures."""
     last: ClosedWindow | None = None
     for piece in pieces:
-        for window in _windows(piece, keep):
+        for window in _windows(piece, users, records):
             if last is not None and last.window == window.window:
-                window = _joined(last, window, keep)
+                window.combine(last.rows)
             elif last is not None:
                 yield last
             last = window
@@ -161,27 +164,12 @@ def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[ClosedWindow]:
         yield last
 
 
-def _windows(piece: Pairs, keep: int) -> Iterator[ClosedWindow]:
-    """The windows of one piece."""
+def _windows(piece: Pairs, users: Uniques, records: Records) -> Iterator[ClosedWindow]:
+    """The windows of one piece; no pair is in two of them, so that they are like shards of a window."""
     starts = np.concatenate(([0], np.flatnonzero(np.diff(piece.window)) + 1))
     sizes = np.diff(starts, append=len(piece)).tolist()
-    records = np.add.reduceat(piece.records, starts).tolist()
+    counts = np.add.reduceat(piece.records, starts).tolist()
     windows = piece.window[starts].tolist()
-    for window, start, size, those in zip(windows, starts.tolist(), sizes, records, strict=True):
-        users = piece.user[start : start + min(keep, size)]
-        yield ClosedWindow(window, those, False, set(), size, users)
-
-
-def _joined(first: ClosedWindow, second: ClosedWindow, keep: int) -> ClosedWindow:
-    """Two parts of one window, all users of the first before those of the second."""
-    assert first.unique is not None
-    assert second.unique is not None
-    users = np.concatenate([first.smallest, second.smallest])[:keep]
-    return ClosedWindow(
-        first.window,
-        first.records + second.records,
-        False,
-        set(),
-        first.unique + second.unique,
-        users,
-    )
+    for window, start, size, those in zip(windows, starts.tolist(), sizes, counts, strict=True):
+        smallest = piece.user[start : start + min(users.keep, size)].tobytes() if users.keep else b""
+        yield ClosedWindow(window, False, set(), (users, records), {ALL: [(size, smallest), those]})

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
-from streamagg.core.measures.sketch import KEPT_USERS
-from streamagg.core.measures.uniques import Uniques
-from streamagg.model.columns import UInt64Column
-from streamagg.model.settings import CeilingSettings
+from streamagg.core.measures.contract import State, Summary
+from streamagg.core.measures.published import Measures
+from streamagg.model.columns import Columns
+from streamagg.model.results import ALL, Group
 
 
 @dataclass(slots=True)
 class _Slot:
     window: int
-    uniques: Uniques
+    states: list[State]
+    """By measure."""
 
 
 class Ring:
@@ -20,39 +21,35 @@ class Ring:
     The sequencer never sends windows that lie ``slots`` or more apart, so two never meet in a slot.
     """
 
-    def __init__(self, slots: int, ceiling: CeilingSettings | None = None) -> None:
+    def __init__(self, slots: int, measures: Measures) -> None:
         self._slots: list[_Slot | None] = [None] * slots
-        self._most = None if ceiling is None else ceiling.max_users
-        self._keep = KEPT_USERS if ceiling is not None and ceiling.above == "approximate" else 0
+        self._measures = measures
 
-    def add(self, window: int, users: UInt64Column) -> None:
-        """Count users, shape ``(n,)``, into a window; raises ValueError if another one has its slot."""
+    def add(self, window: int, columns: Columns, rows: int) -> None:
+        """Take so many rows of a window; raises ValueError if another one has its slot."""
         position = window % len(self._slots)
         slot = self._slots[position]
         if slot is None:
-            slot = self._slots[position] = _Slot(window, Uniques(self._most, self._keep))
+            slot = self._slots[position] = _Slot(window, self._states())
         elif slot.window != window:
             raise ValueError(f"window {window} needs the slot of window {slot.window}")
-        slot.uniques.add(users)
+        for state in slot.states:
+            state.update(columns, rows)
 
-    def count(self, window: int) -> int | None:
-        """Unique users of a window, 0 if it holds none; None if there are more than the ceiling."""
-        uniques = self._uniques(window)
-        return 0 if uniques is None else uniques.count()
-
-    def smallest(self, window: int) -> UInt64Column | None:
-        """What a sketch of the users of a window needs of them; None if there are none or nobody asks."""
-        uniques = self._uniques(window)
-        return uniques.smallest(self._keep) if uniques is not None and self._keep else None
+    def summaries(self, window: int) -> dict[Group, list[Summary]]:
+        """What a window comes to, by group and measure; without rows what nothing comes to."""
+        slot = self._slots[window % len(self._slots)]
+        states = slot.states if slot is not None and slot.window == window else self._states()
+        return {ALL: [state.summary() for state in states]}
 
     def users(self) -> dict[int, int]:
-        """Users held, by window (see ``Uniques.rows``)."""
-        return {slot.window: slot.uniques.rows for slot in self._slots if slot is not None}
+        """Users held, by window (see ``State.users``)."""
+        return {slot.window: sum(s.users for s in slot.states) for slot in self._slots if slot is not None}
 
     @property
     def nbytes(self) -> int:
-        """Memory of all users held."""
-        return sum(slot.uniques.nbytes for slot in self._slots if slot is not None)
+        """Memory of all that is held."""
+        return sum(state.nbytes for slot in self._slots if slot is not None for state in slot.states)
 
     def free(self, window: int) -> None:
         """Give up the slot of a window, if it has one."""
@@ -61,6 +58,5 @@ class Ring:
         if slot is not None and slot.window == window:
             self._slots[position] = None
 
-    def _uniques(self, window: int) -> Uniques | None:
-        slot = self._slots[window % len(self._slots)]
-        return slot.uniques if slot is not None and slot.window == window else None
+    def _states(self) -> list[State]:
+        return [measure.initialize() for measure in self._measures]

@@ -74,7 +74,6 @@ class Closed:
     """No row of this window follows."""
 
     window: int
-    records: int
     partial: bool
 
 
@@ -379,7 +378,8 @@ class Sequencer:
         self.closed_through = last
         partial = self._partial_through()
         for window in sorted(w for w in self._records if w <= last):
-            yield Closed(window, self._records.pop(window), partial is not None and window <= partial)
+            del self._records[window]
+            yield Closed(window, partial is not None and window <= partial)
 
     def _partial_through(self) -> int | None:
         known = [part.clock.state.partial_through for part in self.partitions.values()]

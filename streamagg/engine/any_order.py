@@ -7,7 +7,9 @@ matters nor which file they are from, and what is counted lies in this process: 
 from collections.abc import Iterator, Sequence
 from itertools import count as numbers
 
-from streamagg.core.measures.sketch import KEPT_USERS
+from streamagg.core.closed_window import empty_window
+from streamagg.core.measures.records import Records
+from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import counted
 from streamagg.core.partition import Counts
 from streamagg.core.windows import Windows
@@ -17,7 +19,7 @@ from streamagg.engine.session.leases import BYTES, LeaseBook
 from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
 from streamagg.model.columns import ROWS, USER
 from streamagg.model.messages import ColumnBlock, Revoke, Trying
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import CeilingSettings
 
 
@@ -59,17 +61,17 @@ class AnyOrder:
         for port in self._workers.unmarshallers:
             port.post(Revoke())
 
-    def counted(self, ceiling: CeilingSettings, *, empty_windows: bool) -> Iterator[WindowCount]:
+    def counted(self, ceiling: CeilingSettings, *, empty_windows: bool) -> Iterator[WindowTable]:
         """The windows of what has been read, in order; raises TooManyUsers before one that stops it."""
-        keep = KEPT_USERS if ceiling.above == "approximate" else 0
+        users, records = Uniques(USER, ceiling), Records()
         before: int | None = None
-        for closing in counted(self._store.pieces(), keep):
-            if closing.stops(ceiling):
-                raise closing.refusal(self._windows, ceiling)
+        for closing in counted(self._store.pieces(), users, records):
+            if (refusal := closing.refusal(self._windows)) is not None:
+                raise refusal
             if empty_windows and before is not None:
-                yield from (WindowCount(window, 0, 0, False) for window in range(before + 1, closing.window))
+                yield from map(empty_window, range(before + 1, closing.window))
             before = closing.window
-            yield closing.count(ceiling)
+            yield closing.table()
 
     def _handle(self, event: Event) -> None:
         match event:

@@ -23,7 +23,7 @@ from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.engine.workers.open import open_workers
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import CountSettings
 from streamagg.sinks.contract import Publication
 from streamagg.sources.contract import UNKNOWN_END
@@ -128,9 +128,9 @@ def _count_in_any_order(
     tally.add_counts(reading.counts, published, monotonic_ms() - began_ms, ended=False)
 
 
-def _batches(counts: Iterable[WindowCount]) -> Iterator[list[WindowCount]]:
+def _batches(counts: Iterable[WindowTable]) -> Iterator[list[WindowTable]]:
     """Some windows at once, also those before one that has too many users."""
-    batch: list[WindowCount] = []
+    batch: list[WindowTable] = []
     try:
         for one in counts:
             batch.append(one)

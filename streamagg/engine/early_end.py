@@ -11,11 +11,11 @@ from types import FrameType
 
 from streamagg.core.windows import Windows
 from streamagg.errors import FileUnreadable
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.signals import handled
 from streamagg.telemetry import logs
 
-Emit = Callable[[Windows, Sequence[WindowCount]], None]
+Emit = Callable[[Windows, Sequence[WindowTable]], None]
 
 
 class EarlyEnd:
@@ -50,7 +50,7 @@ class EarlyEnd:
     def marking(self, emit: Emit) -> Emit:
         """Hands windows on, as partial from an early end on; a request when all is read is none."""
 
-        def marked(windows: Windows, counts: Sequence[WindowCount]) -> None:
+        def marked(windows: Windows, counts: Sequence[WindowTable]) -> None:
             if self.early or self.unreadable is not None:
                 counts = [replace(count, partial=True) for count in counts]
             emit(windows, counts)

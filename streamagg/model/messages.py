@@ -4,11 +4,14 @@ Columns travel as raw little-endian bytes inside the message; readers map them w
 ``numpy.frombuffer`` and copy nothing.
 """
 
+from typing import Any
+
 import msgspec
 import numpy as np
 
 from streamagg.model.columns import BoolColumn, Int64Column
 from streamagg.model.measured import ClientNumbers, StageTimes
+from streamagg.model.results import Group
 from streamagg.model.settings import CeilingSettings, DecodeSettings, SourceSettings
 
 
@@ -144,14 +147,12 @@ class Reset(Message, frozen=True, tag=True, array_like=True, gc=False):
 
 
 class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
-    """Aggregator to coordinator: unique users of one closed window in one shard."""
+    """Aggregator to coordinator: what the rows of one closed window in one shard come to."""
 
     epoch: int
     window: int
-    unique: int | None
-    """None: more than the ceiling."""
-    smallest: bytes = b""
-    """The smallest hashes of users, uint64, ascending, where a sketch may be asked for."""
+    rows: dict[Group, list[Any]]
+    """By group, the summary of each measure (see ``core.measures.contract``)."""
 
 
 class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=False):

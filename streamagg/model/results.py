@@ -1,15 +1,39 @@
-"""What a closed window holds."""
+"""What a closed window holds: a small table of groups and measures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+Group = tuple[str | None, ...]
+"""What the records of a group have in common."""
+ALL: Final[Group] = ()
+"""All records of a window: the row that every table has, and its first."""
+USERS: Final = "users"
+RECORDS: Final = "records"
+
+
+class Value(NamedTuple):
+    """What a measure comes to."""
+
+    number: int
+    error: float | None = None
+    """Greatest relative error if that is an estimate; None: exact."""
 
 
 @dataclass(frozen=True, slots=True)
-class WindowCount:
-    """A closed window and its unique users over all shards."""
+class WindowTable:
+    """A closed window over all shards: a row for each group, a value for each measure."""
 
     window: int
-    unique: int
-    records: int
     partial: bool
-    error: float | None = None
-    """Greatest relative error of ``unique`` if that is an estimate; None: exact."""
+    rows: Mapping[Group, Mapping[str, Value]]
+
+    @property
+    def users(self) -> Value:
+        """Unique users of all groups together."""
+        return self.rows[ALL][USERS]
+
+    @property
+    def records(self) -> int:
+        """Records of all groups together."""
+        return self.rows[ALL][RECORDS].number

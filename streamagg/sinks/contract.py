@@ -5,14 +5,14 @@ from typing import Protocol
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.late_references import LateReferences
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
     """Windows and the checkpoint that goes with them, in one transaction where there are transactions."""
 
-    windows: tuple[WindowCount, ...]
+    windows: tuple[WindowTable, ...]
     checkpoints: dict[int, Checkpoint]
     """By partition; written for every partition."""
     future: tuple[tuple[int, int], ...] = ()

@@ -7,25 +7,28 @@ import orjson
 
 from streamagg.core.late_references import LateReferences
 from streamagg.core.windows import Windows
-from streamagg.model.results import WindowCount
+from streamagg.model.results import RECORDS, USERS, WindowTable
 
 FORMAT_VERSION: Final = 1
 
 
-def render(windows: Windows, count: WindowCount) -> tuple[bytes, bytes]:
-    """Key and value of an output record; times in seconds."""
-    start = _seconds(windows.start_ms(count.window))
-    value = {
-        "ts": start,
-        "cnt": count.unique,
-        "granularity": _seconds(windows.granularity_ms),
-        "records": count.records,
-        "partial": count.partial,
-        "v": FORMAT_VERSION,
-    }
-    if count.error is not None:
-        value |= {"approximate": True, "error": count.error}
-    return str(start).encode(), orjson.dumps(value)
+def render(windows: Windows, table: WindowTable) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of the output record of each row; times in seconds."""
+    start = _seconds(windows.start_ms(table.window))
+    key = str(start).encode()
+    for row in table.rows.values():
+        users = row[USERS]
+        value = {
+            "ts": start,
+            "cnt": users.number,
+            "granularity": _seconds(windows.granularity_ms),
+            "records": row[RECORDS].number,
+            "partial": table.partial,
+            "v": FORMAT_VERSION,
+        }
+        if users.error is not None:
+            value |= {"approximate": True, "error": users.error}
+        yield key, orjson.dumps(value)
 
 
 def render_late(topic: str, windows: Windows, references: LateReferences) -> Iterator[tuple[bytes, bytes]]:

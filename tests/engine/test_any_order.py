@@ -28,7 +28,7 @@ from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.engine.workers.unmarshaller import open_unmarshaller
 from streamagg.errors import SettingsError, TooManyUsers
 from streamagg.model.messages import UnmarshallerSetup
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import (
     NO_CEILING,
     CeilingSettings,
@@ -73,8 +73,8 @@ def counted(
 ) -> Outcome:
     batches: list[list[bytes]] = []
 
-    def emit(windows: Windows, counts: Sequence[WindowCount]) -> None:
-        batches.append([render(windows, count)[1] for count in counts])
+    def emit(windows: Windows, counts: Sequence[WindowTable]) -> None:
+        batches.append([value for table in counts for _, value in render(windows, table)])
 
     given = CountSettings(tuple(map(str, paths)), replace(WINDOW, **window), as_run=as_run, pipeline=pipeline)
     return Outcome(batches, count(given, emit))
@@ -150,7 +150,7 @@ def test_any_order_any_cut_any_room(
     store.close()
     opened.close()
     rows = [row for lines in files for row in lines if row is not None]
-    assert {one.window * 10: (one.unique, one.records) for one in found} == expected(rows)
+    assert {one.window * 10: (one.users.number, one.records) for one in found} == expected(rows)
     assert [one.window for one in found] == sorted(one.window for one in found)
     for number, lines in enumerate(files):
         good = sum(row is not None for row in lines)
@@ -272,13 +272,13 @@ def above(path: Path, ceiling: CeilingSettings, **window: Any) -> CountSettings:
 
 @pytest.mark.parametrize("empty_windows", [True, False])
 def test_a_flood_stops_before_its_window(flood: Path, empty_windows: bool) -> None:
-    found: list[WindowCount] = []
+    found: list[WindowTable] = []
     with pytest.raises(TooManyUsers, match="1970-01-01T00:00:10Z has more than 70,000 unique users"):
         count(
             above(flood, CeilingSettings(70_000), empty_windows=empty_windows),
             lambda windows, counts: found.extend(counts),
         )
-    assert [(one.window, one.unique) for one in found] == [(0, 1)]
+    assert [(one.window, one.users.number) for one in found] == [(0, 1)]
 
 
 @pytest.mark.parametrize("most", [1 << 20, 30_000])
@@ -287,10 +287,10 @@ def test_a_flood_is_estimated_as_in_a_run(flood: Path, most: int, monkeypatch: p
     monkeypatch.setattr(counting, "PairStore", lambda: PairStore(most))
     ceiling = CeilingSettings(70_000, "approximate")
     about, _ = counted_users({str(number) for number in range(100_000)}, ceiling)
-    found: list[WindowCount] = []
+    found: list[WindowTable] = []
     count(above(flood, ceiling), lambda windows, counts: found.extend(counts))
-    assert [one.unique for one in found] == [1, about, 1]
-    assert [one.error is None for one in found] == [True, False, True]
+    assert [one.users.number for one in found] == [1, about, 1]
+    assert [one.users.error is None for one in found] == [True, False, True]
 
 
 def test_many_windows_need_no_slots(tmp_path: Path) -> None:

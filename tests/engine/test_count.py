@@ -17,7 +17,7 @@ from streamagg.engine.count import count
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.errors import SettingsError, TooManyUsers
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import CeilingSettings, CountSettings, PipelineSettings, WindowSettings
 from streamagg.sinks.json_records import render
 from streamagg.tools.generate import GenerateSettings, write
@@ -48,8 +48,8 @@ def counted(
 ) -> tuple[list[bytes], RunStats]:
     values: list[bytes] = []
 
-    def emit(windows: Windows, counts: Sequence[WindowCount]) -> None:
-        values.extend(render(windows, count)[1] for count in counts)
+    def emit(windows: Windows, counts: Sequence[WindowTable]) -> None:
+        values.extend(value for table in counts for _, value in render(windows, table))
 
     settings = CountSettings(
         tuple(map(str, paths)),
@@ -124,10 +124,10 @@ def test_a_worker_dies_on_the_way(
     monkeypatch.setattr(ProcessWorkers, "__init__", remembered)
     values: list[bytes] = []
 
-    def emit(windows: Windows, counts: Sequence[WindowCount]) -> None:
+    def emit(windows: Windows, counts: Sequence[WindowTable]) -> None:
         if not values:
             os.kill(getattr(opened[0], kind)[0].process.pid, signal.SIGKILL)
-        values.extend(render(windows, count)[1] for count in counts)
+        values.extend(value for table in counts for _, value in render(windows, table))
 
     stats = count(CountSettings((str(path),), WINDOW, as_run=True, pipeline=PipelineSettings(2, 2)), emit)
     assert values == inline[0]
@@ -190,8 +190,8 @@ def counted_above(path: Path, pipeline: PipelineSettings, ceiling: CeilingSettin
     """The rows that came out, until the run ended or stopped."""
     values: list[bytes] = []
 
-    def emit(windows: Windows, counts: Sequence[WindowCount]) -> None:
-        values.extend(render(windows, count)[1] for count in counts)
+    def emit(windows: Windows, counts: Sequence[WindowTable]) -> None:
+        values.extend(value for table in counts for _, value in render(windows, table))
 
     settings = CountSettings((str(path),), WINDOW, as_run=True, pipeline=pipeline, ceiling=ceiling)
     if ceiling.above == "stop":

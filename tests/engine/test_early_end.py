@@ -20,7 +20,7 @@ from streamagg.engine.count import count
 from streamagg.engine.early_end import EarlyEnd, Emit
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import FileUnreadable, SettingsError
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import CountSettings, PipelineSettings, WindowSettings
 from streamagg.tools.generate import GenerateSettings, write
 
@@ -40,8 +40,8 @@ class Written:
         self.windows: list[tuple[int, int, bool]] = []
         self._then = then
 
-    def __call__(self, windows: Windows, counts: Sequence[WindowCount]) -> None:
-        self.windows += [(count.window, count.unique, count.partial) for count in counts]
+    def __call__(self, windows: Windows, counts: Sequence[WindowTable]) -> None:
+        self.windows += [(count.window, count.users.number, count.partial) for count in counts]
         self._then()
 
 

@@ -15,10 +15,10 @@ from streamagg.engine.session.plan import Plan
 from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import ShardCount
-from streamagg.model.results import WindowCount
+from streamagg.model.results import ALL
 from streamagg.model.settings import CeilingSettings, WindowSettings
 from streamagg.sinks.contract import Publication
-from tests.support.blocks import Record, records_at, whole
+from tests.support.blocks import Record, records_at, whole, window_table
 
 WINDOWS = Windows(WindowSettings(10_000, max_lag_ms=0, max_jump_ms=1_000_000))
 PLAN = Plan(WINDOWS, 16, 10_000)
@@ -74,10 +74,10 @@ class Line:
         self._offset += 1
         assert not list(self.sequencer.advance())
 
-    def answer(self, *windows: int, unique: int = 1, shard: int = 0) -> None:
+    def answer(self, *windows: int, unique: int = 1, records: int = 1, shard: int = 0) -> None:
         """A shard has counted these."""
         for window in windows:
-            self.schedule.answer(ShardCount(1, window, unique), shard)
+            self.schedule.answer(ShardCount(1, window, {ALL: [(unique, b""), records]}), shard)
 
     def out(self, at_ms: int, *, reads: bool = True, all_closed: bool = False) -> list[int] | None:
         """The windows that begin to be published at that time; None if nothing does."""
@@ -90,11 +90,11 @@ class Line:
 def test_a_window_goes_out_once_all_shards_have_answered() -> None:
     line = Line(shards=2)
     assert line.read(6, 11) == [0]
-    line.answer(0, unique=3, shard=1)
+    line.answer(0, unique=3, records=6, shard=1)
     assert line.out(0) is None
-    line.answer(0, unique=4, shard=0)
+    line.answer(0, unique=4, records=5, shard=0)
     assert line.out(0) == [0]
-    assert line.publisher.submitted[0].windows == (WindowCount(0, 7, 1, partial=False),)
+    assert line.publisher.submitted[0].windows == (window_table(0, 7, 11, partial=False),)
 
 
 def test_windows_go_out_in_order() -> None:

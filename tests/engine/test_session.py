@@ -18,10 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
-from streamagg.core import closed_window as closing
-from streamagg.core import ring
 from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.measures import sketch
+from streamagg.core.measures import sketch, uniques
 from streamagg.core.measures.sketch import Estimate
 from streamagg.core.windows import Windows
 from streamagg.decode import Decoder
@@ -158,7 +156,7 @@ class Bench:
         starts = [Windows(WINDOW).start_ms(count.window) for count in self.output.windows]
         assert len(set(starts)) == len(starts), "a window came out twice"
         return {
-            start: (count.unique, count.records)
+            start: (count.users.number, count.records)
             for start, count in zip(starts, self.output.windows, strict=True)
         }
 
@@ -272,13 +270,13 @@ def test_above_the_ceiling_a_count_is_the_estimate_of_all_users_whatever_happens
         for start, (users, records) in recounted_users(topic).items()
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ring, "KEPT_USERS", 5)
+        patch.setattr(uniques, "KEPT_USERS", 5)
         patch.setattr(sketch, "KEPT_USERS", 5)
-        patch.setattr(closing, "estimate", lambda smallest: Estimate(int(smallest[4]), 0.5))
+        patch.setattr(uniques, "estimate", lambda smallest: Estimate(int(smallest[4]), 0.5))
         bench = Bench(topic, chance, 2, aggregators, ceiling=CeilingSettings(most, "approximate"))
         bench.until_end(crashes=crashes)
     assert bench.published() == expected
-    starts = {Windows(WINDOW).start_ms(count.window) for count in bench.output.windows if count.error}
+    starts = {Windows(WINDOW).start_ms(count.window) for count in bench.output.windows if count.users.error}
     assert starts == {start for start, (users, _) in recounted_users(topic).items() if len(users) > most}
 
 

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamagg.core.checkpoint import Checkpoint, decode, encode, fingerprint
+from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.measures.published import measures_of
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.ring import Ring
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer
@@ -15,10 +17,11 @@ from streamagg.core.sharding import split
 from streamagg.core.windows import Windows
 from streamagg.model.columns import USER
 from streamagg.model.messages import ColumnBlock
-from streamagg.model.settings import DecodeSettings, WindowSettings
+from streamagg.model.settings import NO_CEILING, DecodeSettings, WindowSettings
 from tests.support.blocks import Record, block
 from tests.support.oracle import recount
 
+MEASURES = measures_of(NO_CEILING)
 TIME_OF_DAY_MS = 1 << 50
 """Behind every event time."""
 SEEDS = st.integers(0, 2**32 - 1)
@@ -100,7 +103,7 @@ class Life:
             closed_through=next(iter(found.values())).closed_through,
             read_before={partition: checkpoint.read_before for partition, checkpoint in found.items()},
         )
-        self.rings = [Ring(slots) for _ in range(shards)]
+        self.rings = [Ring(slots, MEASURES) for _ in range(shards)]
         self.closed: list[tuple[int, int, int]] = []
         self.unfreed: list[int] = []
         self.timestamps = rng.random() < 0.5
@@ -136,12 +139,15 @@ class Life:
         for step in self.sequencer.advance(self.silent_ms):
             match step:
                 case Rows(window, columns):
-                    for ring, share in zip(
-                        self.rings, split(columns, columns[USER], len(self.rings)), strict=True
-                    ):
-                        ring.add(window, share[USER])
-                case Closed(window, records, _):
-                    self.closed.append((window, sum(ring.count(window) for ring in self.rings), records))
+                    shares = split(columns, columns[USER], len(self.rings))
+                    for ring, share in zip(self.rings, shares, strict=True):
+                        ring.add(window, share, len(share[USER]))
+                case Closed(window, partial):
+                    closing = ClosedWindow(window, partial, set(), MEASURES)
+                    for ring in self.rings:
+                        closing.combine(ring.summaries(window))
+                    table = closing.table()
+                    self.closed.append((window, table.users.number, table.records))
                 case Reread(partition, offset):
                     self.pending[partition] = self.cut(partition, offset, timestamps=True)
         for part in self.sequencer.partitions.values():

@@ -20,7 +20,7 @@ from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.engine.session.session import Session
 from streamagg.model.columns import selected
 from streamagg.model.messages import ColumnBlock, FreeWindow, ShardCount
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher
 from tests.simulation.world import Result, simulate
@@ -150,7 +150,7 @@ def _freed_early(right: Any) -> Any:
 def _ahead_of_its_part(right: Any) -> Any:
     """A part of a gap is published with the checkpoint of the window at its end."""
 
-    def mutant(self: PublicationSchedule, counts: tuple[WindowCount, ...], now_ms: int) -> None:
+    def mutant(self: PublicationSchedule, counts: tuple[WindowTable, ...], now_ms: int) -> None:
         rest = self._counted._waiting
         whole = rest[0].window if rest else None
         kept = self._sequencer.checkpoint
@@ -162,7 +162,7 @@ def _ahead_of_its_part(right: Any) -> Any:
 
 def _any_epoch(right: Any) -> Any:
     def mutant(self: Session, count: ShardCount, shard: int) -> None:
-        right(self, ShardCount(self._epoch, count.window, count.unique), shard)
+        right(self, ShardCount(self._epoch, count.window, count.rows), shard)
 
     return mutant
 

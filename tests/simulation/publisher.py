@@ -118,7 +118,8 @@ class SimPublisher:
 
     def _produce(self, publication: Publication, once: bool) -> None:
         self._transaction = Transaction(self._epoch)
-        rows = [render(self._scenario.plan.windows, count) for count in publication.windows]
+        windows = self._scenario.plan.windows
+        rows = [row for table in publication.windows for row in render(windows, table)]
         late = [(told.partition, offset) for told in publication.late for offset in told.offset.tolist()]
         if once:
             self._broker.check_epoch(self._epoch)

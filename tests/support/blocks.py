@@ -8,6 +8,7 @@ import numpy as np
 from streamagg.core.ballot import SetAside
 from streamagg.model.columns import ROWS, USER, Columns
 from streamagg.model.messages import ColumnBlock
+from streamagg.model.results import ALL, RECORDS, USERS, Value, WindowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,10 @@ def whole(log: Sequence[Record], *, partition: int = 0, timestamps: bool = True)
     """All of a log in one block."""
     stop = log[-1].offset + 1
     return block(log, log[0].offset, stop, partition=partition, timestamps=timestamps, end=stop)
+
+
+def window_table(
+    window: int, users: int, records: int, partial: bool = False, error: float | None = None
+) -> WindowTable:
+    """A closed window with these counts."""
+    return WindowTable(window, partial, {ALL: {USERS: Value(users, error), RECORDS: Value(records)}})

@@ -13,7 +13,7 @@ from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.model.batch import Batch
 from streamagg.model.messages import Lease
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import DecodeSettings, WindowSettings
 from streamagg.sinks.contract import Publication, PublishFailed
 
@@ -89,7 +89,7 @@ class MemoryReader:
 class MemoryOutput:
     """What readers of the output see, and the committed offsets with their metadata."""
 
-    windows: list[WindowCount] = field(default_factory=list)
+    windows: list[WindowTable] = field(default_factory=list)
     committed: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def checkpoints(self, partitions: Sequence[int], window: WindowSettings) -> Mapping[int, Checkpoint]:

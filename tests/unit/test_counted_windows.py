@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamagg.core.counted_windows import CountedWindows
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
+from tests.support.blocks import window_table
 
 
 def taken(counted: CountedWindows, after: int | None) -> list[list[int]]:
@@ -16,8 +17,8 @@ def taken(counted: CountedWindows, after: int | None) -> list[list[int]]:
     return parts
 
 
-def count(window: int, *, partial: bool = False) -> WindowCount:
-    return WindowCount(window, 1, 2, partial)
+def count(window: int, *, partial: bool = False) -> WindowTable:
+    return window_table(window, 1, 2, partial)
 
 
 def test_a_gap_is_cut_into_parts() -> None:
@@ -36,7 +37,7 @@ def test_a_gap_is_cut_into_parts() -> None:
 def test_a_gap_that_fills_a_part_leaves_its_end_for_the_next() -> None:
     counted = CountedWindows(empty=True, most=2)
     counted.add([count(5, partial=True)])
-    assert counted.take(2) == (WindowCount(3, 0, 0, True), WindowCount(4, 0, 0, True))
+    assert counted.take(2) == (window_table(3, 0, 0, True), window_table(4, 0, 0, True))
     assert len(counted) == 1
     assert counted.take(4) == (count(5, partial=True),)
 

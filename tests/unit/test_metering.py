@@ -18,12 +18,11 @@ from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.errors import KafkaUnreachable, TooManyUsers
 from streamagg.model.measured import ClientNumbers, Distribution, PublisherNumbers, StageTimes
 from streamagg.model.messages import AnyMessage
-from streamagg.model.results import WindowCount
 from streamagg.model.settings import CeilingSettings, KafkaSettings, RunSettings, WindowSettings
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
 from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, OpenWindow, WindowSample, WorkersSample
-from tests.support.blocks import Record, whole
+from tests.support.blocks import Record, whole, window_table
 
 MINUTE_MS = 60_000
 WINDOWS = Windows(WindowSettings(MINUTE_MS))
@@ -159,7 +158,7 @@ def test_a_snapshot_does_not_change_once_it_is_taken() -> None:
     meter = meter_of(metrics)
     publisher = meter.metered(InstantPublisher())
     meter.look(Tally())
-    publisher.submit(Publication((WindowCount(1, 2, 3, False),), {}))
+    publisher.submit(Publication((window_table(1, 2, 3, False),), {}))
     assert publisher.finished() is not None
     meter.publisher.client.failed("_FENCED")
     meter.session_broke(AggregatorLost())
@@ -211,9 +210,9 @@ def test_windows_are_counted_by_kind_once_they_are_out() -> None:
     inner = InstantPublisher()
     publisher = MeteredPublisher(inner, published)
     windows = (
-        WindowCount(-1, 0, 0, False),
-        WindowCount(0, 40, 50, False),
-        WindowCount(1, 1_000, 2_000, True, error=0.01),
+        window_table(-1, 0, 0, False),
+        window_table(0, 40, 50, False),
+        window_table(1, 1_000, 2_000, True, error=0.01),
     )
     publisher.submit(Publication(windows, {}))
     assert published.sample(PublisherNumbers()).windows == {}

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamagg.core import pairs as module
+from streamagg.core.measures import sketch
+from streamagg.core.measures.records import Records
+from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import Pairs, counted, merged, unique
+from streamagg.model.columns import USER
+from streamagg.model.results import ALL
+from tests.support.blocks import columns_of
 
 Row = tuple[int, int]
 """Window and user."""
@@ -60,13 +66,16 @@ def test_merged_is_the_same_however_it_was_cut(rows: list[Row], cuts: list[int],
 @given(ROWS, st.lists(st.integers(0, 60), max_size=6), st.integers(1, 4), st.integers(0, 3))
 def test_windows_are_counted_across_pieces(rows: list[Row], cuts: list[int], share: int, keep: int) -> None:
     users: dict[int, list[int]] = {}
+    users_kept = Uniques(USER)
+    users_kept.keep = keep
     for window, user in rows:
         users.setdefault(window, []).append(user)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_LEAST_SHARE", share)
-        found = list(counted(merged(runs_of(rows, cuts), 0), keep))
-    assert [(one.window, one.unique, one.records, one.smallest.tolist()) for one in found] == [
-        (window, len(set(those)), len(those), sorted(set(those))[:keep])
+        patch.setattr(sketch, "KEPT_USERS", keep)
+        found = list(counted(merged(runs_of(rows, cuts), 0), users_kept, Records()))
+    assert [(one.window, one.rows) for one in found] == [
+        (window, {ALL: [(len(set(those)), columns_of(sorted(set(those))[:keep])[0].tobytes()), len(those)]})
         for window, those in sorted(users.items())
     ]
 

@@ -15,17 +15,17 @@ from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import AccessDenied, KafkaUnreachable
 from streamagg.model.measured import PublisherNumbers
-from streamagg.model.results import WindowCount
 from streamagg.model.settings import KafkaSettings, RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
 from streamagg.sinks.kafka import publisher as module
 from streamagg.sinks.kafka import transaction as output
 from streamagg.sinks.kafka.publisher import KafkaPublisher
 from streamagg.sinks.kafka.transaction import Output
+from tests.support.blocks import window_table
 from tests.support.broker import free_port
 
 WAIT_S = 10
-ONE_WINDOW = Publication((WindowCount(1, 1, 1, False),), {0: Checkpoint(PartitionState(5), 1, 5)})
+ONE_WINDOW = Publication((window_table(1, 1, 1, False),), {0: Checkpoint(PartitionState(5), 1, 5)})
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
 
 

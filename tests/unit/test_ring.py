@@ -6,63 +6,86 @@
     windows    12  10  11      window 13 needs the slot of window 10 until that is freed
 """
 
-import numpy as np
 import pytest
 
-from streamagg.core import ring as module
+from streamagg.core.measures import uniques as module
+from streamagg.core.measures.published import measures_of
 from streamagg.core.ring import Ring
-from streamagg.model.settings import CeilingSettings
+from streamagg.model.results import ALL
+from streamagg.model.settings import NO_CEILING, CeilingSettings
+from tests.support.blocks import columns_of
+
+Counts = tuple[int | None, int]
 
 
-def users(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    return np.array(numbers, np.uint64)
+def ring_of_three(ceiling: CeilingSettings = NO_CEILING) -> Ring:
+    return Ring(3, measures_of(ceiling))
+
+
+def add(ring: Ring, window: int, *users: int) -> None:
+    ring.add(window, columns_of(users), len(users))
+
+
+def counts(ring: Ring, *windows: int) -> list[Counts]:
+    """Users and records of windows."""
+    found = []
+    for window in windows:
+        ((group, (users, records)),) = ring.summaries(window).items()
+        assert group == ALL
+        found.append((users[0], records))
+    return found
+
+
+def smallest(ring: Ring, window: int) -> bytes:
+    ((hashes, _),) = [(users[1], records) for users, records in ring.summaries(window).values()]
+    return hashes
 
 
 def test_windows_are_counted_apart() -> None:
-    ring = Ring(3)
-    ring.add(10, users(1, 2, 2))
-    ring.add(12, users(1))
-    ring.add(10, users(2, 3))
-    assert [ring.count(window) for window in (10, 11, 12)] == [3, 0, 1]
+    ring = ring_of_three()
+    add(ring, 10, 1, 2, 2)
+    add(ring, 12, 1)
+    add(ring, 10, 2, 3)
+    assert counts(ring, 10, 11, 12) == [(3, 5), (0, 0), (1, 1)]
 
 
 def test_a_slot_is_taken_until_its_window_is_freed() -> None:
-    ring = Ring(3)
-    ring.add(10, users(1, 2))
+    ring = ring_of_three()
+    add(ring, 10, 1, 2)
     with pytest.raises(ValueError, match="window 13 needs the slot of window 10"):
-        ring.add(13, users(9))
-    assert ring.count(10) == 2
+        add(ring, 13, 9)
+    assert counts(ring, 10) == [(2, 2)]
     ring.free(10)
-    ring.add(13, users(9))
-    assert [ring.count(10), ring.count(13)] == [0, 1]
+    add(ring, 13, 9)
+    assert counts(ring, 10, 13) == [(0, 0), (1, 1)]
 
 
 def test_freeing_a_window_leaves_another_one_in_its_slot_alone() -> None:
-    ring = Ring(3)
-    ring.add(13, users(9))
+    ring = ring_of_three()
+    add(ring, 13, 9)
     ring.free(10)
-    assert ring.count(13) == 1
+    assert counts(ring, 13) == [(1, 1)]
 
 
 def test_above_the_ceiling_a_window_has_no_count() -> None:
-    ring = Ring(3, CeilingSettings(2))
-    ring.add(10, users(1, 2, 2))
-    ring.add(11, users(1, 2, 3))
-    assert [ring.count(window) for window in (10, 11, 12)] == [2, None, 0]
-    assert ring.smallest(11) is None, "nobody asks for a sketch"
+    ring = ring_of_three(CeilingSettings(2))
+    add(ring, 10, 1, 2, 2)
+    add(ring, 11, 1, 2, 3)
+    assert counts(ring, 10, 11, 12) == [(2, 3), (None, 3), (0, 0)]
+    assert smallest(ring, 11) == b"", "nobody asks for a sketch"
 
 
 def test_what_a_sketch_needs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_USERS", 2)
-    ring = Ring(3, CeilingSettings(2, "approximate"))
-    ring.add(10, users(7))
-    ring.add(11, users(5, 3, 9))
-    found = [ring.smallest(window) for window in (10, 11, 12)]
-    assert [None if column is None else column.tolist() for column in found] == [[7], [3, 5], None]
+    ring = ring_of_three(CeilingSettings(2, "approximate"))
+    add(ring, 10, 7)
+    add(ring, 11, 5, 3, 9)
+    expected = [columns_of(those)[0].tobytes() for those in ([7], [3, 5], [])]
+    assert [smallest(ring, window) for window in (10, 11, 12)] == expected
 
 
 def test_windows_before_the_epoch_have_slots_too() -> None:
-    ring = Ring(3)
+    ring = ring_of_three()
     for window in (-1, 0, 1):
-        ring.add(window, users(*range(window + 2)))
-    assert [ring.count(window) for window in (-1, 0, 1)] == [1, 2, 3]
+        add(ring, window, *range(window + 2))
+    assert counts(ring, -1, 0, 1) == [(1, 1), (2, 2), (3, 3)]

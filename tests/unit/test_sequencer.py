@@ -139,7 +139,7 @@ class TestClosing:
 
     def test_closed_tells_the_number_of_records(self) -> None:
         steps = give(sequencer({0: 60}), 0, records_at(61, 62, 119, 120, 125))
-        assert [s for s in steps if isinstance(s, Closed)] == [Closed(1, 3, False)]
+        assert [s for s in steps if isinstance(s, Closed)] == [Closed(1, False)]
 
     def test_close_all_closes_what_is_open_and_no_more(self) -> None:
         seq = sequencer({0: 60})

@@ -1,4 +1,4 @@
 """What is computed of the rows of a window.
 
-Imports model. Begin with ``uniques``.
+Imports model. Begin with ``contract``, then ``uniques``.
 """

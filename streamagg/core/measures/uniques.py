@@ -1,138 +1,84 @@
-"""Exact counting of distinct 64-bit users in sorted columns, up to a ceiling."""
-
-from typing import Final
+"""How many different users a window has: exactly, or above a ceiling about."""
 
 import numpy as np
 
-from streamagg.model.columns import BoolColumn, UInt64Column
+from streamagg.core.measures.sketch import KEPT_USERS, estimate, merged
+from streamagg.core.measures.user_set import UserSet
+from streamagg.model.columns import Columns
+from streamagg.model.results import USERS, Value
+from streamagg.model.settings import NO_CEILING, CeilingSettings
 
-_LEAST_ROWS: Final = 1 << 16
-"""Rows worth a merge, however few users there are: 512 KiB. With 1,000 users in a window a row costs 47 ns
-with 4,096, 43 with this and 41 with 262,144, for four times the memory of each open window."""
-_FIRST_ROWS: Final = 64
-"""Room for the first rows: half a kilobyte, for windows that few users hit."""
+Summary = tuple[int | None, bytes]
+"""How many, None for more than the ceiling; and, where a sketch may be asked for, the smallest of their
+hashes, uint64, ascending."""
+
+
+class _Counted:
+    """A set of users."""
+
+    __slots__ = ("_column", "_keep", "_set")
+
+    def __init__(self, column: int, most: int | None, keep: int) -> None:
+        self._column = column
+        self._keep = keep
+        self._set = UserSet(most, keep)
+
+    def update(self, columns: Columns, _: int) -> None:
+        self._set.add(columns[self._column])
+
+    def summary(self) -> Summary:
+        return self._set.count(), self._set.smallest(self._keep).tobytes()
+
+    @property
+    def users(self) -> int:
+        return self._set.rows
+
+    @property
+    def nbytes(self) -> int:
+        return self._set.nbytes
 
 
 class Uniques:
-    """A set of uint64, kept as one sorted column and a pile of unsorted rows.
+    """No user is in two shards, so counts add up; what is above the ceiling depends on the sum alone."""
 
-    The pile is sorted and merged when it has grown to half the size of the column, so a row costs
-    O(log n) amortised, and a user 8 bytes at rest and about 16 in a merge. A sort of uint64 takes
-    10 to 20 ns a row here; a Python set takes 75 to 180 ns and over 60 bytes a user.
+    name = USERS
 
-    Once there are more than ``most`` users, only the ``keep`` smallest of all are kept: whether
-    that happened, and which they are, depends on the users alone.
-    """
+    def __init__(self, column: int, ceiling: CeilingSettings = NO_CEILING) -> None:
+        """``column``: the place of the users' hashes among the columns, which are uint64."""
+        self._column = column
+        self._most = ceiling.max_users
+        self._stops = ceiling.above == "stop"
+        self.keep = 0 if self._stops else KEPT_USERS
+        """So many of the smallest hashes are in a summary."""
 
-    __slots__ = ("_above", "_keep", "_most", "_pile", "_sorted")
+    def initialize(self) -> _Counted:
+        """Nobody yet."""
+        return _Counted(self._column, self._most, self.keep)
 
-    def __init__(self, most: int | None = None, keep: int = 0) -> None:
-        self._most = most
-        self._keep = keep
-        self._above = False
-        self._sorted: UInt64Column = np.empty(0, np.uint64)
-        self._pile = _Pile()
+    def combine(self, one: Summary, other: Summary) -> Summary:
+        """The users of both."""
+        unique = None if one[0] is None or other[0] is None else one[0] + other[0]
+        if not one[1] or not other[1]:
+            return unique, one[1] or other[1]
+        smallest = merged(np.frombuffer(one[1], np.uint64), np.frombuffer(other[1], np.uint64))
+        return unique, smallest.tobytes()
 
-    def add(self, users: UInt64Column) -> None:
-        """Add users, shape ``(n,)``, in any order, with repetitions."""
-        if self._above:
-            users = self._candidates(users)
-        self._pile.add(users)
-        if self._pile.rows >= max(_LEAST_ROWS, len(self._sorted) // 2):
-            self._merge()
+    def refusal(self, summary: Summary) -> str | None:
+        """More than the ceiling, unless an estimate will do."""
+        if not self._stops or not self._above(summary[0]):
+            return None
+        return (
+            f"has more than {self._most:,} unique users, so neither it nor a later one is published."
+            " Run again with a higher --max-users, or with --above-max-users approximate."
+        )
 
-    def count(self) -> int | None:
-        """How many distinct users were added; None if they are more than ``most``."""
-        self._merge()
-        return None if self._above else len(self._sorted)
+    def finish(self, summary: Summary) -> Value:
+        """Their number, or an estimate if it is above the ceiling."""
+        unique = summary[0]
+        if unique is not None and not self._above(unique):
+            return Value(unique)
+        about = estimate(np.frombuffer(summary[1], np.uint64))
+        return Value(about.unique, about.error)
 
-    def smallest(self, keep: int) -> UInt64Column:
-        """The smallest users, ascending, shape ``(m,)``, ``m <= keep``."""
-        self._merge()
-        return self._sorted[:keep]
-
-    @property
-    def rows(self) -> int:
-        """Users kept, and rows that are not merged with them yet."""
-        return len(self._sorted) + self._pile.rows
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of these."""
-        return self._sorted.nbytes + self._pile.nbytes
-
-    def _candidates(self, users: UInt64Column) -> UInt64Column:
-        """Those that may be among the smallest."""
-        if len(self._sorted) < self._keep:
-            return users
-        return users[users < self._sorted[-1]] if self._keep else users[:0]
-
-    def _merge(self) -> None:
-        rows = self._pile.take()
-        if not len(rows):
-            return
-        rows.sort()
-        fresh = np.empty(len(rows), np.bool_)
-        fresh[:1] = True
-        np.not_equal(rows[1:], rows[:-1], out=fresh[1:])
-        rows = rows[fresh]
-        if len(self._sorted):
-            rows = rows[_absent(rows, self._sorted)]
-            rows = np.concatenate([self._sorted, rows])
-            self._sorted = rows[:0]
-            rows.sort(kind="stable")  # Timsort: two sorted runs, so this is one merge.
-        self._above = self._above or (self._most is not None and len(rows) > self._most)
-        # A copy: a view would keep the memory of all.
-        self._sorted = rows[: self._keep].copy() if self._above else rows
-
-
-def _absent(rows: UInt64Column, among: UInt64Column) -> BoolColumn:
-    """Which rows, ascending, are not in a column that is ascending and not empty; shape ``(n,)``."""
-    absent = np.empty(len(rows), np.bool_)
-    # Piece by piece: the positions alone would take as much memory as the rows.
-    for start in range(0, len(rows), _LEAST_ROWS):
-        piece = rows[start : start + _LEAST_ROWS]
-        at = np.searchsorted(among, piece)
-        at[at == len(among)] = 0
-        np.not_equal(among[at], piece, out=absent[start : start + _LEAST_ROWS])
-    return absent
-
-
-class _Pile:
-    """Rows in the order of their arrival, in chunks that double; untouched room takes no memory.
-
-    They are copied: a few rows that are a view would keep the memory of their whole block, and
-    a column of its own takes more memory than the few rows in it.
-    """
-
-    __slots__ = ("_chunks", "_room", "rows")
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self._chunks: list[UInt64Column] = []
-        self._room = 0
-        """Rows for which the last chunk has room."""
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the chunks."""
-        return sum(chunk.nbytes for chunk in self._chunks)
-
-    def add(self, users: UInt64Column) -> None:
-        """Copy users, shape ``(n,)``."""
-        while len(users):
-            if not self._room:
-                self._room = max(len(users), self.rows, _FIRST_ROWS)
-                self._chunks.append(np.empty(self._room, np.uint64))
-            some, users = users[: self._room], users[self._room :]
-            chunk = self._chunks[-1]
-            start = len(chunk) - self._room
-            chunk[start : start + len(some)] = some
-            self._room -= len(some)
-            self.rows += len(some)
-
-    def take(self) -> UInt64Column:
-        """All rows, shape ``(n,)``; the pile is empty afterwards."""
-        rows = np.concatenate(self._chunks)[: self.rows] if self._chunks else np.empty(0, np.uint64)
-        self._chunks, self._room, self.rows = [], 0, 0
-        return rows
+    def _above(self, unique: int | None) -> bool:
+        return self._most is not None and (unique is None or unique > self._most)

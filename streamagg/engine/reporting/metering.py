@@ -16,7 +16,7 @@ from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.errors import KafkaUnreachable
 from streamagg.kafka.membership import Membership
 from streamagg.model.measured import Distribution, PublisherNumbers, StageTimes
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, Publisher, PublishFailed
 from streamagg.telemetry.metrics import Metrics
@@ -70,13 +70,14 @@ class PublishedWindows:
             aborted=numbers.aborted,
         )
 
-    def _window(self, count: WindowCount) -> WindowSample:
+    def _window(self, count: WindowTable) -> WindowSample:
         start_ms = self._windows.start_ms(count.window)
-        return WindowSample(start_ms, count.unique, count.records, count.partial, count.error)
+        users = count.users
+        return WindowSample(start_ms, users.number, count.records, count.partial, users.error)
 
 
-def _kind(count: WindowCount) -> WindowKind:
-    if count.error is not None:
+def _kind(count: WindowTable) -> WindowKind:
+    if count.users.error is not None:
         return "approximate"
     return "final" if count.records else "empty"
 

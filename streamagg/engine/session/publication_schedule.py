@@ -14,11 +14,12 @@ from typing import Final
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.counted_windows import CountedWindows
+from streamagg.core.measures.published import measures_of
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.sequencer import Closed, Sequencer
 from streamagg.engine.session.plan import Plan
 from streamagg.model.messages import ShardCount
-from streamagg.model.results import WindowCount
+from streamagg.model.results import WindowTable
 from streamagg.sinks.contract import Publication, Publisher
 
 _GATHER_MS: Final = 1_000
@@ -48,6 +49,7 @@ class PublicationSchedule:
         self._sequencer = sequencer
         self._publisher = publisher
         self._shards = shards
+        self._measures = measures_of(plan.ceiling)
         self._closing: dict[int, ClosedWindow] = {}
         self._counted = CountedWindows(empty=plan.empty_windows, most=plan.most_windows)
         self._published_through = published_through
@@ -67,7 +69,7 @@ class PublicationSchedule:
     def close(self, closed: Closed) -> None:
         """No row of this window follows."""
         shards = set(range(self._shards))
-        self._closing[closed.window] = ClosedWindow(closed.window, closed.records, closed.partial, shards)
+        self._closing[closed.window] = ClosedWindow(closed.window, closed.partial, shards, self._measures)
 
     def answer(self, count: ShardCount, shard: int) -> None:
         """Take what a shard has counted."""
@@ -98,7 +100,7 @@ class PublicationSchedule:
         self._submit((), self._committed_ms)
         return True
 
-    def collect(self, now_ms: int) -> tuple[WindowCount, ...]:
+    def collect(self, now_ms: int) -> tuple[WindowTable, ...]:
         """The windows of a publication that has finished; raises PublishFailed."""
         publication = self._publisher.finished()
         if publication is None:
@@ -139,7 +141,7 @@ class PublicationSchedule:
         at_once = self._commit_now or ended or self._sequencer.full
         return at_once or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
 
-    def _submit(self, counts: tuple[WindowCount, ...], now_ms: int) -> None:
+    def _submit(self, counts: tuple[WindowTable, ...], now_ms: int) -> None:
         sequencer = self._sequencer
         through = counts[-1].window if counts else self._published_through
         self._committed_ms = now_ms
@@ -156,19 +158,19 @@ class PublicationSchedule:
             Publication(counts, checkpoints, sequencer.take_future(), sequencer.late.take())
         )
 
-    def _complete(self) -> list[WindowCount]:
+    def _complete(self) -> list[WindowTable]:
         """The windows to publish next; raises TooManyUsers once all before that one are published."""
-        counted: list[WindowCount] = []
+        counted: list[WindowTable] = []
         for window in sorted(self._closing):
             closing = self._closing[window]
             if closing.missing:
                 break
-            if closing.stops(self._plan.ceiling):
+            if (refusal := closing.refusal(self._plan.windows)) is not None:
                 if not counted:
-                    raise closing.refusal(self._plan.windows, self._plan.ceiling)
+                    raise refusal
                 break
             del self._closing[window]
-            counted.append(closing.count(self._plan.ceiling))
+            counted.append(closing.table())
         return counted
 
     def _moved(self) -> bool:

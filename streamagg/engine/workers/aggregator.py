@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from time import perf_counter
 
+from streamagg.core.measures.published import measures_of
 from streamagg.core.ring import Ring
-from streamagg.model.columns import ROWS, USER
+from streamagg.model.columns import ROWS, selected
 from streamagg.model.measured import StageTimes
 from streamagg.model.messages import (
     AggregatorSetup,
@@ -22,12 +23,13 @@ class Aggregator:
 
     def __init__(self, setup: AggregatorSetup) -> None:
         self._setup = setup
-        self._ring = Ring(setup.slots, setup.ceiling)
+        self._measures = measures_of(setup.ceiling)
+        self._ring = Ring(setup.slots, self._measures)
         self._epoch = 0
         self.times = StageTimes()
 
     def users(self) -> dict[int, int]:
-        """Users held, by window (see ``Uniques.rows``)."""
+        """Users held, by window (see ``State.users``)."""
         return self._ring.users()
 
     @property
@@ -45,19 +47,17 @@ class Aggregator:
             case WindowRows():
                 self._add(message)
             case CloseWindow(window):
-                smallest = self._ring.smallest(window)
-                packed = b"" if smallest is None else smallest.tobytes()
-                yield ShardCount(self._epoch, window, self._ring.count(window), packed)
+                yield ShardCount(self._epoch, window, self._ring.summaries(window))
             case FreeWindow(window):
                 self._ring.free(window)
             case Reset(epoch):
-                self._ring = Ring(self._setup.slots, self._setup.ceiling)
+                self._ring = Ring(self._setup.slots, self._measures)
                 self._epoch = epoch
 
     def _add(self, rows: WindowRows) -> None:
         began = perf_counter()
-        users, start = ROWS.view(rows.columns)[USER], 0
+        columns, start = ROWS.view(rows.columns), 0
         for window, count in zip(rows.windows, rows.counts, strict=True):
-            self._ring.add(window, users[start : start + count])
+            self._ring.add(window, selected(columns, slice(start, start + count)), count)
             start += count
         self.times.took("add", perf_counter() - began)

@@ -247,8 +247,8 @@ class Output:
     def _produce(self, publication: Publication, began: float) -> None:
         self._reports.error = self._reports.topic = None
         for count in publication.windows:
-            key, value = render(self._windows, count)
-            self._enqueue(self._settings.output, key, value)
+            for key, value in render(self._windows, count):
+                self._enqueue(self._settings.output, key, value)
         if self._settings.late_topic is not None:
             self._produce_late(self._settings.late_topic, publication)
         self._at("after-produce")

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamagg.core.measures import uniques as module
-from streamagg.core.measures.uniques import Uniques
+from streamagg.core.measures import user_set as module
+from streamagg.core.measures.user_set import UserSet
 
 USERS = st.one_of(st.integers(0, 20), st.integers(0, 2**64 - 1), st.sampled_from([2**63, 2**64 - 1]))
 
 
 def test_nothing_was_added() -> None:
-    assert Uniques().count() == 0
+    assert UserSet().count() == 0
 
 
 @given(st.lists(st.lists(USERS, max_size=30), max_size=10))
 def test_any_pieces_count_like_a_set(pieces: list[list[int]]) -> None:
-    uniques, expected = Uniques(), set[int]()
+    uniques, expected = UserSet(), set[int]()
     for piece in pieces:
         uniques.add(np.array(piece, np.uint64))
         expected.update(piece)
@@ -29,21 +29,21 @@ def test_any_pieces_count_like_a_set(pieces: list[list[int]]) -> None:
 def test_counting_late_and_in_many_merges_is_the_same() -> None:
     rng = np.random.default_rng(1)
     pieces = [rng.integers(0, 200_000, 30_000, dtype=np.uint64) for _ in range(12)]
-    uniques = Uniques()
+    uniques = UserSet()
     for piece in pieces:
         uniques.add(piece)
     assert uniques.count() == len(set(np.concatenate(pieces).tolist()))
 
 
 def test_a_column_that_is_used_again_does_not_change_the_count() -> None:
-    uniques, column = Uniques(), np.array([1, 2, 3], np.uint64)
+    uniques, column = UserSet(), np.array([1, 2, 3], np.uint64)
     uniques.add(column)
     column[:] = 7
     assert uniques.count() == 3
 
 
 def test_a_few_rows_of_large_blocks_do_not_keep_the_blocks() -> None:
-    uniques = Uniques()
+    uniques = UserSet()
     tracemalloc.start()
     try:
         for number in range(100):
@@ -65,7 +65,7 @@ def test_above_the_ceiling_the_smallest_are_known(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_LEAST_ROWS", rows_worth_a_merge)
-        uniques, expected = Uniques(most, keep), set[int]()
+        uniques, expected = UserSet(most, keep), set[int]()
         for piece in pieces:
             uniques.add(np.array(piece, np.uint64))
             expected.update(piece)
@@ -75,7 +75,7 @@ def test_above_the_ceiling_the_smallest_are_known(
 
 def test_above_the_ceiling_memory_does_not_grow() -> None:
     rng = np.random.default_rng(1)
-    uniques = Uniques(100_000, 1_000)
+    uniques = UserSet(100_000, 1_000)
     tracemalloc.start()
     try:
         for _ in range(100):
@@ -90,7 +90,7 @@ def test_above_the_ceiling_memory_does_not_grow() -> None:
 @pytest.mark.parametrize("times", [1, 5])
 def test_a_user_takes_at_most_24_bytes(times: int) -> None:
     users = np.random.default_rng(1).integers(0, 2**64, 1_000_000, dtype=np.uint64)
-    uniques = Uniques()
+    uniques = UserSet()
     tracemalloc.start()
     try:
         for rows in np.array_split(np.tile(users, times), 3_000):
@@ -104,7 +104,7 @@ def test_a_user_takes_at_most_24_bytes(times: int) -> None:
 
 
 def test_repetitions_do_not_pile_up() -> None:
-    uniques, column = Uniques(), np.arange(1_000, dtype=np.uint64)
+    uniques, column = UserSet(), np.arange(1_000, dtype=np.uint64)
     tracemalloc.start()
     try:
         for _ in range(1_000):

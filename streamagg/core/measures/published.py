@@ -1,0 +1,14 @@
+"""Which measures are computed, in the order of their summaries."""
+
+from streamagg.core.measures.contract import Measure
+from streamagg.core.measures.records import Records
+from streamagg.core.measures.uniques import Uniques
+from streamagg.model.columns import USER
+from streamagg.model.settings import CeilingSettings
+
+Measures = tuple[Measure, ...]
+
+
+def measures_of(ceiling: CeilingSettings) -> Measures:
+    """Unique users, up to a ceiling, and records."""
+    return Uniques(USER, ceiling), Records()
