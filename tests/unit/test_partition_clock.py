@@ -7,6 +7,7 @@ record, in offset order, and stands below its event time.
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 from unittest.mock import patch
@@ -54,6 +55,23 @@ def waiting_s(clock: PartitionClock) -> list[float]:
     return [record.event_time_ms / 1000 for record in clock.state.set_aside]
 
 
+@dataclass(frozen=True)
+class Found:
+    """What feeding a clock came to; times in seconds."""
+
+    applied: list[float]
+    clock: float | None
+    waiting: list[float] = field(default_factory=list)
+    late: int = 0
+    future: list[int] = field(default_factory=list)
+    jumps: list[tuple[int, int]] = field(default_factory=list)
+
+
+def found(clock: PartitionClock, outcome: Outcome) -> Found:
+    at_s = None if clock.state.clock_ms is None else clock.state.clock_ms / 1_000
+    return Found(applied_s(outcome), at_s, waiting_s(clock), outcome.late, outcome.future, outcome.jumps)
+
+
 class TestLateness:
     """::
 
@@ -64,28 +82,32 @@ class TestLateness:
     """
 
     def test_a_record_is_in_time_until_the_clock_closes_its_window(self) -> None:
-        outcome = feed(clock_at(60), records_at(64.999, 59.999))
-        assert (applied_s(outcome), outcome.late) == ([64.999, 59.999], 0)
+        clock = clock_at(60)
+        outcome = feed(clock, records_at(64.999, 59.999))
+        assert found(clock, outcome) == Found([64.999, 59.999], clock=64.999)
 
     def test_a_record_is_late_from_the_closing_time_on(self) -> None:
-        outcome = feed(clock_at(60), records_at(65, 59.999, 60))
-        assert (applied_s(outcome), outcome.late) == ([65, 60], 1)
+        clock = clock_at(60)
+        outcome = feed(clock, records_at(65, 59.999, 60))
+        assert found(clock, outcome) == Found([65, 60], clock=65, late=1)
 
     def test_the_clock_before_the_block_counts(self) -> None:
-        outcome = feed(clock_at(65), records_at(59.999))
-        assert (outcome.runs, outcome.late) == ([], 1)
+        clock = clock_at(65)
+        outcome = feed(clock, records_at(59.999))
+        assert found(clock, outcome) == Found([], clock=65, late=1)
+        assert outcome.runs == []
 
     def test_late_records_do_not_turn_the_clock_back(self) -> None:
         clock = clock_at(200)
         outcome = feed(clock, records_at(10, 199, 20))
-        assert (applied_s(outcome), outcome.late, clock.state.clock_ms) == ([199], 2, 200_000)
+        assert found(clock, outcome) == Found([199], clock=200, late=2)
 
     def test_the_first_record_sets_the_clock_once_it_is_confirmed(self) -> None:
         clock = clock_at(None)
         outcome = feed(clock, records_at(100, *[101] * 23))
-        assert (applied_s(outcome), waiting_s(clock)) == ([], [100, *[101] * 23])
+        assert found(clock, outcome) == Found([], clock=None, waiting=[100, *[101] * 23])
         outcome = feed(clock, records_at(103, first=24))
-        assert (applied_s(outcome), waiting_s(clock)) == ([100, *[101] * 23, 103], [])
+        assert found(clock, outcome) == Found([100, *[101] * 23, 103], clock=103)
 
 
 class TestJumps:
@@ -101,8 +123,7 @@ class TestJumps:
     def test_a_far_future_record_in_the_middle_moves_nothing(self) -> None:
         clock = clock_at(100)
         outcome = feed(clock, records_at(101, FAR_S, 102, 103))
-        assert (applied_s(outcome), waiting_s(clock)) == ([101, 102, 103], [FAR_S])
-        assert clock.state.clock_ms == 103_000
+        assert found(clock, outcome) == Found([101, 102, 103], clock=103, waiting=[FAR_S])
 
     @pytest.mark.parametrize(("against", "rejected"), [(LEAD - 1, []), (LEAD, [0])])
     def test_it_is_rejected_once_24_more_contradict_it_than_support_it(
@@ -126,7 +147,7 @@ class TestJumps:
     def test_a_far_future_first_record_does_not_hold_up_the_honest_ones(self) -> None:
         clock = clock_at(None)
         outcome = feed(clock, records_at(FAR_S, *[100] * 25))
-        assert (applied_s(outcome), waiting_s(clock), outcome.future) == ([100] * 25, [], [0])
+        assert found(clock, outcome) == Found([100] * 25, clock=100, future=[0])
 
     def test_a_burst_of_twenty_does_not_confirm_itself(self) -> None:
         clock = clock_at(100)
@@ -147,8 +168,9 @@ class TestJumps:
         clock = clock_at(90)
         log = records_at(91, 5_002, 5_000, 5_001, *[5_003] * 22)
         outcome = feed(clock, log)
-        assert applied_s(outcome) == [91, 5_002, 5_000, 5_001, *[5_003] * 22]
-        assert (clock.state, outcome.jumps) == (PartitionState(26, 5_003_000), [(91_000, 5_002_000)])
+        applied = [91, 5_002, 5_000, 5_001, *[5_003] * 22]
+        assert found(clock, outcome) == Found(applied, clock=5_003, jumps=[(91_000, 5_002_000)])
+        assert clock.state == PartitionState(26, 5_003_000)
 
     def test_sparse_records_are_believed_one_by_one(self) -> None:
         """Each lies 8 s behind the last: each is set aside, and believed when 24 others have come."""
@@ -174,15 +196,16 @@ class TestJumps:
     def test_what_is_far_behind_the_clock_has_no_vote(self, behind_s: float, votes: bool) -> None:
         clock = clock_at(100, set_aside(0, 200_000, 7, 3))
         feed(clock, records_at(100 - behind_s, first=1))
-        assert (clock.state.set_aside[0].lead == 2) is votes
-        assert (clock.state.agreement == LEAD - 1) is votes
+        (waiting,) = clock.state.set_aside
+        assert (waiting.lead, clock.state.agreement) == ((2, LEAD - 1) if votes else (3, LEAD))
 
     def test_of_more_than_there_is_room_for_the_furthest_ahead_is_rejected(self) -> None:
         """Half of the records are from the future, so that no vote ends; offset 31 is the furthest ahead."""
         waiting = tuple(set_aside(i, (900 + i) * 1_000, 7, 0) for i in range(ROOM))
         clock = clock_at(100, *waiting)
         outcome = feed(clock, records_at(930.9, first=ROOM))
-        assert (outcome.future, len(waiting_s(clock))) == ([31], ROOM)
+        waits = [*range(900, 900 + ROOM - 1), 930.9]
+        assert found(clock, outcome) == Found([], clock=100, waiting=waits, future=[31])
         again = feed(clock, records_at(930.9, first=ROOM + 1))
         assert again.future == [ROOM + 1], "of equals, the last"
 
@@ -200,7 +223,7 @@ class TestJumps:
     def test_a_live_record_needs_no_vote(self) -> None:
         clock = clock_at(100)
         outcome = feed(clock, records_at(FAR_S, live=True))
-        assert (applied_s(outcome), clock.state.clock_ms) == ([FAR_S], FAR_S * 1000)
+        assert found(clock, outcome) == Found([FAR_S], clock=FAR_S, jumps=[(100_000, FAR_S * 1_000)])
 
     def test_what_was_confirmed_too_late_is_late(self) -> None:
         """::
@@ -213,7 +236,8 @@ class TestJumps:
         clock = clock_at(100)
         log = [*records_at(5_000, *[9_000] * 23), *records_at(9_000, first=24, live=True)]
         outcome = feed(clock, log)
-        assert (applied_s(outcome), outcome.late, waiting_s(clock)) == ([9_000] * 24, 1, [])
+        jumps = [(100_000, 9_000_000)]
+        assert found(clock, outcome) == Found([9_000] * 24, clock=9_000, late=1, jumps=jumps)
 
 
 class TestTheClockStands:
@@ -233,7 +257,7 @@ class TestTheClockStands:
     def test_once_24_more_are_behind_it_than_close(self, behind: int, clock_s: int) -> None:
         clock = self.stood(behind)
         outcome = feed(clock, records_at(109, first=behind))
-        assert (applied_s(outcome), clock.state.clock_ms) == ([109], clock_s * 1_000)
+        assert found(clock, outcome) == Found([109], clock=clock_s)
 
     def test_not_for_a_live_record_either(self) -> None:
         """Blocks do not always say which records within reach are live, so that may not decide anything."""
@@ -244,7 +268,7 @@ class TestTheClockStands:
     def test_until_most_are_close_again(self) -> None:
         clock = self.stood(LEAD + 2)
         outcome = feed(clock, records_at(109, 102, 102, 108, first=LEAD + 2))
-        assert (applied_s(outcome), clock.state.clock_ms) == ([109, 102, 102, 108], 108_000)
+        assert found(clock, outcome) == Found([109, 102, 102, 108], clock=108)
 
     def test_many_small_steps_do_not_add_up(self) -> None:
         """A tenth of the records is up to a minute fast, each in reach of where the last put the clock."""
@@ -322,8 +346,8 @@ class TestSilence:
         feed(clock, records_at(time_s))
         assert clock.believes(self.NOW_MS) is believed
         outcome = clock.believe(self.NOW_MS)
-        assert (applied_s(outcome), outcome.future) == ([time_s] if believed else [], [])
         assert waiting_s(clock) == ([] if believed else [time_s])
+        assert (applied_s(outcome), outcome.future) == ([time_s] if believed else [], [])
 
     def test_one_that_a_majority_contradicts_stays_set_aside(self) -> None:
         clock = clock_at(100)
