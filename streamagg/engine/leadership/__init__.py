@@ -1,4 +1,4 @@
 """Who leads, where reading begins, and what becomes of the input meanwhile.
 
-Imports the other parts of the engine. Begin with ``coordinator``.
+Imports the other parts of the engine. Begin with ``states``, then ``coordinator``.
 """
