@@ -56,21 +56,21 @@ def fingerprint(window: WindowSettings, decode: DecodeSettings) -> str:
     """Twelve hexadecimal digits that change with every setting that shapes results.
 
     Only those that differ from their defaults count, by the names of their fields in alphabetical order: a
-    younger setting changes nothing for who leaves it alone.
+    younger setting changes nothing for whoever leaves it alone.
     """
-    return _digest([_RULE, dict(sorted((_changed(window) | _changed(decode)).items()))], 12)
+    return _digest([_RULE, _changed(window, decode)], 12)
 
 
-def _changed(settings: WindowSettings | DecodeSettings) -> dict[str, object]:
-    return {
-        field.name: value
-        for field in fields(settings)
-        if (value := getattr(settings, field.name)) != field.default
-    }
+def _changed(*settings: WindowSettings | DecodeSettings) -> dict[str, object]:
+    """Values that are not the defaults, by name and in the order of names."""
+    values = ((field, getattr(one, field.name)) for one in settings for field in fields(one))
+    return dict(sorted((field.name, value) for field, value in values if value != field.default))
 
 
 def _fingerprints_before(version: str, window: WindowSettings, decode: DecodeSettings) -> set[str]:
     """What an earlier version may have for a fingerprint of the same settings of a user."""
+    if not _changed(window, decode).keys() <= {*_WINDOW_BEFORE, *_DECODE_BEFORE, "framing"}:
+        return set()  # It knew nothing of such a setting.
     found = {_fingerprint_before(window, decode)}
     if version == _FIRST and window.max_jump_ms == default_max_jump_ms(
         window.granularity_ms, window.max_lag_ms
@@ -122,7 +122,7 @@ def signed(metadata: str, signature: str) -> bool:
 def encode(checkpoint: Checkpoint, signature: str, window: WindowSettings) -> str:
     """The metadata to commit with offset ``checkpoint.state.offset``."""
     state, windows = checkpoint.state, Windows(window)
-    fields = (
+    parts = (
         _end_ms(windows, checkpoint.closed_through),
         checkpoint.read_before,
         state.clock_ms,
@@ -131,7 +131,7 @@ def encode(checkpoint: Checkpoint, signature: str, window: WindowSettings) -> st
         state.agreement,
         base64.b64encode(pack(state.set_aside, ROWS.width)).decode() or None,
     )
-    return " ".join([_VERSION, signature, *("-" if field is None else str(field) for field in fields)])
+    return " ".join([_VERSION, signature, *("-" if part is None else str(part) for part in parts)])
 
 
 def decode(

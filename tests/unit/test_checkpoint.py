@@ -289,6 +289,7 @@ class TestTheSecondVersion:
             (WindowSettings(max_jump_ms=7_000), DecodeSettings()),
             (WindowSettings(max_jump_ms=65_000), DecodeSettings()),
             (WindowSettings(), DecodeSettings(framing="none")),
+            (WindowSettings(), Younger(colour="blue")),
         ],
     )
     def test_but_not_with_other_settings(self, window: WindowSettings, decoding: DecodeSettings) -> None:
