@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def run(
     flags: opt.Flags,
     json: opt.Json = False,
+    # For its place in the help only.
     plain: Annotated[bool | None, opt.option("plain"), opt.After("log_format")] = None,
 ) -> None:
     """Count the unique users of a topic's windows, and publish them.
