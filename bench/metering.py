@@ -26,7 +26,6 @@ from bench.results import MILLION, read_results
 from bench.scratch import RESULTS, is_quiet, save
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
-from streamagg.core.windows import Windows
 from streamagg.engine.reporting.metering import Meter
 from streamagg.engine.reporting.stats import Tally
 from streamagg.engine.session.leases import LeaseBook
@@ -154,7 +153,7 @@ def _meter() -> tuple[Metrics, Meter]:
     meter = Meter(settings, metrics, workers, membership)
     opening = Opening(Checkpoint(PartitionState(0, clock_ms=0), None, 0), end=100)
     meter.session = Session(
-        Plan(Windows(settings.window), 64, 10_000),
+        Plan(settings.window, 64, 10_000),
         dict.fromkeys(range(PARTITIONS), opening),
         LeaseBook(1, count()),
         [nowhere],

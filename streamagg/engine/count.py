@@ -158,7 +158,7 @@ def _count_as_run(
     windows = Windows(settings.window)
     start = {number: Checkpoint(PartitionState(0), None, 0) for number in range(len(ends))}
     publisher = _Publisher(windows, emit, start)
-    sessions = Succession(_plan(settings, windows), workers, BYTES)
+    sessions = Succession(_plan(settings), workers, BYTES)
     finished = False
     while not finished:
         openings = {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()}
@@ -203,13 +203,12 @@ def _ends_here(workers: Workers, ending: EarlyEnd) -> bool:
     return ending.early
 
 
-def _plan(settings: CountSettings, windows: Windows) -> Plan:
+def _plan(settings: CountSettings) -> Plan:
     return Plan(
-        windows,
+        settings.window,
         settings.pipeline.slots,
         settings.pipeline.idle_timeout_ms,
         bounded=True,
-        empty_windows=settings.window.empty_windows,
         ceiling=settings.ceiling,
     )
 

@@ -20,8 +20,9 @@ from streamagg.model.settings import CeilingSettings, WindowSettings
 from streamagg.sinks.contract import Publication
 from tests.support.blocks import Record, records_at, whole, window_table
 
-WINDOWS = Windows(WindowSettings(10_000, max_lag_ms=0, max_jump_ms=1_000_000))
-PLAN = Plan(WINDOWS, 16, 10_000)
+WINDOW = WindowSettings(10_000, max_lag_ms=0, max_jump_ms=1_000_000)
+WINDOWS = Windows(WINDOW)
+PLAN = Plan(WINDOW, 16, 10_000)
 BEGIN = PartitionState(0, 5_000)
 
 
@@ -248,7 +249,7 @@ def test_a_long_gap_goes_out_in_parts_each_with_its_checkpoint() -> None:
 
     hit           0 ... 5     at most 3 windows at a time: (0 1 2) (3 4 5)
     """
-    line = Line(replace(PLAN, empty_windows=True, most_windows=3))
+    line = Line(replace(PLAN, window=replace(WINDOW, empty_windows=True), most_windows=3))
     line.read(6, 51, 61)
     line.answer(0, 5)
     assert line.out(2_000) == [0, 1, 2]

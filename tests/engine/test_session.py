@@ -11,7 +11,7 @@
 import itertools
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -117,13 +117,12 @@ class Bench:
         known = self.output.checkpoints(list(self.topic.partitions), WINDOW)
         session = Session(
             Plan(
-                Windows(WINDOW),
+                replace(WINDOW, empty_windows=self.most_windows is not None),
                 SLOTS,
                 1_000,
                 bounded=stops is not None,
                 keep_open=keep_open,
                 ceiling=self.ceiling,
-                empty_windows=self.most_windows is not None,
                 most_windows=self.most_windows or 10_000,
             ),
             {p: Opening(at, self.topic.ends[p], stops and stops[p]) for p, at in known.items()},

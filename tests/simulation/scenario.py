@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from streamagg.core.checkpoint import fingerprint
-from streamagg.core.windows import Windows
 from streamagg.engine.session.leases import LeaseSize
 from streamagg.engine.session.plan import Plan
 from streamagg.model.settings import DecodeSettings, WindowSettings
@@ -88,18 +87,16 @@ def scenario(chance: random.Random) -> Scenario:
     """Everything that is decided before the first step."""
     kind: Kind = chance.choices(("bounded", "keep-open", "endless"), (2, 2, 3))[0]
     window = _window(chance)
-    windows = Windows(window)
     phases, begins, silent = _Contents(chance, window, kind).phases()
     return Scenario(
         kind=kind,
         delivery="at-least-once" if chance.random() < 0.15 else "exactly-once",
         window=window,
         plan=Plan(
-            windows,
+            window,
             chance.choice((window.fewest_slots, window.fewest_slots + 1, max(9, window.fewest_slots))),
             chance.choice((300, 1_000)),
             bounded=kind != "endless",
-            empty_windows=window.empty_windows,
             # Few, so that a publication is waited for again and again.
             most_late=12,
             most_future=8,

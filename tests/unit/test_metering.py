@@ -25,7 +25,8 @@ from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, OpenWindow, WindowSampl
 from tests.support.blocks import Record, whole, window_table
 
 MINUTE_MS = 60_000
-WINDOWS = Windows(WindowSettings(MINUTE_MS))
+WINDOW = WindowSettings(MINUTE_MS)
+WINDOWS = Windows(WINDOW)
 
 
 class InstantPublisher:
@@ -69,7 +70,7 @@ def meter_of(metrics: Metrics, sample: WorkersSample | None = None, **settings: 
 def session_that_read(records: list[Record]) -> Session:
     opening = Opening(Checkpoint(PartitionState(0), None, 0), end=100)
     session = Session(
-        Plan(WINDOWS, 64, 10_000),
+        Plan(WINDOW, 64, 10_000),
         {0: opening},
         LeaseBook(1, count()),
         [Nowhere()],

@@ -18,7 +18,8 @@ from tests.support.blocks import Record, records_at, whole
 TIME_OF_DAY_MS = 1 << 50
 """Behind every event time."""
 
-WINDOWS = Windows(WindowSettings(60_000, 0, 5_000, 65_000))
+WINDOW = WindowSettings(60_000, 0, 5_000, 65_000)
+WINDOWS = Windows(WINDOW)
 FAR_S = 1_000_000
 
 
@@ -27,7 +28,7 @@ class Sequencing:
     """The part of a session that is looked at."""
 
     sequencer: Sequencer
-    plan: Plan = field(default_factory=lambda: Plan(WINDOWS, 64, 10_000))
+    plan: Plan = field(default_factory=lambda: Plan(WINDOW, 64, 10_000))
 
 
 @dataclass
@@ -59,7 +60,7 @@ def watched(caplog: pytest.LogCaptureFixture, *clocks_s: int | None, bounded: bo
         number: PartitionState(0, None if clock is None else clock * 1000)
         for number, clock in enumerate(clocks_s)
     }
-    session = Sequencing(Sequencer(WINDOWS, 64, states), Plan(WINDOWS, 64, 10_000, bounded=bounded))
+    session = Sequencing(Sequencer(WINDOWS, 64, states), Plan(WINDOW, 64, 10_000, bounded=bounded))
     return Watched(session, PartitionEvents(cast(Session, session)), caplog)
 
 

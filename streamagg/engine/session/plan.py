@@ -6,7 +6,7 @@ from typing import Final
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.late_references import MOST_LATE
 from streamagg.core.windows import Windows
-from streamagg.model.settings import NO_CEILING, CeilingSettings, RunSettings
+from streamagg.model.settings import NO_CEILING, CeilingSettings, RunSettings, WindowSettings
 from streamagg.sources.kafka.dead_letters import MOST_FUTURE
 
 _MOST_WINDOWS: Final = 10_000
@@ -29,13 +29,12 @@ class Opening:
 class Plan:
     """What a session does, beside reading."""
 
-    windows: Windows
+    window: WindowSettings
     slots: int
     idle_timeout_ms: int
     bounded: bool = False
     keep_open: bool = False
     """A bounded run leaves windows open for the next one."""
-    empty_windows: bool = False
     ceiling: CeilingSettings = NO_CEILING
     most_late: int = 0
     """Late records that may wait to be told with a publication; 0: they are only counted."""
@@ -44,16 +43,20 @@ class Plan:
     most_windows: int = _MOST_WINDOWS
     """More are published one part after the other, each with the checkpoint that belongs to it."""
 
+    @property
+    def windows(self) -> Windows:
+        """By the settings."""
+        return Windows(self.window)
+
 
 def plan_of_run(settings: RunSettings) -> Plan:
     """What a session of ``run`` does."""
     return Plan(
-        Windows(settings.window),
+        settings.window,
         settings.pipeline.slots,
         settings.pipeline.idle_timeout_ms,
         bounded=settings.until_end,
         keep_open=settings.keep_open,
-        empty_windows=settings.window.empty_windows,
         ceiling=settings.ceiling,
         most_late=MOST_LATE if settings.late_topic else 0,
         most_future=MOST_FUTURE if settings.dead_letter else 0,

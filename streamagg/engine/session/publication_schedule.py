@@ -51,7 +51,7 @@ class PublicationSchedule:
         self._shards = shards
         self._measures = measures_of(plan.ceiling)
         self._closing: dict[int, ClosedWindow] = {}
-        self._counted = CountedWindows(empty=plan.empty_windows, most=plan.most_windows)
+        self._counted = CountedWindows(empty=plan.window.empty_windows, most=plan.most_windows)
         self._published_through = published_through
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
