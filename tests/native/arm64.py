@@ -36,7 +36,8 @@ def test(arguments: list[str]) -> int:
     wheels = CACHE / f"wheels-{python.name}"
     _install_wheels(wheels, python.name.removeprefix("python"))
     directory = DIRECTORY / "arm64"
-    build(directory, COMPILER, (f"--sysroot={SYSTEM}", f"-isystem{SYSTEM / 'usr/include' / python.name}"))
+    # A folder of headers that is named here comes before those of the host's Python.
+    build(directory, COMPILER, (f"--sysroot={SYSTEM}", f"-I{SYSTEM / 'usr/include' / python.name}"))
     link_package(directory)
     environment = {
         "PYTHONPATH": ":".join(map(str, (directory, wheels, sysconfig.get_path("purelib")))),

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -10,6 +11,7 @@ from streamagg.core import _stepper
 from streamagg.decode import _scanner
 from streamagg.sources.kafka import _fetcher
 
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = [_stepper, _scanner, _fetcher]
 TYPES = [(_scanner, "Scanner"), (_fetcher, "Fetcher"), (_fetcher, "Messages"), (_fetcher, "Fetched")]
 
@@ -85,3 +87,12 @@ def test_another_interpreter_steps() -> None:
 def test_messages_are_fetched_in_the_main_interpreter_only() -> None:
     refusal = "messages are fetched in the main interpreter only"
     run_in_another_interpreter(importing(_fetcher, refusal))
+
+
+def test_headers_declare_or_inline() -> None:
+    headers = sorted(ROOT.glob("streamagg/**/*.h"))
+    assert headers
+    static = [
+        line for header in headers for line in header.read_text().splitlines() if line.startswith("static ")
+    ]
+    assert [line for line in static if not line.startswith("static inline ")] == []
