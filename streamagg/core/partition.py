@@ -1,37 +1,10 @@
 """One partition as the sequencer sees it: what is parked, what waits for the ring, where it all went."""
 
-from dataclasses import dataclass, field
-
 from streamagg.core.partition_clock import Moment, PartitionClock, PartitionState, Run
 from streamagg.core.windows import Windows
 from streamagg.model.columns import Schema
+from streamagg.model.counters import Counters
 from streamagg.model.messages import ColumnBlock
-
-
-@dataclass(slots=True)
-class Counts:
-    """Where the records of a partition went.
-
-    ``consumed = counted + late + closed_early + published_before + rejected + set aside + waiting``.
-    """
-
-    consumed: int = 0
-    payload_bytes: int = 0
-    """Size of the payloads consumed."""
-    counted: int = 0
-    late: int = 0
-    closed_early: int = 0
-    """Late for a window that was closed while the partition was idle."""
-    published_before: int = 0
-    """Read again after a start; their window had been published already."""
-    rejected: dict[str, int] = field(default_factory=dict)
-    set_aside: int = 0
-    waiting: int = 0
-    """Accepted, and waiting for a slot of the ring."""
-
-    def reject(self, reason: str, records: int) -> None:
-        """Count rejected records under their reason."""
-        self.rejected[reason] = self.rejected.get(reason, 0) + records
 
 
 class Partition:
@@ -49,7 +22,7 @@ class Partition:
     ) -> None:
         self.number = number
         self.clock = PartitionClock(windows, schema, state, keep_late=keep_late)
-        self.counts = Counts(set_aside=len(state.set_aside), consumed=len(state.set_aside))
+        self.counts = Counters(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
         self.outbox: list[Run] = []
         self.first_touch: dict[int, PartitionState | Moment] = {}
@@ -76,6 +49,11 @@ class Partition:
         """The offset of the first record that is set aside."""
         waiting = self.clock.state.set_aside
         return waiting[0].offset if waiting else None
+
+    @property
+    def holds(self) -> bool:
+        """The watermark cannot pass its floor."""
+        return not self.idle or bool(self.outbox)
 
     @property
     def ready(self) -> bool:

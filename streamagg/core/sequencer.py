@@ -337,6 +337,7 @@ class Sequencer:
         again = int(np.count_nonzero(steps < part.read_before))
         part.counts.published_before += again
         part.counts.closed_early += records - again
+        part.counts.late += records - again
         if self.late.wanted:
             rows = LateRows(run.offset[here], run.event_time_ms[here], run.clocks_before()[here], steps)
             self.late.add(part.number, rows, part.read_before, closed_early=True)
@@ -348,7 +349,7 @@ class Sequencer:
         return min([*self._unfreed, self.closed_through + 1]) + self.slots
 
     def _move_watermark(self, silent_ms: int) -> bool:
-        floors = [part.floor_ms for part in self.partitions.values() if not part.idle or part.outbox]
+        floors = [part.floor_ms for part in self.partitions.values() if part.holds]
         if not floors:
             return self._run_on(silent_ms)
         known = [floor for floor in floors if floor is not None]

@@ -11,13 +11,13 @@ from streamagg.core.closed_window import empty_window
 from streamagg.core.measures.records import Records
 from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import counted
-from streamagg.core.partition import Counts
 from streamagg.core.windows import Windows
 from streamagg.engine.pair_store import PairStore
 from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import BYTES, LeaseBook
 from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
 from streamagg.model.columns import ROWS, USER
+from streamagg.model.counters import Counters
 from streamagg.model.messages import ColumnBlock, Revoke, Trying
 from streamagg.model.results import WindowTable
 from streamagg.model.settings import CeilingSettings
@@ -28,7 +28,7 @@ class AnyOrder:
 
     def __init__(self, windows: Windows, ends: Sequence[int], workers: Workers, store: PairStore) -> None:
         """``ends``: bytes of each file, as ``LeaseBook.add_partition`` takes them."""
-        self.counts = {number: Counts() for number in range(len(ends))}
+        self.counts = {number: Counters() for number in range(len(ends))}
         """By file."""
         self.symptoms = Symptoms()
         self.passed = 0

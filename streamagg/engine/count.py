@@ -184,11 +184,10 @@ def _drive(
                 turn(session, workers, _TICK_MS)
             if _ends_here(workers, ending):
                 session.end_here()
-            parts = session.sequencer.partitions.values()
-            progress(sum(part.position for part in parts), sum(part.counts.consumed for part in parts))
+            progress(sum(session.positions.values()), session.consumed)
             if (now_ms := monotonic_ms()) >= next_look_ms:
                 next_look_ms = now_ms + _LOOK_EVERY_MS
-                shares.look(partition_samples(tally, session), now_ms)
+                shares.look(tally.partitions(session.view()), now_ms)
                 tally.fit.look(tally.symptoms, session.symptoms)
             tally.note_memory(workers.rss_bytes())
     except AggregatorLost:

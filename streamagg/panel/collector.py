@@ -118,12 +118,12 @@ class Collector:
 
     def _figures_of(self, snapshot: Snapshot) -> Figures:
         parts = snapshot.partitions.values()
-        records = sum(part.consumed for part in parts)
+        records = sum(part.counts.consumed for part in parts)
         lag = sum(part.lag or 0 for part in parts)
         self._history.append((snapshot.at_s, records, lag))
         rejected: dict[str, int] = {}
         for part in parts:
-            for reason, number in part.rejected.items():
+            for reason, number in part.counts.rejected.items():
                 rejected[reason] = rejected.get(reason, 0) + number
         return Figures(
             rate=self._rate(-_RATE_OVER - 1, -1),
@@ -132,9 +132,9 @@ class Collector:
             lag_falls=self._lag_falls(),
             watermark_ms=snapshot.watermark_ms,
             records=records,
-            counted=sum(part.counted for part in parts),
-            late=sum(part.late for part in parts),
-            closed_early=sum(part.closed_early for part in parts),
+            counted=sum(part.counts.counted for part in parts),
+            late=sum(part.counts.late for part in parts),
+            closed_early=sum(part.counts.closed_early for part in parts),
             rejected=rejected,
             published=snapshot.publisher.recent,
             open=snapshot.open,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from streamagg.model.counters import Counters
 from streamagg.model.measured import ClientKind, ClientNumbers, Distribution, RoundTrip, StageTimes
 
 DELAY_BOUNDS_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0)
@@ -37,17 +38,7 @@ class UncountedSample:
 class PartitionSample:
     """One partition."""
 
-    consumed: int
-    counted: int
-    late: int
-    """Including ``closed_early``."""
-    closed_early: int
-    published_before: int
-    read_again: int
-    rejected: Mapping[str, int]
-    payload_bytes: int
-    set_aside: int
-    waiting: int
+    counts: Counters
     lag: int | None = None
     """Records behind the end of the log; None while nothing is read."""
     clock_ms: int | None = None

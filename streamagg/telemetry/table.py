@@ -85,7 +85,7 @@ def _last(value: Callable[[WindowSample], float]) -> Read:
 def _rejected(snapshot: Snapshot) -> Iterator[Sample]:
     for number, sample in snapshot.partitions.items():
         for reason in REASONS:
-            yield (str(number), reason), sample.rejected.get(reason, 0)
+            yield (str(number), reason), sample.counts.rejected.get(reason, 0)
 
 
 def _stages(snapshot: Snapshot) -> Iterator[Sample]:
@@ -144,28 +144,28 @@ _RECORDS: Final = (
         "counter",
         "Records read and applied.",
         _PARTITION,
-        _by_partition(lambda p: p.consumed),
+        _by_partition(lambda p: p.counts.consumed),
     ),
     Row(
         "streamagg_records_counted_total",
         "counter",
         "Records counted in a window.",
         _PARTITION,
-        _by_partition(lambda p: p.counted),
+        _by_partition(lambda p: p.counts.counted),
     ),
     Row(
         "streamagg_records_late_total",
         "counter",
         "Records whose window was closed already.",
         _PARTITION,
-        _by_partition(lambda p: p.late),
+        _by_partition(lambda p: p.counts.late),
     ),
     Row(
         "streamagg_records_closed_early_total",
         "counter",
         "Of the late ones: the window was closed while the partition was idle.",
         _PARTITION,
-        _by_partition(lambda p: p.closed_early),
+        _by_partition(lambda p: p.counts.closed_early),
     ),
     Row(
         "streamagg_records_rejected_total",
@@ -179,35 +179,35 @@ _RECORDS: Final = (
         "counter",
         "Records read again after a start, whose window had been published.",
         _PARTITION,
-        _by_partition(lambda p: p.published_before),
+        _by_partition(lambda p: p.counts.published_before),
     ),
     Row(
         "streamagg_records_read_again_total",
         "counter",
         "Records that were undecided when reading began again at the checkpoint.",
         _PARTITION,
-        _by_partition(lambda p: p.read_again),
+        _by_partition(lambda p: p.counts.read_again),
     ),
     Row(
         "streamagg_bytes_consumed_total",
         "counter",
         "Bytes of the values of the records consumed, without keys and headers.",
         _PARTITION,
-        _by_partition(lambda p: p.payload_bytes),
+        _by_partition(lambda p: p.counts.payload_bytes),
     ),
     Row(
         "streamagg_records_set_aside",
         "gauge",
         "Records too far ahead of their partition's clock, not decided yet.",
         _PARTITION,
-        _by_partition(lambda p: p.set_aside),
+        _by_partition(lambda p: p.counts.set_aside),
     ),
     Row(
         "streamagg_records_waiting",
         "gauge",
         "Accepted records that wait for a free slot of the ring.",
         _PARTITION,
-        _by_partition(lambda p: p.waiting),
+        _by_partition(lambda p: p.counts.waiting),
     ),
     Row(
         "streamagg_blocks_pending",

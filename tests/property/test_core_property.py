@@ -152,7 +152,7 @@ class Life:
                     self.pending[partition] = self.cut(partition, offset, timestamps=True)
         for part in self.sequencer.partitions.values():
             n = part.counts
-            gone = n.counted + n.late + n.closed_early + n.published_before + sum(n.rejected.values())
+            gone = n.counted + n.late + n.published_before + sum(n.rejected.values())
             assert n.consumed == gone + n.set_aside + n.waiting
             assert self.naps or n.closed_early == 0
 

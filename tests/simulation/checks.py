@@ -35,7 +35,7 @@ class Watched:
         """Nothing vanishes, nothing is closed early, memory is bounded; raises Difference."""
         for number, part in self.session.sequencer.partitions.items():
             counts = part.counts
-            known = counts.counted + counts.late + counts.closed_early + counts.published_before
+            known = counts.counted + counts.late + counts.published_before
             known += sum(counts.rejected.values()) + counts.set_aside + counts.waiting
             if counts.consumed != known:
                 raise Difference(f"conservation: partition {number} has {counts}")

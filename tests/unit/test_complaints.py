@@ -8,9 +8,10 @@ import pytest
 from streamagg.engine.reporting.complaints import CountWarnings
 from streamagg.engine.reporting.likely_cause import likely_cause
 from streamagg.engine.reporting.uncounted import UncountedShares
+from streamagg.model.counters import Counters
 from streamagg.model.settings import WindowSettings
 from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
-from tests.unit.test_uncounted import NOTHING, more
+from tests.unit.test_uncounted import more
 
 WINDOW = WindowSettings(60_000, 0, 5_000, 6_000)
 NOON_S = 1_769_860_800
@@ -22,7 +23,7 @@ class Run:
     """Partitions that are looked at once a second; the run begins at noon."""
 
     caplog: pytest.LogCaptureFixture
-    samples: dict[int, PartitionSample] = field(default_factory=lambda: {0: NOTHING, 1: NOTHING})
+    partitions: dict[int, Counters] = field(default_factory=lambda: {0: Counters(), 1: Counters()})
     now_s: int = 0
     shares: UncountedShares = field(default_factory=UncountedShares)
     complaints: CountWarnings = field(init=False)
@@ -35,17 +36,18 @@ class Run:
         self.caplog.clear()
         for _ in range(seconds):
             self.now_s += 1
-            for number in self.samples:
+            for number in self.partitions:
                 fresh = records if number == partition else {"counted": 100}
-                self.samples[number] = more(self.samples[number], **fresh)
-            found = self.shares.look(self.samples, self.now_s * 1_000)
-            looked = {n: replace(s, uncounted=found[n]) for n, s in self.samples.items()}
+                self.partitions[number] = more(self.partitions[number], **fresh)
+            found = self.shares.look(self.partitions, self.now_s * 1_000)
+            looked = {n: PartitionSample(c, uncounted=found[n]) for n, c in self.partitions.items()}
             self.complaints.look(looked, self.now_s * 1_000)
         return self._events()
 
     def ends(self) -> list[tuple[str, dict[str, Any]]]:
         self.caplog.clear()
-        self.complaints.sum_up(self.samples, self.shares.worst(), self.now_s * 1_000)
+        samples = {n: PartitionSample(c) for n, c in self.partitions.items()}
+        self.complaints.sum_up(samples, self.shares.worst(), self.now_s * 1_000)
         return self._events()
 
     def _events(self) -> list[tuple[str, dict[str, Any]]]:
@@ -136,9 +138,9 @@ def test_the_end_tells_a_bad_minute_of_a_good_day(run: Run) -> None:
 
 
 def test_the_end_of_a_short_run_tells_three_records_but_not_two(run: Run) -> None:
-    run.samples = {0: more(NOTHING, counted=5, late=2)}
+    run.partitions = {0: more(Counters(), counted=5, late=2)}
     assert run.ends() == []
-    run.samples = {0: more(NOTHING, counted=5, late=3)}
+    run.partitions = {0: more(Counters(), counted=5, late=3)}
     ((_, fields),) = run.ends()
     assert (fields["share"], fields["late"]) == (0.375, 3)
     assert (fields["peak"], fields["peak_at"]) == (0.0, None)
@@ -146,7 +148,7 @@ def test_the_end_of_a_short_run_tells_three_records_but_not_two(run: Run) -> Non
 
 
 def test_a_standby_has_lost_nothing(run: Run) -> None:
-    run.samples = {}
+    run.partitions = {}
     assert run.ends() == []
 
 
@@ -155,7 +157,7 @@ LATE = UncountedSample(1_000, 50, 0, {"bad_json": 3}, 0)
 
 def cause(found: UncountedSample, *clocks_ms: int | None, lag: int = 0, idle: bool = False) -> str:
     """Of the first of partitions with these clocks, at noon."""
-    samples = {n: replace(NOTHING, clock_ms=clock, lag=lag) for n, clock in enumerate(clocks_ms)}
+    samples = {n: PartitionSample(Counters(), clock_ms=clock, lag=lag) for n, clock in enumerate(clocks_ms)}
     samples[0] = replace(samples[0], idle=idle)
     return likely_cause(0, samples, found, WINDOW, NOON_MS)
 

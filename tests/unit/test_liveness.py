@@ -12,29 +12,27 @@ from streamagg.engine.reporting.liveness import Liveness, Outside
 from streamagg.engine.reporting.minute_summary import TEXT, summary, utc
 from streamagg.engine.reporting.stats import Tally
 from streamagg.engine.reporting.symptoms import Symptoms
+from streamagg.engine.session.view import SessionView
+from streamagg.model.counters import Counters
 from streamagg.model.messages import Misfit
 from streamagg.telemetry.notify import Notifier
 from streamagg.telemetry.snapshot import PartitionSample, PublisherSample, Snapshot, WindowSample
 
-PART = PartitionSample(
+COUNTS = Counters(
     consumed=1_000,
     counted=900,
     late=60,
     closed_early=10,
-    published_before=0,
-    read_again=0,
     rejected={"bad_json": 3, "future": 1},
-    payload_bytes=0,
-    set_aside=0,
     waiting=36,
-    lag=7,
 )
+PART = PartitionSample(COUNTS, lag=7)
 LAST = WindowSample(1_468_244_400_000, 5, 6)
 BEFORE = Snapshot(leader=True, partitions={0: PART, 1: PART})
 AFTER = Snapshot(
     leader=True,
     partitions={
-        0: replace(PART, consumed=2_000, late=65, rejected={"bad_json": 4, "future": 1}),
+        0: replace(PART, counts=COUNTS + Counters(consumed=1_000, late=5, rejected={"bad_json": 1})),
         1: replace(PART, lag=None),
     },
     publisher=PublisherSample({"final": 3, "empty": 1}, recent=(LAST,)),
@@ -120,7 +118,7 @@ def reading(first_lease_ms: int | None) -> Any:
     """A session of a topic without partitions."""
     return SimpleNamespace(
         first_lease_ms=first_lease_ms,
-        sequencer=SimpleNamespace(partitions={}),
+        view=lambda: SessionView({}, None, {}),
         plan=SimpleNamespace(bounded=False, windows=None),
         symptoms=Symptoms(),
     )
@@ -179,7 +177,7 @@ def test_a_leader_that_counts_nothing_is_not_ready_until_records_are_counted(
     assert fields == {"reasons": reason}
     assert around.outside.health.unready() == [reason]
     assert around.events(pulse) == [], "told once"
-    around.outside.metrics.show(Snapshot(partitions={0: replace(PART, counted=0), 1: PART}))
+    around.outside.metrics.show(Snapshot(partitions={0: PartitionSample(Counters(consumed=1_000)), 1: PART}))
     assert around.events(pulse) == [("ready", {"role": "leader"})]
 
 

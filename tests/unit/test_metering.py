@@ -16,6 +16,7 @@ from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.errors import KafkaUnreachable, TooManyUsers
+from streamagg.model.counters import Counters
 from streamagg.model.measured import ClientNumbers, Distribution, PublisherNumbers, StageTimes
 from streamagg.model.messages import AnyMessage
 from streamagg.model.settings import CeilingSettings, KafkaSettings, RunSettings, WindowSettings
@@ -102,7 +103,7 @@ def test_the_sessions_add_up() -> None:
     meter.look(tally)
     snapshot = metrics.snapshot
     sample = snapshot.partitions[0]
-    assert (sample.consumed, sample.counted, dict(sample.rejected)) == (6, 4, {"bad_json": 2})
+    assert sample.counts == Counters(consumed=6, counted=4, rejected={"bad_json": 2})
     assert (sample.lag, sample.clock_ms, sample.pending) == (100 - 3, 61_000, 0)
     assert (snapshot.leader, snapshot.member, snapshot.rebalances) == (True, True, 3)
     assert snapshot.open == (OpenWindow(60_000, 2),)

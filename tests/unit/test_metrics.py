@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamagg.model.counters import Counters
 from streamagg.model.measured import STAGE_BOUNDS_S, STAGES, Distribution, RoundTrip, StageTimes
 from streamagg.model.rejections import REASONS
 from streamagg.telemetry.endpoint import Shown, serving
@@ -59,16 +60,15 @@ SNAPSHOT = Snapshot(
     rebalances=2,
     partitions={
         3: PartitionSample(
-            consumed=10,
-            counted=5,
-            late=2,
-            closed_early=1,
-            published_before=0,
-            read_again=0,
-            rejected={"bad_json": 2},
-            payload_bytes=1_200,
-            set_aside=1,
-            waiting=0,
+            Counters(
+                consumed=10,
+                counted=5,
+                late=2,
+                closed_early=1,
+                rejected={"bad_json": 2},
+                payload_bytes=1_200,
+                set_aside=1,
+            ),
             lag=7,
             clock_ms=1_500,
             idle=False,

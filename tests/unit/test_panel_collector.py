@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streamagg.model.counters import Counters
 from streamagg.panel.collector import MOST_WARNINGS, Collector
 from streamagg.panel.glyphs import ASCII
 from streamagg.panel.model import Figures, Line, Model
@@ -22,19 +23,7 @@ from streamagg.telemetry.snapshot import (
 from tests.support.clock import Clock
 from tests.support.panel import FACTS, NOW_MS
 
-PART = PartitionSample(
-    consumed=0,
-    counted=0,
-    late=0,
-    closed_early=0,
-    published_before=0,
-    read_again=0,
-    rejected={},
-    payload_bytes=0,
-    set_aside=0,
-    waiting=0,
-    lag=0,
-)
+PART = PartitionSample(Counters(), lag=0)
 
 
 @pytest.fixture
@@ -49,7 +38,7 @@ def collector(clock: Clock) -> Collector:
 
 def reading(at_s: float, consumed: int, lag: int = 0, **more: Any) -> Snapshot:
     """Of a leader with two partitions, the second of which is read by nobody yet."""
-    part = replace(PART, consumed=consumed, lag=lag, **more)
+    part = replace(PART, counts=Counters(consumed=consumed), lag=lag, **more)
     return Snapshot(
         at_s, leader=True, member=True, rebalances=1, partitions={0: part, 1: replace(PART, lag=None)}
     )
@@ -100,8 +89,8 @@ def test_how_fast_less_is_left_to_read_is_known_after_some_seconds(collector: Co
 
 
 def test_all_partitions_add_up(collector: Collector) -> None:
-    one = replace(PART, consumed=10, counted=5, late=2, closed_early=1, rejected={"bad_json": 3}, lag=7)
-    two = replace(PART, consumed=4, counted=3, rejected={"bad_json": 1, "future": 0}, lag=1)
+    one = PartitionSample(Counters(10, 0, 5, 2, 1, rejected={"bad_json": 3}), lag=7)
+    two = PartitionSample(Counters(4, 0, 3, rejected={"bad_json": 1, "future": 0}), lag=1)
     window = WindowSample(0, 5, 6)
     collector.look_at(
         Snapshot(

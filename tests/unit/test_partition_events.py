@@ -12,6 +12,7 @@ from streamagg.core.windows import Windows
 from streamagg.engine.reporting.partition_events import SLOW_AFTER_S, PartitionEvents, holding_up
 from streamagg.engine.session.plan import Plan
 from streamagg.engine.session.session import Session
+from streamagg.engine.session.view import SessionView, partition_view
 from streamagg.model.settings import WindowSettings
 from tests.support.blocks import Record, records_at, whole
 
@@ -29,6 +30,10 @@ class Sequencing:
 
     sequencer: Sequencer
     plan: Plan = field(default_factory=lambda: Plan(WINDOW, 64, 10_000))
+
+    def view(self) -> SessionView:
+        parts = self.sequencer.partitions.items()
+        return SessionView({number: partition_view(part, 0) for number, part in parts}, None, {})
 
 
 @dataclass
@@ -131,13 +136,13 @@ def test_the_first_clock_of_a_partition_is_no_jump(caplog: pytest.LogCaptureFixt
 def test_who_holds_up_the_others(
     caplog: pytest.LogCaptureFixture, clocks_s: tuple[int | None, ...], holder: int | None
 ) -> None:
-    assert holding_up(watched(caplog, *clocks_s).session.sequencer.partitions, WINDOWS) == holder
+    assert holding_up(watched(caplog, *clocks_s).session.view().partitions, WINDOWS) == holder
 
 
 def test_an_idle_partition_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
     run = watched(caplog, 1_000, 2_000, 2_000)
     run.session.sequencer.set_idle(0, TIME_OF_DAY_MS)
-    assert holding_up(run.session.sequencer.partitions, WINDOWS) is None
+    assert holding_up(run.session.view().partitions, WINDOWS) is None
 
 
 def test_a_partition_is_slow_once_it_holds_up_the_others_for_long(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from streamagg.core.partition import Counts
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.core.windows import FEW, Windows
+from streamagg.model.counters import Counters
 from streamagg.model.settings import WindowSettings
 from tests.support.blocks import Record, block, records_at, set_aside, users_in, whole
 
@@ -77,7 +77,7 @@ class TestOrder:
         assert list(seq.advance()) == []
         part = seq.partitions[0]
         assert (part.position, part.caught_up) == (9, True)
-        assert part.counts == Counts(consumed=3, rejected={"bad_json": 2, "tombstone": 1})
+        assert part.counts == Counters(consumed=3, rejected={"bad_json": 2, "tombstone": 1})
 
     def test_an_empty_block_tells_that_the_reader_has_caught_up(self) -> None:
         seq = sequencer({0: 60})
@@ -246,7 +246,7 @@ class TestHolding:
         for window in (1, 2, 3):
             seq.free(window)
         assert rows(list(seq.advance())) == [4, 5]
-        assert seq.partitions[0].counts == Counts(consumed=5, counted=5)
+        assert seq.partitions[0].counts == Counters(consumed=5, counted=5)
 
     def test_a_checkpoint_stands_before_what_is_held(self) -> None:
         seq = self.ahead()
@@ -273,7 +273,7 @@ class TestRereading:
         part = seq.partitions[0]
         assert (part.position, part.counts.consumed, part.parked_rows()) == (2, 2, 0)
         assert rows(give(seq, 0, log[2:])) == [1, 1]
-        assert part.counts == Counts(consumed=5, counted=4, set_aside=1)
+        assert part.counts == Counters(consumed=5, counted=4, set_aside=1)
 
     def test_other_partitions_go_on(self) -> None:
         seq = sequencer({0: 60, 1: 60})
@@ -327,7 +327,7 @@ class TestSilence:
         list(seq.advance(59_000))
         assert rows(give(seq, 0, records_at(179, 184, first=2))) == [3]
         counts = seq.partitions[0].counts
-        assert (counts.closed_early, counts.late, counts.published_before, counts.counted) == (1, 0, 0, 3)
+        assert counts == Counters(consumed=4, counted=3, late=1, closed_early=1)
 
     def test_a_record_wakes_its_partition_and_it_holds_again(self) -> None:
         seq = sequencer({0: 60, 1: 60})
@@ -353,8 +353,8 @@ class TestSilence:
         assert closed(list(seq.advance())) == [1]
         seq.free(1)
         assert rows(list(seq.advance())) == [FAR_S // 60]
-        assert seq.partitions[0].counts == Counts(consumed=2, counted=2)
-        assert seq.partitions[1].counts == Counts(consumed=2, counted=1, rejected={"future": 1})
+        assert seq.partitions[0].counts == Counters(consumed=2, counted=2)
+        assert seq.partitions[1].counts == Counters(consumed=2, counted=1, rejected={"future": 1})
 
 
 class TestCheckpoints:
@@ -428,12 +428,14 @@ class TestReadingAgain:
         seq = self.restarted()
         steps = give(seq, 0, TestCheckpoints.LOG[3:])
         assert (rows(steps), closed(steps)) == ([2, 2], [])
-        assert seq.partitions[0].counts == Counts(consumed=3, counted=2, published_before=1)
+        assert seq.partitions[0].counts == Counters(consumed=3, counted=2, published_before=1)
 
     def test_beyond_the_place_reached_before_they_are_closed_early(self) -> None:
         seq = self.restarted()
         give(seq, 0, [*TestCheckpoints.LOG[3:5], *records_at(124, 118, 119, first=5)])
-        assert seq.partitions[0].counts == Counts(consumed=5, counted=2, published_before=1, closed_early=2)
+        assert seq.partitions[0].counts == Counters(
+            consumed=5, counted=2, published_before=1, late=2, closed_early=2
+        )
 
     def test_what_silence_decided_and_was_published_is_not_closed_early(self) -> None:
         waiting = set_aside(0, FAR_S * 1000, 7)
@@ -441,7 +443,7 @@ class TestReadingAgain:
         seq = Sequencer(WINDOWS, 64, {0: state}, closed_through=FAR_S // 60, read_before={0: 1})
         seq.set_idle(0, TIME_OF_DAY_MS)
         assert list(seq.advance()) == []
-        assert seq.partitions[0].counts == Counts(consumed=1, published_before=1)
+        assert seq.partitions[0].counts == Counters(consumed=1, published_before=1)
 
     def test_rows_are_handed_out_before_there_is_a_watermark(self) -> None:
         """``closed_through`` alone says which slots are free."""

@@ -1,41 +1,23 @@
 """Which share of a partition's records is in no count: of the last minute, and of more where little comes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from streamagg.engine.reporting.uncounted import UncountedShares
-from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
-
-NOTHING = PartitionSample(
-    consumed=0,
-    counted=0,
-    late=0,
-    closed_early=0,
-    published_before=0,
-    read_again=0,
-    rejected={},
-    payload_bytes=0,
-    set_aside=0,
-    waiting=0,
-)
+from streamagg.model.counters import Counters
+from streamagg.telemetry.snapshot import UncountedSample
 
 
 def more(
-    sample: PartitionSample, counted: int = 0, late: int = 0, rejected: Mapping[str, int] | None = None
-) -> PartitionSample:
+    counts: Counters, counted: int = 0, late: int = 0, rejected: Mapping[str, int] | None = None
+) -> Counters:
     """The counters once so many more records were read."""
-    sums = dict(sample.rejected)
-    for reason, records in (rejected or {}).items():
-        sums[reason] = sums.get(reason, 0) + records
-    return replace(
-        sample,
-        consumed=sample.consumed + counted + late + sum((rejected or {}).values()),
-        counted=sample.counted + counted,
-        late=sample.late + late,
-        rejected=sums,
-    )
+    given = dict(rejected or {})
+    consumed = counted + late + sum(given.values())
+    return counts + Counters(consumed=consumed, counted=counted, late=late, rejected=given)
 
 
 @dataclass
@@ -43,7 +25,7 @@ class Log:
     """One partition that is looked at once a second."""
 
     shares: UncountedShares = field(default_factory=UncountedShares)
-    sample: PartitionSample = NOTHING
+    counts: Counters = field(default_factory=Counters)
     now_s: int = 0
     found: UncountedSample | None = None
 
@@ -52,8 +34,8 @@ class Log:
         for _ in range(seconds):
             self.now_s += 1
             if self.now_s % every_s == 0:
-                self.sample = more(self.sample, **records)
-            self.found = self.shares.look({0: self.sample}, self.now_s * 1_000)[0]
+                self.counts = more(self.counts, **records)
+            self.found = self.shares.look({0: self.counts}, self.now_s * 1_000)[0]
         return None if self.found is None else self.found.share
 
 
@@ -78,9 +60,9 @@ def test_the_share_of_the_last_minute() -> None:
 
 def test_reasons_and_early_closed_ones_are_those_of_the_minute() -> None:
     log = Log()
-    log.sample = replace(more(NOTHING, rejected={"bad_json": 500, "future": 1}), closed_early=9)
+    log.counts = replace(more(Counters(), rejected={"bad_json": 500, "future": 1}), closed_early=9)
     log.goes_on(100, counted=100)
-    log.sample = replace(more(log.sample, late=6, rejected={"future": 4}), closed_early=11)
+    log.counts = replace(more(log.counts, late=6, rejected={"future": 4}), closed_early=11)
     log.goes_on(1, counted=0)
     assert log.found is not None
     assert log.found == UncountedSample(log.found.records, 6, 2, {"future": 4}, log.found.since_ms)
@@ -112,14 +94,14 @@ def test_silence_has_no_share_in_the_end() -> None:
 def test_what_came_before_the_first_look_counts() -> None:
     """A partition is looked at first when its session begins: until then it has brought nothing."""
     shares = UncountedShares()
-    found = shares.look({0: more(NOTHING, late=150)}, 5_000)[0]
+    found = shares.look({0: more(Counters(), late=150)}, 5_000)[0]
     assert found == UncountedSample(150, 150, 0, {}, 5_000)
 
 
 def test_records_that_wait_for_the_ring_are_part_of_it() -> None:
     """Their partition is ahead of the others: what is late of it is known before the rest is counted."""
     shares = UncountedShares()
-    read = replace(NOTHING, consumed=1_000, late=5, waiting=995)
+    read = Counters(consumed=1_000, late=5, waiting=995)
     first = shares.look({0: read}, 0)[0]
     assert first is not None
     assert first.share == 0.005

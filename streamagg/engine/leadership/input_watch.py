@@ -94,7 +94,7 @@ class InputWatch:
 
     def _look_at_topic(self) -> None:
         if self._fresh is None:
-            known = frozenset(self._session.sequencer.partitions) | self._left_out
+            known = frozenset(self._session.positions) | self._left_out
             self._fresh = self._asking.submit(self._find_fresh, known)
         elif self._fresh.done():
             answer, self._fresh = self._fresh, None

@@ -7,7 +7,7 @@ from typing import Final
 
 from streamagg.engine.reporting.likely_cause import likely_cause
 from streamagg.engine.reporting.minute_summary import utc
-from streamagg.engine.reporting.uncounted import MUCH, NONE, Worst, uncounted
+from streamagg.engine.reporting.uncounted import MUCH, NONE, Worst
 from streamagg.events import Log
 from streamagg.model.settings import WindowSettings
 from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
@@ -56,8 +56,8 @@ class CountWarnings:
         ``UncountedSample.since_ms``."""
         for number, sample in samples.items():
             told = self._told.setdefault(number, _Told())
-            found, grown = sample.uncounted, uncounted(sample) > told.uncounted
-            told.uncounted = uncounted(sample)
+            found, grown = sample.uncounted, sample.counts.uncounted > told.uncounted
+            told.uncounted = sample.counts.uncounted
             if found is None or found.share <= MUCH:
                 _tell_over(number, found, told)
                 continue
@@ -80,9 +80,9 @@ class CountWarnings:
         log.warning(
             "uncounted_total",
             text,
-            records=sum(sample.consumed for sample in samples.values()),
-            late=sum(sample.late for sample in samples.values()),
-            rejected=sum(sum(sample.rejected.values()) for sample in samples.values()),
+            records=sum(sample.counts.consumed for sample in samples.values()),
+            late=sum(sample.counts.late for sample in samples.values()),
+            rejected=sum(sum(sample.counts.rejected.values()) for sample in samples.values()),
             partition=partition,
             share=round(most, 4),
             peak=round(peak.share, 4),
@@ -125,9 +125,10 @@ def _tell_over(number: int, found: UncountedSample | None, told: _Told) -> None:
 
 
 def _matters(sample: PartitionSample) -> bool:
-    return uncounted(sample) >= _FEWEST_IN_ALL
+    return sample.counts.uncounted >= _FEWEST_IN_ALL
 
 
 def _in_all(sample: PartitionSample) -> UncountedSample:
     """Of a whole run."""
-    return UncountedSample(sample.consumed, sample.late, sample.closed_early, sample.rejected, 0)
+    counts = sample.counts
+    return UncountedSample(counts.consumed, counts.late, counts.closed_early, counts.rejected, 0)

@@ -119,7 +119,11 @@ class Liveness:
     def _nothing_counted(self, tally: Tally) -> str | None:
         """Why no record is counted; None if one is, or nothing is known against them."""
         verdict, partitions = tally.fit.verdict, self._outside.metrics.snapshot.partitions
-        if verdict is None or not verdict.rejected or any(part.counted for part in partitions.values()):
+        if (
+            verdict is None
+            or not verdict.rejected
+            or any(part.counts.counted for part in partitions.values())
+        ):
             return None
         return verdict.sample.hint
 

@@ -9,12 +9,14 @@ from typing import Final
 from streamagg.core.windows import Windows
 from streamagg.engine.main_loop import monotonic_ms
 from streamagg.engine.reporting.complaints import CountWarnings
-from streamagg.engine.reporting.stats import PartitionStats, Tally
+from streamagg.engine.reporting.stats import Tally
 from streamagg.engine.reporting.uncounted import UncountedShares
 from streamagg.engine.session.session import Session
+from streamagg.engine.session.view import PartitionView, SessionView
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.errors import KafkaUnreachable
 from streamagg.kafka.membership import Membership
+from streamagg.model.counters import Counters
 from streamagg.model.measured import Distribution, PublisherNumbers, StageTimes
 from streamagg.model.results import WindowTable
 from streamagg.model.settings import RunSettings
@@ -118,7 +120,8 @@ class Meter:
         self._metrics = metrics
         self._workers = workers
         self._membership = membership
-        self._published = PublishedWindows(Windows(settings.window))
+        self._windows = Windows(settings.window)
+        self._published = PublishedWindows(self._windows)
         self._broken: Counter[SessionCause] = Counter()
         self._uncounted = UncountedShares()
         self._complaints = CountWarnings(settings.window)
@@ -156,15 +159,16 @@ class Meter:
     def end(self, tally: Tally) -> None:
         """The run is over, its last session in ``tally``: say what it lost, if that is much."""
         samples, now_ms = partition_samples(tally, None), monotonic_ms()
-        self._uncounted.look(samples, now_ms)
+        self._uncounted.look(tally.partitions(), now_ms)
         self._complaints.sum_up(samples, self._uncounted.worst(), now_ms)
 
     def _with_uncounted(self, samples: dict[int, PartitionSample], now_ms: int) -> dict[int, PartitionSample]:
-        found = self._uncounted.look(samples, now_ms)
+        found = self._uncounted.look({number: sample.counts for number, sample in samples.items()}, now_ms)
         return {number: replace(sample, uncounted=found[number]) for number, sample in samples.items()}
 
     def _snapshot(self, tally: Tally, now_ms: int) -> Snapshot:
         session, membership = self.session, self._membership
+        view = session.view() if session else None
         workers = self._workers.sample()
         times = StageTimes()
         for part in (tally.times, workers.times, self.publisher.times, *([session.times] if session else [])):
@@ -174,11 +178,11 @@ class Meter:
             leader=membership.leader,
             member=membership.joined,
             rebalances=membership.rebalances,
-            partitions=self._with_uncounted(partition_samples(tally, session), now_ms),
+            partitions=self._with_uncounted(partition_samples(tally, view), now_ms),
             workers=workers,
             coordinator=ProcessSample(time.process_time(), rss_bytes()),
-            open=_open(session) if session else (),
-            watermark_ms=session.sequencer.watermark_ms if session else None,
+            open=self._open(view) if view else (),
+            watermark_ms=view.watermark_ms if view else None,
             session_restarts=dict(self._broken),
             publisher=self._published.sample(self.publisher),
             times=times,
@@ -196,14 +200,17 @@ class Meter:
             facts=self._facts,
         )
 
+    def _open(self, view: SessionView) -> tuple[OpenWindow, ...]:
+        records = view.open_records
+        return tuple(
+            OpenWindow(self._windows.start_ms(window), records[window]) for window in sorted(records)
+        )
 
-def partition_samples(tally: Tally, session: Session | None) -> dict[int, PartitionSample]:
-    """What is known of each partition: ``tally`` holds the sessions before this one."""
-    total = tally.partitions()
-    if session is not None:
-        for number, part in session.sequencer.partitions.items():
-            total.setdefault(number, PartitionStats()).add(part.counts, ended=False)
-    return {number: _sample(number, stats, session) for number, stats in sorted(total.items())}
+
+def partition_samples(tally: Tally, view: SessionView | None) -> dict[int, PartitionSample]:
+    """What is known of each partition: ``tally`` holds the sessions before the one in view."""
+    running = {} if view is None else view.partitions
+    return {number: _sample(counts, running.get(number)) for number, counts in tally.partitions(view).items()}
 
 
 def _facts(settings: RunSettings) -> RunFacts:
@@ -222,26 +229,7 @@ def _facts(settings: RunSettings) -> RunFacts:
     )
 
 
-def _open(session: Session) -> tuple[OpenWindow, ...]:
-    windows, records = session.plan.windows, session.sequencer.open_records
-    return tuple(OpenWindow(windows.start_ms(window), records[window]) for window in sorted(records))
-
-
-def _sample(number: int, stats: PartitionStats, session: Session | None) -> PartitionSample:
-    part = session.sequencer.partitions.get(number) if session else None
-    return PartitionSample(
-        consumed=stats.records,
-        counted=stats.counted,
-        late=stats.late,
-        closed_early=stats.closed_early,
-        published_before=stats.published_before,
-        read_again=stats.read_again,
-        rejected=stats.rejected,
-        payload_bytes=stats.payload_bytes,
-        set_aside=stats.set_aside,
-        waiting=stats.waiting,
-        lag=session.lag(number) if session and part else None,
-        clock_ms=part.clock.state.clock_ms if part else None,
-        idle=part.idle if part else False,
-        pending=len(part.parked) if part else 0,
-    )
+def _sample(counts: Counters, part: PartitionView | None) -> PartitionSample:
+    if part is None:
+        return PartitionSample(counts)
+    return PartitionSample(counts, lag=part.lag, clock_ms=part.clock_ms, idle=part.idle, pending=part.pending)

@@ -48,12 +48,12 @@ def utc(time_ms: int) -> str:
 
 
 def _consumed(snapshot: Snapshot) -> int:
-    return sum(part.consumed for part in snapshot.partitions.values())
+    return sum(part.counts.consumed for part in snapshot.partitions.values())
 
 
 def _late(snapshot: Snapshot) -> int:
-    return sum(part.late for part in snapshot.partitions.values())
+    return sum(part.counts.late for part in snapshot.partitions.values())
 
 
 def _rejected(snapshot: Snapshot) -> Counter[str]:
-    return sum((Counter(part.rejected) for part in snapshot.partitions.values()), Counter[str]())
+    return sum((Counter(part.counts.rejected) for part in snapshot.partitions.values()), Counter[str]())

@@ -1,12 +1,13 @@
 """Logs what changes in the partitions of a session: silence, jumps of time, one that holds up the others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamagg.core.partition import Partition
 from streamagg.core.windows import Windows
 from streamagg.engine.reporting.minute_summary import utc
 from streamagg.engine.session.session import Session
+from streamagg.engine.session.view import PartitionView
 from streamagg.events import Log
 
 SLOW_AFTER_S: Final = 30.0
@@ -40,15 +41,16 @@ class PartitionEvents:
 
     def look(self, now_s: float) -> None:
         """Log what has changed since the last time; ``now_s`` is of a clock that is never set."""
-        for number, part in self.session.sequencer.partitions.items():
+        plan, partitions = self.session.plan, self.session.view().partitions
+        for number, part in partitions.items():
             seen = self._seen.setdefault(number, _Seen())
-            if not self.session.plan.bounded:
-                _tell_silence(part, seen)
-            _tell_jumps(part, seen)
-        self._look_for_slow(now_s)
+            if not plan.bounded:
+                _tell_silence(number, part, seen)
+            _tell_jumps(number, part, seen)
+        self._look_for_slow(partitions, plan.windows, now_s)
 
-    def _look_for_slow(self, now_s: float) -> None:
-        holder = holding_up(self.session.sequencer.partitions, self.session.plan.windows)
+    def _look_for_slow(self, partitions: Mapping[int, PartitionView], windows: Windows, now_s: float) -> None:
+        holder = holding_up(partitions, windows)
         if holder != self._holder:
             if self._told_slow:
                 log.info(
@@ -59,7 +61,7 @@ class PartitionEvents:
             self._holder, self._holds_since_s, self._told_slow = holder, now_s, False
         elif holder is not None and not self._told_slow and now_s - self._holds_since_s >= SLOW_AFTER_S:
             self._told_slow = True
-            clock_ms = self.session.sequencer.partitions[holder].floor_ms
+            clock_ms = partitions[holder].floor_ms
             log.warning(
                 "partition_slow",
                 "partition {partition} holds up the others: its clock is at {clock}",
@@ -68,37 +70,35 @@ class PartitionEvents:
             )
 
 
-def holding_up(partitions: dict[int, Partition], windows: Windows) -> int | None:
+def holding_up(partitions: Mapping[int, PartitionView], windows: Windows) -> int | None:
     """The partition that holds the watermark far behind the clock of another; None if there is none."""
     clocks = {
         number: _NO_WATERMARK if (floor := part.floor_ms) is None else floor
         for number, part in partitions.items()
-        if not part.idle or part.outbox
+        if part.holds
     }
     if not clocks:
         return None
     last = min(clocks, key=lambda number: clocks[number])
-    first_ms = max(part.clock.state.clock_ms or 0 for part in partitions.values())
+    first_ms = max(part.clock_ms or 0 for part in partitions.values())
     far_ms = _FAR_WINDOWS * windows.granularity_ms + windows.max_lag_ms
     return last if first_ms - clocks[last] > far_ms else None
 
 
-def _tell_silence(part: Partition, seen: _Seen) -> None:
+def _tell_silence(number: int, part: PartitionView, seen: _Seen) -> None:
     if part.idle and not seen.idle:
-        log.info(
-            "partition_idle", "partition {partition} is idle: time goes on without it", partition=part.number
-        )
+        log.info("partition_idle", "partition {partition} is idle: time goes on without it", partition=number)
     if seen.idle and not part.idle:
-        log.info("partition_busy", "partition {partition} is busy again", partition=part.number)
+        log.info("partition_busy", "partition {partition} is busy again", partition=number)
     seen.idle = part.idle
 
 
-def _tell_jumps(part: Partition, seen: _Seen) -> None:
+def _tell_jumps(number: int, part: PartitionView, seen: _Seen) -> None:
     if part.jumps > seen.jumps and part.last_jump is not None:
         log.info(
             "jump_confirmed",
             "partition {partition}: time has jumped ahead from {before} to {after}",
-            partition=part.number,
+            partition=number,
             before=utc(part.last_jump[0]),
             after=utc(part.last_jump[1]),
             jumps=part.jumps - seen.jumps,
@@ -108,7 +108,7 @@ def _tell_jumps(part: Partition, seen: _Seen) -> None:
         log.warning(
             "jump_refuted",
             "partition {partition}: {records} record(s) too far in the future are rejected",
-            partition=part.number,
+            partition=number,
             records=future - seen.future,
         )
     seen.jumps, seen.future = part.jumps, future

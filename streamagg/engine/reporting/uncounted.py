@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from streamagg.telemetry.snapshot import PartitionSample, UncountedSample
+from streamagg.model.counters import Counters
+from streamagg.telemetry.snapshot import UncountedSample
 
 MUCH: Final = 0.02
 """A larger share is reported: well above the ordinary late and broken records, and low enough for one fast
@@ -30,20 +31,6 @@ _SLICE_RECORDS: Final = 5
 """Of fewer records there is no mark, so that a partition has 12 marks, or 20 where little comes."""
 
 
-_NOTHING: Final = PartitionSample(
-    consumed=0,
-    counted=0,
-    late=0,
-    closed_early=0,
-    published_before=0,
-    read_again=0,
-    rejected={},
-    payload_bytes=0,
-    set_aside=0,
-    waiting=0,
-)
-
-
 class Worst(NamedTuple):
     """The greatest share that was seen, and when."""
 
@@ -56,7 +43,7 @@ NONE: Final = Worst()
 
 class _Mark(NamedTuple):
     at_ms: int
-    sample: PartitionSample
+    counts: Counters
 
 
 @dataclass(slots=True)
@@ -66,20 +53,20 @@ class _Partition:
     marks: deque[_Mark]
     worst: Worst = NONE
 
-    def look(self, sample: PartitionSample, now_ms: int) -> UncountedSample | None:
+    def look(self, counts: Counters, now_ms: int) -> UncountedSample | None:
         marks = self.marks
-        while marks and self._may_go(sample, now_ms):
+        while marks and self._may_go(counts, now_ms):
             marks.popleft()
         if not marks or (
-            now_ms - marks[-1].at_ms >= _SLICE_MS and _records(marks[-1].sample, sample) >= _SLICE_RECORDS
+            now_ms - marks[-1].at_ms >= _SLICE_MS and _records(marks[-1].counts, counts) >= _SLICE_RECORDS
         ):
-            marks.append(_Mark(now_ms, sample))
-        found = self._since_first(sample)
+            marks.append(_Mark(now_ms, counts))
+        found = self._since_first(counts)
         if found is not None and found.share > self.worst.share:
             self.worst = Worst(found.share, now_ms)
         return found
 
-    def _may_go(self, sample: PartitionSample, now_ms: int) -> bool:
+    def _may_go(self, counts: Counters, now_ms: int) -> bool:
         """The first mark is too old, or the second one reaches back far enough."""
         if now_ms - self.marks[0].at_ms > _LONGEST_MS:
             return True
@@ -87,26 +74,17 @@ class _Partition:
         return (
             second is not None
             and now_ms - second.at_ms >= _STRETCH_MS
-            and _records(second.sample, sample) >= FEWEST
+            and _records(second.counts, counts) >= FEWEST
         )
 
-    def _since_first(self, sample: PartitionSample) -> UncountedSample | None:
-        first = self.marks[0].sample
-        records = _records(first, sample)
+    def _since_first(self, counts: Counters) -> UncountedSample | None:
+        first = self.marks[0].counts
+        records = _records(first, counts)
         if records < FEWEST:
             return None
-        since = (mark.at_ms for mark in reversed(self.marks) if uncounted(mark.sample) == uncounted(first))
-        return UncountedSample(
-            records=records,
-            late=sample.late - first.late,
-            closed_early=sample.closed_early - first.closed_early,
-            rejected={
-                reason: fresh
-                for reason, count in sample.rejected.items()
-                if (fresh := count - first.rejected.get(reason, 0))
-            },
-            since_ms=next(since),
-        )
+        since = (mark.at_ms for mark in reversed(self.marks) if mark.counts.uncounted == first.uncounted)
+        fresh = counts - first
+        return UncountedSample(records, fresh.late, fresh.closed_early, fresh.rejected, since_ms=next(since))
 
 
 class UncountedShares:
@@ -115,23 +93,20 @@ class UncountedShares:
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
 
-    def look(self, samples: Mapping[int, PartitionSample], now_ms: int) -> dict[int, UncountedSample | None]:
+    def look(self, partitions: Mapping[int, Counters], now_ms: int) -> dict[int, UncountedSample | None]:
         """The present share of each partition, None where it is not known; ``now_ms`` never goes back."""
-        for number in samples.keys() - self._partitions.keys():
-            self._partitions[number] = _Partition(deque([_Mark(now_ms, _NOTHING)]))
-        return {number: self._partitions[number].look(sample, now_ms) for number, sample in samples.items()}
+        for number in partitions.keys() - self._partitions.keys():
+            self._partitions[number] = _Partition(deque([_Mark(now_ms, Counters())]))
+        return {
+            number: self._partitions[number].look(counts, now_ms) for number, counts in partitions.items()
+        }
 
     def worst(self) -> dict[int, Worst]:
         """The greatest share that each partition has had."""
         return {number: partition.worst for number, partition in self._partitions.items()}
 
 
-def uncounted(sample: PartitionSample) -> int:
-    """Records of a partition that are in no count, and will be in none."""
-    return sample.late + sum(sample.rejected.values())
-
-
-def _records(before: PartitionSample, after: PartitionSample) -> int:
+def _records(before: Counters, after: Counters) -> int:
     """Records that were read, or decided about: some wait in between for a slot of the ring."""
-    decided = after.counted + uncounted(after) - before.counted - uncounted(before)
+    decided = after.counted + after.uncounted - before.counted - before.uncounted
     return max(after.consumed - before.consumed, decided)

@@ -16,6 +16,7 @@ from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.engine.session.shard_router import ShardRouter
 from streamagg.engine.session.silence import CaughtUp, Silence
 from streamagg.engine.session.stage import Stage
+from streamagg.engine.session.view import SessionView, partition_view
 from streamagg.engine.workers.port import Port
 from streamagg.model.batch import Standing
 from streamagg.model.measured import StageTimes
@@ -158,15 +159,30 @@ class Session:
 
     def held_up(self, ends: Mapping[int, int], now_ms: int) -> dict[int, Standing]:
         """Partitions that, by these ends, cannot be read to their end for long, each once."""
-        positions = {number: self.sequencer.partitions[number].position for number in ends}
+        positions = self.positions
         return {
             number: Standing(positions[number], ends[number])
             for number in self._silence.held_up(positions, ends, now_ms)
         }
 
-    def lag(self, partition: int) -> int:
-        """Offsets between what is applied and the end of a partition."""
-        return max(0, self._leases.end(partition) - self.sequencer.partitions[partition].position)
+    def view(self) -> SessionView:
+        """What others may see of it."""
+        parts = self.sequencer.partitions.items()
+        return SessionView(
+            {n: partition_view(part, max(0, self._leases.end(n) - part.position)) for n, part in parts},
+            self.sequencer.watermark_ms,
+            dict(self.sequencer.open_records),
+        )
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """The next offset of each partition to apply."""
+        return {number: part.position for number, part in self.sequencer.partitions.items()}
+
+    @property
+    def consumed(self) -> int:
+        """Records that have been applied."""
+        return sum(part.counts.consumed for part in self.sequencer.partitions.values())
 
     @property
     def windows_published(self) -> int:

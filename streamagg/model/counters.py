@@ -1,0 +1,67 @@
+"""Where the records of a partition went: one type, from the partition to the metrics and ``--stats-json``."""
+
+from typing import Final
+
+import msgspec
+
+
+class Counters(msgspec.Struct, rename={"consumed": "records"}, gc=False):
+    """Sums of one partition, or of several.
+
+    ``consumed = counted + late + published_before + rejected + set_aside + waiting + read_again``.
+    """
+
+    consumed: int = 0
+    payload_bytes: int = 0
+    """Size of the payloads consumed; 0 for files."""
+    counted: int = 0
+    late: int = 0
+    """Including ``closed_early``."""
+    closed_early: int = 0
+    """Late for a window that was closed while the partition was idle."""
+    published_before: int = 0
+    """Read again after a start; their window had been published already."""
+    rejected: dict[str, int] = {}
+    """By reason."""
+    set_aside: int = 0
+    waiting: int = 0
+    """Accepted, and waiting for a slot of the ring."""
+    read_again: int = 0
+    """Set aside or waiting when reading began again at the checkpoint; read and counted once more."""
+
+    def __add__(self, other: "Counters") -> "Counters":
+        """The sums of both."""
+        return self._with(other, 1)
+
+    def __sub__(self, before: "Counters") -> "Counters":
+        """What has come since ``before``."""
+        return self._with(before, -1)
+
+    @property
+    def uncounted(self) -> int:
+        """Records that are in no count, and will be in none."""
+        return self.late + sum(self.rejected.values())
+
+    def reject(self, reason: str, records: int) -> None:
+        """Count rejected records under their reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + records
+
+    def abandoned(self) -> "Counters":
+        """The same, once reading has begun again at the checkpoint."""
+        undecided = self.set_aside + self.waiting
+        return msgspec.structs.replace(
+            self,
+            rejected=dict(self.rejected),
+            set_aside=0,
+            waiting=0,
+            read_again=self.read_again + undecided,
+        )
+
+    def _with(self, other: "Counters", sign: int) -> "Counters":
+        sums = {name: getattr(self, name) + sign * getattr(other, name) for name in _NUMBERS}
+        reasons = dict.fromkeys([*self.rejected, *other.rejected])
+        both = {r: self.rejected.get(r, 0) + sign * other.rejected.get(r, 0) for r in reasons}
+        return Counters(rejected={reason: records for reason, records in both.items() if records}, **sums)
+
+
+_NUMBERS: Final = tuple(name for name in Counters.__struct_fields__ if name != "rejected")
