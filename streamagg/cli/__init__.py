@@ -1,4 +1,8 @@
-"""The command line: verbs, exit codes, and how an error reaches the user."""
+"""The command line: verbs, exit codes, and how an error reaches the user.
+
+A module for each verb. Imports core, decode, demo, engine, model, panel, settings, sinks, sources, telemetry
+and tools. Begin with ``run``.
+"""
 
 import importlib
 import signal

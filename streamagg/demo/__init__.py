@@ -2,7 +2,7 @@
 
 1 start a broker inside this process, 2 start ``streamagg run`` on it, 3 send 24 minutes of records, a
 minute of them each second, and count them a second time on the way, 4 read back what is published and
-show it, 5 stop the run and compare.
+show it, 5 stop the run and compare. Imports engine, kafka, panel, tools and model.
 """
 
 import signal

@@ -1,5 +1,5 @@
 """The pipeline: processes that read, decode and count, and the one that leads them.
 
-Imports everything but settings, tools, panel, demo and cli. Begin with ``run``, then
+Imports core, decode, sources, sinks, kafka, telemetry and model. Begin with ``run``, then
 ``leadership.coordinator`` and ``session.session``.
 """

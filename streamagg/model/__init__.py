@@ -1,4 +1,4 @@
 """Values that the parts of the program hand to each other; nothing here works on them.
 
-Imports nothing else of the program. Begin with ``settings`` and ``messages``.
+Imports no other folder. Begin with ``settings`` and ``messages``.
 """

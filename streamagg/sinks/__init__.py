@@ -1,4 +1,5 @@
 """Where results go, together with the checkpoint.
 
-Imports model, core, kafka and telemetry, and knows no engine. Begin with ``contract``.
+Imports model, core, kafka and, for the letters of a publication, sources; knows no engine. Begin with
+``contract``.
 """

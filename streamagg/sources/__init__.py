@@ -1,5 +1,5 @@
 """Where records come from: files and standard input here, topics in ``kafka``.
 
-Imports model, decode, kafka and telemetry, and knows no engine. Begin with ``contract``; ``open`` opens what
-settings name.
+Imports model, decode and kafka, and knows no engine. Begin with ``contract``; ``open`` opens what settings
+name.
 """

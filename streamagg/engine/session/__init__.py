@@ -1,4 +1,5 @@
 """One life from a checkpoint: leases out, blocks in, windows published.
 
-Knows neither processes nor Kafka: ports and a publisher come in. Begin with ``session``.
+Knows neither processes nor Kafka: ports and a publisher come in. Imports core, sources, sinks and model.
+Begin with ``session``.
 """

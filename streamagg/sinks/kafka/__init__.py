@@ -1,4 +1,4 @@
 """A topic as sink: windows and checkpoint in one transaction.
 
-Imports what its parent may. Begin with ``transaction``.
+Imports model, core, kafka and sources. Begin with ``transaction``.
 """

@@ -1,4 +1,4 @@
 """Topics as sources: fetching, leases and rejected records.
 
-Imports what its parent may. Begin with ``topic``; ``fetcher`` is C.
+Imports model and kafka. Begin with ``topic``; ``fetcher`` is C.
 """
