@@ -188,8 +188,9 @@ def test_a_standby_ends_as_one(world: World) -> None:
 
 
 def test_a_leader_commits_before_it_ends(world: World) -> None:
-    play(world, world.elect, world.pass_by, world.pass_by)
+    stats = play(world, world.elect, world.pass_by, world.pass_by)
     assert world.events == BEGUN + LAST
+    assert stats.peak_rss_bytes > 0, "though it has led for less than a second"
 
 
 def test_one_that_is_replaced_stands_by(world: World) -> None:

@@ -34,11 +34,16 @@ from streamagg.sinks.kafka.publisher import KafkaPublisher
 from streamagg.sinks.kafka.transaction import Output
 
 _TICK_MS: Final = 50
+"""How long a turn waits for workers: so soon group, signals and input are looked at again."""
 _STANDBY_TICK_MS: Final = 100
+"""The same where no session runs: a take-over waits for no more than this beside the group."""
 _LAST_COMMIT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
+"""With the last commit and the end of the workers (3 s) less than the 10 s that Docker waits before SIGKILL."""
 _BROKER_PAUSE_S: Final = 2.0
+"""Each try takes several connections, and a line of the log."""
 _WORKERS_START_S: Final = 5.0
+"""A worker takes less than one, and up to four where all cores are busy."""
 
 log = Log(__name__)
 
@@ -316,5 +321,7 @@ class Coordinator:
             term.session.collect(monotonic_ms())
 
     def _retire(self, session: Session) -> None:
+        # The pulse does that once a second: a session may be shorter.
+        self._tally.note_memory(self._workers.rss_bytes())
         self._tally.add(session)
         self._meter.session = None
