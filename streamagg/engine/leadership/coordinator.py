@@ -39,7 +39,7 @@ _STANDBY_TICK_MS: Final = 100
 """The same where no session runs: a take-over waits for no more than this beside the group."""
 _LAST_COMMIT_S: Final = 3.0
 _CLOSE_S: Final = 1.0
-"""With the last commit and the end of the workers (3 s) less than the 10 s that Docker waits before SIGKILL."""
+"""With the last commit and the end of the workers (3 s) less than the 10 s after which Docker kills."""
 _BROKER_PAUSE_S: Final = 2.0
 """Each try takes several connections, and a line of the log."""
 _WORKERS_START_S: Final = 5.0
