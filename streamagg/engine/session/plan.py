@@ -10,7 +10,8 @@ from streamagg.model.settings import NO_CEILING, CeilingSettings, RunSettings, W
 from streamagg.sources.kafka.dead_letters import MOST_FUTURE
 
 _MOST_WINDOWS: Final = 10_000
-"""In one publication: about a megabyte of records in one transaction."""
+"""In one publication: about a megabyte of records in one transaction. The empty windows of a year took 3.5 GB
+in one, and 214 MB in parts of so many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ from streamagg.sinks.contract import Publisher
 from streamagg.sources.holding import TOLD_AFTER_S
 
 _FULL_LINK_BYTES: Final = 8 << 20
-"""The sequencer pauses while more than this waits for an aggregator."""
+"""The sequencer pauses while more than this waits for an aggregator: a million rows of a user's hash, so that
+one that is slow, or stopped, costs waiting and no more memory than that."""
 
 
 class Session:
