@@ -24,6 +24,7 @@ ONE_IN: Final = (100, 1_000, 10_000, None)
 PIPE_WIDTH: Final = 100
 """Columns of the tables where no terminal gives a width."""
 BAR_WIDTH: Final = 30
+"""Columns: the table with it fits into 80."""
 MOST_FAST: Final = 10
 """Partitions that are named for fast clocks; ``--json`` has all."""
 

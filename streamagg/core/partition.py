@@ -30,7 +30,7 @@ class Partition:
         self.read_before = read_before
         """Offsets below it were read before the start."""
         self.idle = False
-        """It does not hold the watermark: the sequencer is told so, and an arrival ends it."""
+        """It does not hold the watermark. The sequencer sets this, and an arrival ends it."""
         self.jumps = 0
         """How often the clock went further than max jump at once."""
         self.last_jump: tuple[int, int] | None = None

@@ -103,7 +103,7 @@ class Sequencer:
         most_future: int = 0,
         schema: Schema = ROWS,
     ) -> None:
-        """``most_late``: so many late records may wait in ``late`` to be told; 0: they are only counted.
+        """``most_late``: so many late records may wait in ``late`` to be reported; 0: they are only counted.
 
         ``most_future``: the same of those rejected as future; 0: any number.
         """
@@ -140,12 +140,12 @@ class Sequencer:
 
     @property
     def untold(self) -> bool:
-        """Late records, or some rejected as future, wait to be told with a publication."""
+        """Late records, or some rejected as future, wait to be reported with a publication."""
         return bool(self._future or self.late.waiting)
 
     @property
     def full(self) -> bool:
-        """So many that nothing more is applied before."""
+        """So many wait that nothing more is applied until they are taken."""
         return self.late.full or 0 < self._most_future <= len(self._future)
 
     def offer(self, block: ColumnBlock) -> None:
@@ -156,7 +156,7 @@ class Sequencer:
             part.idle = False
 
     def advance(self, silent_ms: int = 0) -> Iterator[Step]:
-        """Apply everything that can be applied, until too much waits to be told.
+        """Apply everything that can be applied, until too much waits to be reported.
 
         ``silent_ms``: how long nothing has come of any partition.
         """

@@ -10,7 +10,7 @@ from streamagg.model.settings import WindowSettings
 Times = TypeVar("Times", int, Int64Column)
 
 FEW: Final = 8
-"""Windows that are told apart by comparing: a division of a column takes as long as ten comparisons."""
+"""Windows distinguished by comparing: a division of a column takes as long as ten comparisons."""
 
 
 class Windows:

@@ -24,6 +24,7 @@ from streamagg.sources.holding import EndWatch
 from streamagg.sources.open import open_source
 
 _TICK_MS: Final = 50
+"""A turn waits no longer than this for events, so that an interruption is seen at once."""
 
 Progress = Callable[[float, int], None]
 """Called with how many offsets have been read, and how many records that was."""

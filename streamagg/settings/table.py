@@ -25,6 +25,7 @@ from streamagg.settings.parsers import (
 )
 
 MAX_WORKERS: Final = 256
+"""A typing error should not start a thousand processes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from streamagg.sources.holding import EndWatch, tell_held_up
 _TOPIC_EVERY_S: Final = 1.0
 """Less than the usual max lag: windows must not close before a further partition is known."""
 _SILENCE_EVERY_S: Final = 0.5
+"""How often the ends of quiet partitions are asked for: idleness, of 10 s by default, needs several
+answers."""
 _PART_OF_TIMEOUT: Final = 10
 """Or once in such a part of the idle time-out, if that is longer: each question takes a connection."""
 

@@ -1,4 +1,4 @@
-"""The pulse of the main loop, and all that the outside sees of it: metrics, health, log, systemd."""
+"""The pulse of the main loop, and everything that shows outside: metrics, health, log, systemd."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ log = Log(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Who is told."""
+    """Who gets to see it."""
 
     metrics: Metrics = field(default_factory=Metrics)
     health: Health = field(default_factory=Health)
@@ -94,7 +94,7 @@ class Liveness:
 
     def _show_readiness(self, session: Session | None, tally: Tally) -> None:
         reasons = unready(
-            # Before its first share of the partitions a member knows neither what to do nor what not.
+            # Before its first share of the partitions a member does not know whether it leads.
             joined=self._membership.assignment_known,
             leader=self._membership.leader,
             reading=session is not None,
@@ -117,7 +117,7 @@ class Liveness:
         self._state = state
 
     def _nothing_counted(self, tally: Tally) -> str | None:
-        """Why no record is counted; None if one is, or nothing is known against them."""
+        """Why no record is counted; None if one is, or if nothing is known to be wrong with them."""
         verdict, partitions = tally.fit.verdict, self._outside.metrics.snapshot.partitions
         if (
             verdict is None

@@ -54,7 +54,7 @@ class PublishedWindows:
         self._recent: deque[WindowSample] = deque(maxlen=_RECENT_WINDOWS)
 
     def note(self, publication: Publication) -> None:
-        """A publication is out."""
+        """A publication has been committed."""
         now_s = self._clock()
         for count in publication.windows:
             self._by_kind[_kind(count)] += 1
@@ -101,7 +101,7 @@ class MeteredPublisher:
         self._publisher.submit(publication)
 
     def finished(self) -> Publication | None:
-        """The publication that is out since the last call; raises PublishFailed."""
+        """The publication that has been committed since the last call; raises PublishFailed."""
         publication = self._publisher.finished()
         if publication is not None:
             self._published.note(publication)
@@ -157,7 +157,7 @@ class Meter:
         self._complaints.look(snapshot.partitions, now_ms)
 
     def end(self, tally: Tally) -> None:
-        """The run is over, its last session in ``tally``: say what it lost, if that is much."""
+        """The run is over, its last session in ``tally``: report what it lost, if that is much."""
         samples, now_ms = partition_samples(tally, None), monotonic_ms()
         self._uncounted.look(tally.partitions(), now_ms)
         self._complaints.sum_up(samples, self._uncounted.worst(), now_ms)

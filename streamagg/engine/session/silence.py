@@ -16,8 +16,8 @@ open. So wherever nothing comes, the end of the log is asked for again and again
 Where something arrives now and then and all of it is set aside, the partition is not idle; but what it set
 aside is believed once the first of it has stood for the idle time-out, if nothing follows what was read.
 
-Pure: times and ends come in, decisions go out. What an idle partition means for the watermark is known to the
-sequencer alone, which is told.
+Pure: times and ends come in, decisions go out. What an idle partition means for the watermark only the
+sequencer knows.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ class Silence:
         self._partitions: dict[int, _Quiet] = {}
         self._arrived_ms = 0
         self._held_up: dict[int, int | None] = {}
-        """Since when a partition is held up; None once that is told."""
+        """Since when a partition is held up; None once that has been reported."""
 
     def begin(self, partition: int, first_aside: int | None, now_ms: int) -> None:
         """Begin with a partition; ``first_aside`` is the offset of the first record that is set aside."""
