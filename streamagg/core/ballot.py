@@ -48,17 +48,6 @@ def unpack(packed: bytes, width: int) -> tuple[SetAside, ...]:
     return tuple([SetAside(*record) for record in packing(width).iter_unpack(packed)])
 
 
-class Packed(NamedTuple):
-    """How a vote stood, packed."""
-
-    packed: bytes
-    width: int
-
-    def records(self) -> tuple[SetAside, ...]:
-        """The records set aside, in offset order."""
-        return unpack(self.packed, self.width)
-
-
 class Standing(NamedTuple):
     """How a vote stood: references to what is never changed, put together only when somebody asks."""
 

@@ -444,7 +444,7 @@ def test_c_and_python_say_the_same(times_s: list[int], chance: random.Random, in
 WIDE: Final = Schema(user=np.uint64, group=np.uint16, price=np.float64)
 
 
-@pytest.mark.parametrize("stepper", {clock_module.stepper, None})
+@pytest.mark.parametrize("stepper", dict.fromkeys((clock_module.stepper, None)))
 @given(TIMES_S, st.randoms(use_true_random=False), st.integers(1, 60))
 def test_what_rows_carry_goes_with_them_and_decides_nothing(
     stepper: Any, times_s: list[int], chance: random.Random, cut: int

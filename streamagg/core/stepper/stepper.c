@@ -90,6 +90,15 @@ static PyObject *clock_object(const state *state)
     return state->has_clock ? PyLong_FromLongLong(state->clock_ms) : Py_NewRef(Py_None);
 }
 
+/* What a record carries; 8 bytes, the usual, without a call. */
+static void copy_row(char *to, const char *row, size_t width)
+{
+    if (width == sizeof(uint64_t))
+        memcpy(to, row, sizeof(uint64_t));
+    else
+        memcpy(to, row, width);
+}
+
 static PyObject *waiting_object(const state *state, size_t width)
 {
     PyObject *packed = PyBytes_FromStringAndSize(NULL, state->count * (Py_ssize_t)(PACKED_BESIDE_ROW + width));
@@ -100,7 +109,7 @@ static PyObject *waiting_object(const state *state, size_t width)
         const waiting *record = &state->waiting[i];
         memcpy(at, &record->offset, sizeof(int64_t));
         memcpy(at + PACKED_TIME, &record->time_ms, sizeof(int64_t));
-        memcpy(at + PACKED_ROW, record->row, width);
+        copy_row(at + PACKED_ROW, record->row, width);
         at[PACKED_ROW + width] = (char)record->lead;
         at += PACKED_BESIDE_ROW + width;
     }
