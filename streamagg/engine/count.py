@@ -30,9 +30,12 @@ from streamagg.sources.contract import UNKNOWN_END
 from streamagg.sources.open import open_source
 
 _TICK_MS: Final = 50
+"""A turn waits no longer than this for events, so that an interruption is seen at once."""
 _WINDOWS_AT_ONCE: Final = 1_000
-"""Windows that are handed out together where all of them are known."""
+"""Windows that are handed out together where all of them are known: few enough for memory, many enough for
+one write."""
 _LOOK_EVERY_MS: Final = 1_000
+"""How often it is asked whether a partition has fallen silent, which is a matter of seconds."""
 
 Progress = Callable[[float, int], None]
 """Told how many bytes of the files are read, and how many records those were, after each turn."""

@@ -10,6 +10,7 @@ from streamagg.core.windows import Windows
 from streamagg.model.results import RECORDS, USERS, WindowTable
 
 FORMAT_VERSION: Final = 1
+"""``v`` of a published record; it changes when readers would have to."""
 
 
 def render(windows: Windows, table: WindowTable) -> Iterator[tuple[bytes, bytes]]:

@@ -19,6 +19,8 @@ from streamagg.model.settings import RunSettings, StartAt
 from streamagg.sources.contract import Identity, Source
 
 _STANDBY_EVERY_S: Final = 10.0
+"""A standby compares its settings with the checkpoint about as often as a group notices a dead leader: a
+difference has to be seen before it takes over."""
 
 log = Log(__name__)
 

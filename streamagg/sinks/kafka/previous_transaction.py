@@ -17,6 +17,7 @@ from streamagg.model.settings import KafkaSettings
 from streamagg.sinks.contract import OutputAway
 
 _TIMEOUT_S: Final = 10.0
+"""As long as any call of the publisher may take."""
 
 log = Log(__name__)
 

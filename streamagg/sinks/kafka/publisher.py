@@ -16,7 +16,9 @@ _STUCK_S: Final = 20.0
 """A call of the producer may hang, whatever time-out it was given: when its broker is started anew, or when
 the wall clock is set back (librdkafka issue 2145)."""
 _INIT_LOOK_S: Final = 0.05
+"""How often the main loop beats and looks for a stop while the producer starts."""
 _SERVE_EVERY_S: Final = 1.0
+"""Errors and statistics of an idle producer wait in its queue until it is polled."""
 
 
 class KafkaPublisher:

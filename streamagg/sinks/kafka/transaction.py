@@ -45,16 +45,27 @@ from streamagg.sources.kafka.dead_letters import FutureLetters
 TRANSACTION_TIMEOUT_MS: Final = 12_000
 """A killed leader blocks read_committed readers for so long."""
 _MESSAGE_TIMEOUT_MS: Final = 10_000
+"""Less than the transaction: a record that is given up must fail before the broker ends what it is part
+of."""
 _CALL_TIMEOUT_S: Final = 10.0
+"""Less than the transaction, too, and half of what the publisher waits before it gives up a call that
+hangs."""
 _BATCH_BYTES: Final = 1 << 16
+"""A batch that any topic takes: ``max.message.bytes`` has to be at least this (docs/operations.md)."""
 _ATTEMPTS: Final = 3
+"""Of a publication that could be aborted; after that the session begins again at its checkpoint."""
 _ATTEMPT_PAUSE_S: Final = 0.5
+"""A partition that moves to another broker has a leader again within a second or so."""
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 _PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 """What becomes of records when their transaction fails."""
 _INIT_SLICE_S: Final = 0.5
+"""How often a stop is looked for while a transactional producer starts."""
 _INIT_TIMEOUT_S: Final = 60.0
+"""Long enough for a transaction of the leader before, which the broker ends after 12 s, and for a coordinator
+that moves."""
 _FULL_QUEUE_WAIT_S: Final = 0.05
+"""Until some of the queue has left."""
 
 log = Log(__name__)
 
