@@ -177,7 +177,7 @@ class PublicationSchedule:
         return counted
 
     def _moved(self) -> bool:
-        """The checkpoint differs from the committed one, or records are to be told."""
+        """The checkpoint differs from the committed one, or records are to be reported."""
         if self._sequencer.untold:
             return True
         through = self._published_through

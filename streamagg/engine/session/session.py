@@ -117,7 +117,7 @@ class Session:
     def replace_unmarshaller(self, worker: int, unmarshallers: Sequence[Port]) -> int:
         """Another process has taken its place: its leases are issued again.
 
-        Returns how many deaths are put down to records.
+        Returns how many deaths may be the fault of records.
         """
         self._unmarshallers = unmarshallers
         return self._leases.worker_lost(worker)
@@ -222,7 +222,7 @@ class Session:
         """Take note of a finished publication; raises PublishFailed."""
         for count in self._schedule.collect(now_ms):
             if not count.records:
-                # Nobody hit it: no slot is taken.
+                # It is empty: it has no slot.
                 continue
             self.sequencer.free(count.window)
             for port in self._aggregators:
