@@ -1,7 +1,6 @@
 """Reads back what is published, while it is published."""
 
 from dataclasses import replace
-from types import TracebackType
 from typing import Final, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -54,10 +53,5 @@ class Outputs:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._consumer.close()

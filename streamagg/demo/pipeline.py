@@ -8,7 +8,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from time import monotonic
-from types import TracebackType
 from typing import IO, Final, Self
 
 import msgspec
@@ -106,12 +105,7 @@ class RunningPipeline:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT_S)

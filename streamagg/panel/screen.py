@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Final, Protocol, Self
 
 from rich.console import Console
@@ -74,12 +74,7 @@ class Screen:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if 1 in self._taken:
             sys.stdout.flush()
         self._give_back()
