@@ -10,7 +10,7 @@ from streamagg.core.measures.published import Measures, measures_of
 from streamagg.core.windows import Windows
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import ShardCount
-from streamagg.model.results import ALL, Group, WindowTable
+from streamagg.model.results import ALL, Group, Value, WindowTable
 from streamagg.model.settings import NO_CEILING
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,20 +39,21 @@ class ClosedWindow:
 
     def refusal(self, windows: Windows) -> TooManyUsers | None:
         """Why the run stops here: neither this window nor one behind it may be published; None: it may."""
-        start = _EPOCH + timedelta(milliseconds=windows.start_ms(self.window))
         for summaries in self.rows.values():
             for measure, summary in zip(self.measures, summaries, strict=True):
                 if (why := measure.refusal(summary)) is not None:
+                    start = _EPOCH + timedelta(milliseconds=windows.start_ms(self.window))
                     return TooManyUsers(f"The window of {start:%Y-%m-%dT%H:%M:%SZ} {why}")
         return None
 
     def table(self) -> WindowTable:
         """What is published."""
-        rows = {
-            group: {m.name: m.finish(summary) for m, summary in zip(self.measures, summaries, strict=True)}
-            for group, summaries in self.rows.items()
-        }
+        rows = {group: self._finished(summaries) for group, summaries in self.rows.items()}
         return WindowTable(self.window, self.partial, rows)
+
+    def _finished(self, summaries: list[Summary]) -> dict[str, Value]:
+        pairs = zip(self.measures, summaries, strict=True)
+        return {measure.name: measure.finish(summary) for measure, summary in pairs}
 
     def _combined(self, ours: list[Summary] | None, theirs: list[Summary]) -> list[Summary]:
         if ours is None:
