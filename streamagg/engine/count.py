@@ -38,7 +38,7 @@ _LOOK_EVERY_MS: Final = 1_000
 """How often it is asked whether a partition has fallen silent, which is a matter of seconds."""
 
 Progress = Callable[[float, int], None]
-"""Told how many bytes of the files are read, and how many records those were, after each turn."""
+"""Called after each turn with how many bytes of the files have been read, and how many records that was."""
 
 
 class _Publisher:
@@ -83,8 +83,8 @@ def count(
     """Count the windows of files, each a partition; ``emit`` gets them in order.
 
     By the rules of a run they come as they close, else when everything is read. Raises StreamaggError,
-    SettingsError for a file that cannot be read. ``ending`` may ask for the end before that, and is told what
-    keeps a file from being read on; without it that is raised when all else is counted.
+    SettingsError for a file that cannot be read. ``ending`` may ask for the end before that, and takes note
+    of what keeps a file from being read further; without it that is raised when all else is counted.
     """
     if ending is None:
         stats = count(settings, emit, ending := EarlyEnd(), progress)

@@ -38,7 +38,7 @@ class Plan:
     """A bounded run leaves windows open for the next one."""
     ceiling: CeilingSettings = NO_CEILING
     most_late: int = 0
-    """Late records that may wait to be told with a publication; 0: they are only counted."""
+    """Late records that may wait to be reported with a publication; 0: they are only counted."""
     most_future: int = 0
     """Records rejected as future that may wait for it; 0: any number."""
     most_windows: int = _MOST_WINDOWS

@@ -44,7 +44,7 @@ class KafkaPublisher:
     def start(self, give_up: Callable[[], bool]) -> bool:
         """Fence the previous leader and settle its transaction; False if told to give up meanwhile.
 
-        Raises KafkaUnreachable, or what the broker has against it.
+        Raises KafkaUnreachable, or the error for what the broker answers.
         """
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._called = monotonic()

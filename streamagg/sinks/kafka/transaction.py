@@ -1,4 +1,4 @@
-"""What is published, in one transaction with the checkpoint, and what Kafka has against it.
+"""What is published, in one transaction with the checkpoint, and what becomes of errors.
 
 The protocol of one publication, exactly-once:
 
@@ -154,7 +154,7 @@ class Output:
 
     def serve(self) -> None:
         """Let the client tell what it meets with."""
-        # A fatal error is told again by the next call of the transaction.
+        # A fatal error is reported again by the next call of the transaction.
         with suppress(KafkaException, SystemError):
             self._producer.poll(0)
 
