@@ -1,7 +1,7 @@
 """How counts and counters look on a terminal, in a pipe and in a file."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,10 +12,10 @@ from streamagg.engine.reporting.minute_summary import Reasons
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import NothingCounted
 from streamagg.events import Log
-from streamagg.model.results import RECORDS, USERS, WindowTable
+from streamagg.model.results import RECORDS, USERS, Row, WindowTable
 from streamagg.model.settings import CountFormat, CountSettings
 from streamagg.settings.quantities import duration_parts
-from streamagg.sinks.json_records import render
+from streamagg.sinks.json_records import render_row
 from streamagg.telemetry import logs
 
 log = Log(__name__)
@@ -30,14 +30,14 @@ class WindowPrinter:
     """Prints a line on stdout for each row of a window as it closes, below a heading if the form has one."""
 
     def __init__(self, form: CountFormat) -> None:
-        self._lines = {"table": _table_rows, "jsonl": _json_lines, "csv": _csv_rows}[form]
+        self._line = {"table": _table_row, "jsonl": _json_line, "csv": _csv_row}[form]
         self._heading = _HEADINGS.get(form)
 
     def emit(self, windows: Windows, tables: Sequence[WindowTable]) -> None:
         """Print windows, in order."""
         self.print_heading()
-        lines = (line for table in tables for line in self._lines(windows, table))
-        sys.stdout.writelines(line + "\n" for line in lines)
+        rows = ((table, row) for table in tables for row in table.rows.values())
+        sys.stdout.writelines(self._line(windows, table, row) + "\n" for table, row in rows)
         sys.stdout.flush()
 
     def print_heading(self) -> None:
@@ -91,23 +91,21 @@ def tell_end(stats: RunStats) -> None:
     )
 
 
-def _json_lines(windows: Windows, table: WindowTable) -> Iterator[str]:
-    return (value.decode() for _, value in render(windows, table))
+def _json_line(windows: Windows, table: WindowTable, row: Row) -> str:
+    return render_row(windows, table, row)[1].decode()
 
 
-def _csv_rows(windows: Windows, table: WindowTable) -> Iterator[str]:
-    partial = str(table.partial).lower()
-    for (key, _), row in zip(render(windows, table), table.rows.values(), strict=True):
-        users, records = row[USERS], row[RECORDS]
-        error = "" if users.error is None else str(users.error)
-        yield f"{key.decode()},{users.number},{records.number},{partial},{error}"
+def _csv_row(windows: Windows, table: WindowTable, row: Row) -> str:
+    key, _ = render_row(windows, table, row)
+    users, records = row[USERS], row[RECORDS]
+    error = "" if users.error is None else str(users.error)
+    return f"{key.decode()},{users.number},{records.number},{str(table.partial).lower()},{error}"
 
 
-def _table_rows(windows: Windows, table: WindowTable) -> Iterator[str]:
+def _table_row(windows: Windows, table: WindowTable, row: Row) -> str:
     start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(table.window))
     shown = start.isoformat(" ", "milliseconds" if start.microsecond else "seconds").removesuffix("+00:00")
-    for row in table.rows.values():
-        users, records = row[USERS], row[RECORDS]
-        note = "" if users.error is None else f"  ± {100 * users.error:.2g} %"
-        note += "  partial" if table.partial else ""
-        yield f"{shown:<23}  {users.number:>12,}  {records.number:>12,}{note}"
+    users, records = row[USERS], row[RECORDS]
+    note = "" if users.error is None else f"  ± {100 * users.error:.2g} %"
+    note += "  partial" if table.partial else ""
+    return f"{shown:<23}  {users.number:>12,}  {records.number:>12,}{note}"

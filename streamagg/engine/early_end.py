@@ -6,8 +6,9 @@ What has been counted until then is reported all the same, and marked as what it
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from types import FrameType
+
+import msgspec
 
 from streamagg.core.windows import Windows
 from streamagg.errors import FileUnreadable
@@ -52,7 +53,7 @@ class EarlyEnd:
 
         def marked(windows: Windows, counts: Sequence[WindowTable]) -> None:
             if self.early or self.unreadable is not None:
-                counts = [replace(count, partial=True) for count in counts]
+                counts = [msgspec.structs.replace(count, partial=True) for count in counts]
             emit(windows, counts)
 
         return marked

@@ -1,8 +1,9 @@
 """What a closed window holds: a small table of groups and measures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 Group = tuple[str | None, ...]
 """What the records of a group have in common."""
@@ -12,7 +13,7 @@ USERS: Final = "users"
 RECORDS: Final = "records"
 
 
-class Value(NamedTuple):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """What a measure comes to."""
 
     number: int
@@ -20,13 +21,16 @@ class Value(NamedTuple):
     """Greatest relative error if that is an estimate; None: exact."""
 
 
-@dataclass(frozen=True, slots=True)
-class WindowTable:
+Row = Mapping[str, Value]
+"""By the name of the measure."""
+
+
+class WindowTable(msgspec.Struct, frozen=True):
     """A closed window over all shards: a row for each group, a value for each measure."""
 
     window: int
     partial: bool
-    rows: Mapping[Group, Mapping[str, Value]]
+    rows: Mapping[Group, Row]
 
     @property
     def users(self) -> Value:

@@ -7,29 +7,31 @@ import orjson
 
 from streamagg.core.late_references import LateReferences
 from streamagg.core.windows import Windows
-from streamagg.model.results import RECORDS, USERS, WindowTable
+from streamagg.model.results import RECORDS, USERS, Row, WindowTable
 
 FORMAT_VERSION: Final = 1
 """``v`` of a published record; it changes when readers would have to."""
 
 
 def render(windows: Windows, table: WindowTable) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of the output record of each row; times in seconds."""
-    start = _seconds(windows.start_ms(table.window))
-    key = str(start).encode()
-    for row in table.rows.values():
-        users = row[USERS]
-        value = {
-            "ts": start,
-            "cnt": users.number,
-            "granularity": _seconds(windows.granularity_ms),
-            "records": row[RECORDS].number,
-            "partial": table.partial,
-            "v": FORMAT_VERSION,
-        }
-        if users.error is not None:
-            value |= {"approximate": True, "error": users.error}
-        yield key, orjson.dumps(value)
+    """The output records of all rows."""
+    return (render_row(windows, table, row) for row in table.rows.values())
+
+
+def render_row(windows: Windows, table: WindowTable, row: Row) -> tuple[bytes, bytes]:
+    """Key and value of the output record of one row; times in seconds."""
+    start, users = _seconds(windows.start_ms(table.window)), row[USERS]
+    value = {
+        "ts": start,
+        "cnt": users.number,
+        "granularity": _seconds(windows.granularity_ms),
+        "records": row[RECORDS].number,
+        "partial": table.partial,
+        "v": FORMAT_VERSION,
+    }
+    if users.error is not None:
+        value |= {"approximate": True, "error": users.error}
+    return str(start).encode(), orjson.dumps(value)
 
 
 def render_late(topic: str, windows: Windows, references: LateReferences) -> Iterator[tuple[bytes, bytes]]:
