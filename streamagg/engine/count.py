@@ -8,7 +8,7 @@ from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.windows import Windows
 from streamagg.engine.any_order import AnyOrder
-from streamagg.engine.early_end import EarlyEnd, Emit
+from streamagg.engine.early_end import EarlyEnd
 from streamagg.engine.main_loop import monotonic_ms, turn
 from streamagg.engine.pair_store import PairStore
 from streamagg.engine.reporting.complaints import CountWarnings
@@ -25,7 +25,7 @@ from streamagg.errors import TooManyUsers
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
 from streamagg.model.results import WindowTable
 from streamagg.model.settings import CountSettings
-from streamagg.sinks.contract import Publication
+from streamagg.sinks.callback import CallbackPublisher, Emit
 from streamagg.sources.contract import UNKNOWN_END
 from streamagg.sources.open import open_source
 
@@ -39,28 +39,6 @@ _LOOK_EVERY_MS: Final = 1_000
 
 Progress = Callable[[float, int], None]
 """Called after each turn with how many bytes of the files have been read, and how many records that was."""
-
-
-class _Publisher:
-    """Hands windows over at once, and remembers the checkpoints."""
-
-    busy = False
-
-    def __init__(self, windows: Windows, emit: Emit, checkpoints: dict[int, Checkpoint]) -> None:
-        self._windows = windows
-        self._emit = emit
-        self._finished: Publication | None = None
-        self.checkpoints = checkpoints
-
-    def submit(self, publication: Publication) -> None:
-        if publication.windows:
-            self._emit(self._windows, publication.windows)
-        self.checkpoints = publication.checkpoints
-        self._finished = publication
-
-    def finished(self) -> Publication | None:
-        publication, self._finished = self._finished, None
-        return publication
 
 
 def whole_size(settings: CountSettings) -> float | None:
@@ -160,7 +138,7 @@ def _count_as_run(
 ) -> None:
     windows = Windows(settings.window)
     start = {number: Checkpoint(PartitionState(0), None, 0) for number in range(len(ends))}
-    publisher = _Publisher(windows, emit, start)
+    publisher = CallbackPublisher(windows, emit, start)
     sessions = Succession(_plan(settings), workers, BYTES)
     finished = False
     while not finished:

@@ -4,7 +4,7 @@ What has been counted until then is reported all the same, and marked as what it
 """
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
@@ -14,9 +14,8 @@ from streamagg.core.windows import Windows
 from streamagg.errors import FileUnreadable
 from streamagg.model.results import WindowTable
 from streamagg.signals import handled
+from streamagg.sinks.callback import Emit
 from streamagg.telemetry import logs
-
-Emit = Callable[[Windows, Sequence[WindowTable]], None]
 
 
 class EarlyEnd:

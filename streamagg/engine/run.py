@@ -15,9 +15,9 @@ from streamagg.engine.workers.memory import collected_rarely
 from streamagg.engine.workers.open import open_workers
 from streamagg.errors import ExitCode
 from streamagg.events import Log
-from streamagg.kafka.admin import ensure_topic
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
 from streamagg.model.settings import RunSettings
+from streamagg.sinks.open import open_sink
 from streamagg.sources.open import open_source
 from streamagg.telemetry import logs
 from streamagg.telemetry.endpoint import Shown, open_endpoint
@@ -47,10 +47,10 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     """Count until stopped or, bounded, to the end; raises StreamaggError."""
     stop = _Stop()
     stop.install()
-    source = open_source(settings.source)
+    source, sink = open_source(settings.source), open_sink(settings)
     source.partitions()
-    agreement = agree(settings, source)
-    _make_topics(settings)
+    agreement = agree(settings, source, sink)
+    sink.make()
     if not NATIVE_AVAILABLE:
         log.warning(
             "decoder_substituted",
@@ -68,19 +68,6 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     if settings.stats_json is not None:
         stats.write(settings.stats_json)
     return stats
-
-
-def _make_topics(settings: RunSettings) -> None:
-    ensure_topic(
-        settings.kafka,
-        settings.output,
-        partitions=settings.output_partitions,
-        replicas=settings.output_replicas,
-        create=settings.create_topics,
-    )
-    for topic in (settings.dead_letter, settings.late_topic):
-        if topic is not None:
-            ensure_topic(settings.kafka, topic, config={}, create=settings.create_topics)
 
 
 def _open_workers(settings: RunSettings) -> Workers:

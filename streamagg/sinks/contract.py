@@ -1,11 +1,44 @@
-"""What is published, and the contract of publishers."""
+"""What the engine asks of a sink of results, and how to write one.
 
+A sink keeps what is published, and with it the checkpoint of the input, from which reading goes on after a
+crash. What makes that exact:
+
+- A publication and its checkpoint are out together or not at all. (With at-least-once delivery results may be
+  out without their checkpoint, never the other way round: they come once more.)
+- It gives back the last checkpoint: for each partition the offset to go on from, and a text that means
+  something to ``core.checkpoint`` alone.
+- One instance publishes. Which one is decided elsewhere, by a leadership; but a leader that was replaced may
+  not know. So whoever begins to publish shuts out everybody before, and a publication of theirs that comes
+  later fails.
+
+To write one:
+
+1. ``Sink``: a class that ``open.open_sink`` makes of ``model.settings.RunSettings``. It is asked before an
+   instance joins its group, and by standbys.
+2. ``LeaderPublisher``: the main loop must not wait, so that it works in a thread of its own, say, and at one
+   publication at a time. Whatever breaks there becomes PublishFailed: the engine reads back the checkpoint
+   and goes on from it, which is right whether the publication is out or not. OutputAway is the same where
+   waiting may help. What beginning again would not help against is raised as the StreamaggError that it is.
+3. Results are rendered by ``json_records`` where they are JSON.
+4. Add it to ``tests/contracts/test_sinks.py``, which says all of this as tests.
+
+``kafka.topic`` is a topic; ``callback`` hands results to a function, and needs no leader;
+``tests/simulation/sink.py`` breaks wherever it can.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.late_references import LateReferences
+from streamagg.model.measured import PublisherNumbers
 from streamagg.model.results import WindowTable
+
+Stored = dict[int, tuple[int, str]]
+"""Checkpoints as they are kept: offset and text by partition, those without one left out."""
+Leadership = TypeVar("Leadership", contravariant=True)
+"""What makes an instance the leader, if the sink has to know: the membership in a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +79,52 @@ class Publisher(Protocol):
 
     def finished(self) -> Publication | None:
         """The publication that is out since the last call; raises PublishFailed."""
+
+
+class LeaderPublisher(Publisher, Protocol):
+    """The same for one of several instances: the leader."""
+
+    def start(self, give_up: Callable[[], bool]) -> bool:
+        """Shut out every leader before; False if told to give up meanwhile. Raises a StreamaggError."""
+
+    def checkpoints(self, partitions: Iterable[int]) -> Stored:
+        """The last ones, which from ``start`` on nobody else changes."""
+
+    def fileno(self) -> int:
+        """Readable when a publication is finished, for selectors."""
+
+    def close(self, timeout_s: float) -> None:
+        """End once what is under way is done, or this time is over."""
+
+
+class Sink(Protocol[Leadership]):
+    """Where results and checkpoints go. Raises a StreamaggError where it cannot be reached."""
+
+    @property
+    def most_future(self) -> int:
+        """How many records rejected as future a publication may name; 0: any number."""
+
+    def make(self) -> None:
+        """Make what is not there yet, if that is allowed; raises TopicError."""
+
+    def require(self, alive: Callable[[], None]) -> None:
+        """Raises TopicError if something of it is missing; calls ``alive`` after each question."""
+
+    def holds_results(self) -> bool:
+        """Somebody has published to it before."""
+
+    def checkpoints(self, partitions: Iterable[int]) -> Stored:
+        """The last ones; what is under way is not waited for."""
+
+    def publisher(
+        self,
+        leadership: Leadership,
+        signature: str,
+        confirm: Callable[[], object],
+        numbers: PublisherNumbers,
+    ) -> LeaderPublisher:
+        """For the leader; checkpoints bear the signature.
+
+        ``confirm`` is called before each publication, and raises once the input is not that of the signature.
+        What is done is counted in ``numbers``.
+        """

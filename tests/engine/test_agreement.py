@@ -1,5 +1,6 @@
 """Which checkpoints an instance would continue; what it then does is tested on a real broker."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,7 +12,9 @@ from streamagg.core.checkpoint import Checkpoint, bound, destination, encode, fi
 from streamagg.core.partition_clock import PartitionState
 from streamagg.engine.leadership import agreement
 from streamagg.errors import CheckpointError, KafkaUnreachable
+from streamagg.kafka.membership import Membership
 from streamagg.model.settings import RunSettings, StartAt, WindowSettings
+from streamagg.sinks.contract import Sink
 from streamagg.sources.contract import Identity, Source
 
 SETTINGS = RunSettings("in", "out")
@@ -22,11 +25,6 @@ Committed = dict[int, tuple[int, str]]
 
 
 SOURCE = cast(Source, SimpleNamespace(identity=lambda: Identity("id", 1)))
-
-
-def agreed(settings: RunSettings) -> agreement.Agreement:
-    """Raises CheckpointError."""
-    return agreement.agree(settings, SOURCE)
 
 
 class Group:
@@ -44,7 +42,11 @@ class Group:
         self.committed = {0: (offset, text)}
         return self.committed
 
-    def asked(self, *_: object) -> Committed:
+    def agree(self, settings: RunSettings) -> agreement.Agreement:
+        """Raises CheckpointError."""
+        return agreement.agree(settings, SOURCE, cast(Sink[Membership], self))
+
+    def checkpoints(self, partitions: Iterable[int]) -> Committed:
         if self.away:
             raise KafkaUnreachable("away")
         return dict(self.committed)
@@ -53,7 +55,6 @@ class Group:
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch) -> Group:
     group = Group()
-    monkeypatch.setattr(agreement, "committed_offsets", group.asked)
     monkeypatch.setattr(agreement, "refuse_foreign", lambda *_: None)
     monkeypatch.setattr(agreement, "has_members", lambda *_: group.members)
     return group
@@ -61,37 +62,37 @@ def group(monkeypatch: pytest.MonkeyPatch) -> Group:
 
 @pytest.mark.parametrize("other", [ELSEWHERE, OTHERWISE])
 def test_a_group_that_does_something_else_is_not_joined(group: Group, other: RunSettings) -> None:
-    agreed(other)
+    group.agree(other)
     group.published(SETTINGS)
-    agreed(SETTINGS)
+    group.agree(SETTINGS)
     with pytest.raises(CheckpointError):
-        agreed(other)
+        group.agree(other)
 
 
 def test_nothing_is_compared_when_everything_begins_anew(group: Group) -> None:
     committed = group.published(SETTINGS)
-    assert agreed(replace(OTHERWISE, start=ANEW)).start(committed) == ANEW
+    assert group.agree(replace(OTHERWISE, start=ANEW)).start(committed) == ANEW
     group.members = True
-    assert agreed(replace(SETTINGS, start=ANEW)).start(committed) == StartAt()
+    assert group.agree(replace(SETTINGS, start=ANEW)).start(committed) == StartAt()
     with pytest.raises(CheckpointError):
-        agreed(replace(OTHERWISE, start=ANEW))
+        group.agree(replace(OTHERWISE, start=ANEW))
 
 
 def test_a_destination_may_change_while_nobody_is_in_the_group(group: Group) -> None:
     group.published(SETTINGS)
     moving = replace(ELSEWHERE, change_destination=True)
-    agreed(moving)
+    group.agree(moving)
     with pytest.raises(CheckpointError):
-        agreed(replace(OTHERWISE, change_destination=True))
+        group.agree(replace(OTHERWISE, change_destination=True))
     group.members = True
     with pytest.raises(CheckpointError):
-        agreed(moving)
+        group.agree(moving)
 
 
 @pytest.mark.parametrize("told", [{"start": ANEW}, {"change_destination": True}])
 def test_what_another_has_published_since_is_continued(group: Group, told: dict[str, Any]) -> None:
     committed = group.published(SETTINGS)
-    waiting = agreed(replace(ELSEWHERE, **told))
+    waiting = group.agree(replace(ELSEWHERE, **told))
     waiting.require()
     group.published(SETTINGS, offset=8)
     with pytest.raises(CheckpointError):
@@ -117,7 +118,7 @@ def test_a_standby_asks_now_and_then(group: Group, monkeypatch: pytest.MonkeyPat
     now = SimpleNamespace(s=100.0)
     monkeypatch.setattr(agreement, "monotonic", lambda: now.s)
     asking = Asking()
-    standby = agreed(ELSEWHERE)
+    standby = group.agree(ELSEWHERE)
 
     def look() -> None:
         standby.look(cast(ThreadPoolExecutor, asking))

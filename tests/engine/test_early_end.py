@@ -17,11 +17,12 @@ import pytest
 
 from streamagg.core.windows import Windows
 from streamagg.engine.count import count
-from streamagg.engine.early_end import EarlyEnd, Emit
+from streamagg.engine.early_end import EarlyEnd
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import FileUnreadable, SettingsError
 from streamagg.model.results import WindowTable
 from streamagg.model.settings import CountSettings, PipelineSettings, WindowSettings
+from streamagg.sinks.callback import Emit
 from streamagg.tools.generate import GenerateSettings, write
 
 WINDOW = WindowSettings(10_000, max_lag_ms=0, max_jump_ms=15_000)

@@ -16,11 +16,13 @@ from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost
+from streamagg.model.measured import PublisherNumbers
 from streamagg.sinks.contract import PublishFailed
 from tests.simulation import checks
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import DECODE, Scenario
+from tests.simulation.sink import SimSink
 from tests.simulation.source import SimSource
 from tests.simulation.workers import SimWorkers
 
@@ -55,6 +57,7 @@ class Instance:
         self.number = number
         self.view = View()
         self._source = SimSource(broker, chance, stalled)
+        self._sink = SimSink(scenario, broker, chance)
         self.workers = SimWorkers(scenario, broker, self._source, chance)
         self.publisher: SimPublisher | None = None
         self.session: Session | None = None
@@ -91,7 +94,7 @@ class Instance:
             self.stopped = self.stopping
         elif self.publisher is None:
             self.stopped = self.stopping
-            self.publisher = SimPublisher(self._scenario, self._broker, self.view, self._chance)
+            self.publisher = self._fence()
         elif self.session is None:
             self._open(self.publisher)
         elif self.stopping:
@@ -120,9 +123,16 @@ class Instance:
         with suppress(AggregatorLost):
             self.workers.poll(0)
 
+    def _fence(self) -> SimPublisher:
+        signature = self._scenario.fingerprint
+        publisher = self._sink.publisher(self.view, signature, lambda: None, PublisherNumbers())
+        publisher.start(lambda: False)
+        return publisher
+
     def _open(self, publisher: SimPublisher) -> None:
         bounds = self._bounds(self._broker.logs).within(self._stops)
-        opened = self._continued(bounds, self._broker.committed, self._stops)
+        committed = publisher.checkpoints(self._broker.logs)
+        opened = self._continued(bounds, committed, self._stops)
         self.session = self._sessions.begin(opened, publisher, self._clock_ms())
         self.watched = checks.Watched(self.session, opened, self._broker, self._scenario)
 

@@ -1,10 +1,12 @@
-"""A publisher that takes the steps of ``kafka.output`` one by one, any of which may go wrong."""
+"""A publisher that takes the steps of ``sinks.kafka.transaction`` one by one, any of which may go wrong."""
 
 import random
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 from streamagg.core import checkpoint
-from streamagg.sinks.contract import Publication, PublishFailed
+from streamagg.errors import CheckpointError
+from streamagg.sinks.contract import Publication, PublishFailed, Stored
 from streamagg.sinks.json_records import render
 from tests.simulation.broker import Broker, Fenced, StaleGeneration, Transaction
 from tests.simulation.scenario import Scenario
@@ -22,16 +24,26 @@ class View:
 
 
 class SimPublisher:
-    """One producer; implements ``sinks.contract.Publisher``."""
+    """One producer; implements ``sinks.contract.LeaderPublisher``."""
 
-    def __init__(self, scenario: Scenario, broker: Broker, view: View, chance: random.Random) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        broker: Broker,
+        view: View,
+        signature: str,
+        confirm: Callable[[], object],
+        chance: random.Random,
+    ) -> None:
         self._scenario = scenario
         self._broker = broker
         self._view = view
+        self._signature = signature
+        self._confirm = confirm
         self._chance = chance
-        self._epoch = broker.start_producer() if scenario.delivery == "exactly-once" else 0
+        self._epoch = 0
         self._publication: Publication | None = None
-        self._result: Publication | PublishFailed | None = None
+        self._result: Publication | Exception | None = None
         self._stage: Stage = "letters"
         self._transaction = Transaction(self._epoch)
         self._attempts = 0
@@ -43,6 +55,23 @@ class SimPublisher:
     def working(self) -> bool:
         """There is a step to take."""
         return self._publication is not None
+
+    def start(self, give_up: Callable[[], bool]) -> bool:
+        """Fence whoever was before."""
+        if self._scenario.delivery == "exactly-once":
+            self._epoch = self._broker.start_producer()
+        return True
+
+    def checkpoints(self, partitions: Iterable[int]) -> Stored:
+        """What is committed."""
+        return {n: self._broker.committed[n] for n in partitions if n in self._broker.committed}
+
+    def fileno(self) -> int:
+        """Nobody waits here."""
+        raise NotImplementedError
+
+    def close(self, timeout_s: float) -> None:
+        """What it has begun goes on."""
 
     def submit(self, publication: Publication) -> None:
         """Begin to publish."""
@@ -61,7 +90,7 @@ class SimPublisher:
                 raise PublishFailed("waited for too long")
             return None
         self.busy = False
-        if isinstance(result, PublishFailed):
+        if isinstance(result, Exception):
             raise result
         return result
 
@@ -71,6 +100,8 @@ class SimPublisher:
         assert publication is not None
         try:
             self._step(publication)
+        except CheckpointError as error:
+            self._end(error)
         except Fenced:
             self._end(PublishFailed("fenced"))
         except StaleGeneration:
@@ -101,6 +132,7 @@ class SimPublisher:
         once = self._scenario.delivery == "exactly-once"
         match self._stage:
             case "letters":
+                self._confirm()
                 self._broker.letters |= set(publication.future)
                 self._stage = "produce"
             case "produce":
@@ -153,7 +185,7 @@ class SimPublisher:
                 self._end(PublishFailed("timed out, lost"))
 
     def _offsets(self, publication: Publication) -> dict[int, tuple[int, str]]:
-        signature, window = self._scenario.fingerprint, self._scenario.window
+        signature, window = self._signature, self._scenario.window
         return {
             partition: (at.state.offset, checkpoint.encode(at, signature, window))
             for partition, at in publication.checkpoints.items()
@@ -162,6 +194,6 @@ class SimPublisher:
     def _fails(self, share: float = 1.0) -> bool:
         return self._chance.random() < share * self._scenario.odds.publish
 
-    def _end(self, result: Publication | PublishFailed) -> None:
+    def _end(self, result: Publication | Exception) -> None:
         self._publication = None
         self._result = result

@@ -116,9 +116,8 @@ def made(
     monkeypatch.setattr(output, "Producer", lambda config: producer)
     monkeypatch.setattr(output, "settle", lambda *_: None)
     membership: Any = SimpleNamespace(leader=True, metadata=None)
-    identity: Any = SimpleNamespace(confirm=lambda topic_id: None)
     numbers = numbers or PublisherNumbers()
-    into = Output(RunSettings("in", "out"), membership, identity, "id", lambda point: None, numbers)
+    into = Output(RunSettings("in", "out"), membership, "print", lambda: None, lambda point: None, numbers)
     return KafkaPublisher(into, lambda point: None)
 
 
@@ -247,7 +246,7 @@ def test_a_client_is_let_go_with_records_that_never_arrived(monkeypatch: pytest.
     kafka = KafkaSettings(f"127.0.0.1:{free_port()}")
     settings = RunSettings("in", "out", kafka=kafka, delivery="at-least-once")
     before = clients()
-    into = Output(settings, Mock(), Mock(), "id", lambda _: None, PublisherNumbers())
+    into = Output(settings, Mock(), "print", lambda: None, lambda _: None, PublisherNumbers())
     publisher = KafkaPublisher(into, lambda _: None)
     del into
     assert publisher.start(lambda: False)

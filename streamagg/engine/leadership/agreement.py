@@ -8,15 +8,15 @@ its starts; or it would publish elsewhere.
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from streamagg.core import checkpoint
 from streamagg.errors import CheckpointError, StreamaggError
 from streamagg.events import Log
 from streamagg.kafka.admin import has_members, refuse_foreign
-from streamagg.kafka.membership import committed_offsets
 from streamagg.model.settings import RunSettings, StartAt
-from streamagg.sources.contract import Identity, Source
+from streamagg.sinks.contract import Sink
+from streamagg.sources.contract import Source
 
 _STANDBY_EVERY_S: Final = 10.0
 """A standby compares its settings with the checkpoint about as often as a group notices a dead leader: a
@@ -32,12 +32,14 @@ class Agreement:
         self,
         settings: RunSettings,
         source: Source,
+        sink: Sink[Any],
         found: Mapping[int, tuple[int, str]],
         *,
         alone: bool,
     ) -> None:
         """``found``: the checkpoints before this instance began; ``alone``: its group had no members then."""
         self.source = source
+        self.sink = sink
         self._settings = settings
         self._found = found
         self._alone = alone
@@ -47,7 +49,7 @@ class Agreement:
     def require(self) -> str:
         """The id of the input. Raises CheckpointError if the group does something else than this instance."""
         topic = self.source.identity()
-        committed = _committed(self._settings, topic)
+        committed = self.sink.checkpoints(range(topic.partitions))
         if self.start(committed) == StartAt():
             signature = self.signature(topic.id, committed)
             for offset, metadata in committed.values():
@@ -75,22 +77,28 @@ class Agreement:
 
     def signature(self, topic_id: str, committed: Mapping[int, tuple[int, str]]) -> str:
         """What these checkpoints have to be signed with."""
-        print_ = checkpoint.fingerprint(self._settings.window, self._settings.decode)
         if self._settings.change_destination and self._holds(committed):
-            return checkpoint.bound(print_, topic_id)
-        return checkpoint.bound(print_, topic_id, checkpoint.destination(self._settings))
+            return checkpoint.bound(self._fingerprint(), topic_id)
+        return self.own_signature(topic_id)
+
+    def own_signature(self, topic_id: str) -> str:
+        """What this instance signs its checkpoints with."""
+        return checkpoint.bound(self._fingerprint(), topic_id, checkpoint.destination(self._settings))
+
+    def _fingerprint(self) -> str:
+        return checkpoint.fingerprint(self._settings.window, self._settings.decode)
 
     def _holds(self, committed: Mapping[int, tuple[int, str]]) -> bool:
         """--from and --change-destination hold: nobody has committed anything since this one was started."""
         return self._alone and committed == self._found
 
 
-def agree(settings: RunSettings, source: Source) -> Agreement:
+def agree(settings: RunSettings, source: Source, sink: Sink[Any]) -> Agreement:
     """Raises CheckpointError if this instance would do something else than its group, or a StreamaggError."""
     refuse_foreign(settings.kafka, settings.kafka.group)
     # In this order: what is committed in between is not taken for what was found.
-    found = _committed(settings, source.identity())
-    agreement = Agreement(settings, source, found, alone=_may_differ(settings))
+    found = sink.checkpoints(range(source.identity().partitions))
+    agreement = Agreement(settings, source, sink, found, alone=_may_differ(settings))
     agreement.require()
     return agreement
 
@@ -108,8 +116,3 @@ def _may_differ(settings: RunSettings) -> bool:
             group=settings.kafka.group,
         )
     return False
-
-
-def _committed(settings: RunSettings, topic: Identity) -> dict[int, tuple[int, str]]:
-    kafka, partitions = settings.kafka, range(topic.partitions)
-    return committed_offsets(kafka, kafka.group, settings.input, partitions)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Final
 
-from streamagg import faults
 from streamagg.engine.leadership.agreement import Agreement
 from streamagg.engine.leadership.input_watch import InputWatch
 from streamagg.engine.leadership.start_offsets import Ends, openings, refuse_published
@@ -26,12 +26,9 @@ from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.engine.workers.restart_limit import RestartLimit
 from streamagg.errors import HeldUp, KafkaUnreachable, WorkersKeepDying
 from streamagg.events import Log
-from streamagg.kafka.admin import partitions_of
 from streamagg.kafka.membership import Membership
 from streamagg.model.settings import RunSettings, StartAt
-from streamagg.sinks.contract import OutputAway, PublishFailed
-from streamagg.sinks.kafka.publisher import KafkaPublisher
-from streamagg.sinks.kafka.transaction import Output
+from streamagg.sinks.contract import LeaderPublisher, OutputAway, PublishFailed
 
 _TICK_MS: Final = 50
 """How long a turn waits for workers: so soon group, signals and input are looked at again."""
@@ -54,7 +51,7 @@ class _Term:
 
     topic_id: str
     """The input has this id as long as it leads."""
-    publisher: KafkaPublisher
+    publisher: LeaderPublisher
     session: Session = field(init=False)
     """When it is open, as ``watch``."""
     watch: InputWatch = field(init=False)
@@ -77,11 +74,12 @@ class Coordinator:
         self._workers = workers
         self._agreement = agreement
         self._source = agreement.source
+        self._sink = agreement.sink
         self._ends = ends
         self._stopping = stopping
         self._membership = Membership(settings.kafka, settings.kafka.group, settings.input)
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
-        self._sessions = Succession(plan_of_run(settings), workers)
+        self._sessions = Succession(plan_of_run(settings, agreement.sink.most_future), workers)
         self._restarts = RestartLimit(settings.pipeline.max_restarts)
         self._tally = Tally()
         outside = outside or Outside()
@@ -98,7 +96,6 @@ class Coordinator:
 
     def run(self) -> RunStats:
         """Work until the run ends or is told to stop; raises StreamaggError."""
-        self._at = faults.hook()
         self._membership.join()
         try:
             while self._state is not State.ENDED:
@@ -154,15 +151,12 @@ class Coordinator:
     def _fence(self) -> Event:
         """Nobody but this instance can publish from now on."""
         topic_id = self._topic_id()
-        output = Output(
-            self._settings,
+        publisher = self._sink.publisher(
             self._membership,
-            self._source,
-            topic_id,
-            self._at,
+            self._agreement.own_signature(topic_id),
+            partial(self._source.confirm, topic_id),
             self._meter.publisher,
         )
-        publisher = KafkaPublisher(output, self._at)
         self._leaving.callback(publisher.close, _CLOSE_S)
         if not publisher.start(self._gives_up):
             return Event.STOPPED if self._stopping() else Event.DEPOSED
@@ -173,7 +167,7 @@ class Coordinator:
         return Event.FENCED
 
     def _open(self, term: _Term) -> Event:
-        opened = self._openings(term.topic_id)
+        opened = self._openings(term)
         session = self._sessions.begin(opened, self._meter.metered(term.publisher), monotonic_ms())
         term.session = self._meter.session = session
         term.watch = InputWatch(self._settings, self._source, self._asking, session, term.topic_id)
@@ -290,21 +284,20 @@ class Coordinator:
         self._membership.poll()
         return self._stopping() or not self._membership.leader
 
-    def _openings(self, topic_id: str) -> dict[int, Opening]:
+    def _openings(self, term: _Term) -> dict[int, Opening]:
         """Where a session begins; raises what Kafka or the checkpoints have against it."""
         settings = self._settings
-        # Without it every publication would fail; it may have been deleted while this instance worked.
-        for topic in settings.published:
-            partitions_of(settings.kafka, topic)
-            self._pulse.beat(self._tally)
+        # It may have been deleted while this instance worked.
+        self._sink.require(partial(self._pulse.beat, self._tally))
         partitions = list(range(self._source.partitions()))
         self._pulse.beat(self._tally)
-        committed = self._membership.committed(partitions)
+        committed = term.publisher.checkpoints(partitions)
         self._pulse.beat(self._tally)
         if not (self._sessions.begun or committed) and settings.start == StartAt():
-            refuse_published(settings)
+            refuse_published(settings, self._sink)
             self._pulse.beat(self._tally)
-        signature, start = self._agreement.signature(topic_id, committed), self._agreement.start(committed)
+        signature = self._agreement.signature(term.topic_id, committed)
+        start = self._agreement.start(committed)
         stops = None if self._ends is None else self._ends.offsets
         return openings(settings, self._source, signature, partitions, committed, start, stops)
 

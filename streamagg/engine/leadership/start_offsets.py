@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.engine.session.plan import Opening
 from streamagg.errors import CheckpointError
-from streamagg.kafka.admin import end_offsets, partitions_of
 from streamagg.model.settings import DecodeSettings, RunSettings, StartAt, WindowSettings
+from streamagg.sinks.contract import Sink
 from streamagg.sources.contract import At, Source
 
 EARLIEST: Final = StartAt("earliest")
@@ -73,16 +73,13 @@ def openings(
     )
 
 
-def refuse_published(settings: RunSettings) -> None:
+def refuse_published(settings: RunSettings, sink: Sink[Any]) -> None:
     """For a group without any checkpoint: windows that are published already must not come out once more.
 
     Checkpoints vanish with the input topic, and a week after the last instance has left the group. Raises
-    CheckpointError, and what the broker has against it.
+    CheckpointError, and what the sink has against it.
     """
-    partitions = range(partitions_of(settings.kafka, settings.output))
-    begins = end_offsets(settings.kafka, settings.output, partitions, at="earliest")
-    ends = end_offsets(settings.kafka, settings.output, partitions, at="latest")
-    if begins != ends:
+    if sink.holds_results():
         raise CheckpointError(
             f"the group {settings.kafka.group} has no checkpoint, but {settings.output} holds counts "
             "already: the checkpoint has expired, or the input was deleted and made anew. Use another "

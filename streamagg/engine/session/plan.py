@@ -7,7 +7,6 @@ from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.late_references import MOST_LATE
 from streamagg.core.windows import Windows
 from streamagg.model.settings import NO_CEILING, CeilingSettings, RunSettings, WindowSettings
-from streamagg.sources.kafka.dead_letters import MOST_FUTURE
 
 _MOST_WINDOWS: Final = 10_000
 """In one publication: about a megabyte of records in one transaction. The empty windows of a year took 3.5 GB
@@ -50,8 +49,8 @@ class Plan:
         return Windows(self.window)
 
 
-def plan_of_run(settings: RunSettings) -> Plan:
-    """What a session of ``run`` does."""
+def plan_of_run(settings: RunSettings, most_future: int) -> Plan:
+    """What a session of ``run`` does; ``most_future``: as the sink has it."""
     return Plan(
         settings.window,
         settings.pipeline.slots,
@@ -60,5 +59,5 @@ def plan_of_run(settings: RunSettings) -> Plan:
         keep_open=settings.keep_open,
         ceiling=settings.ceiling,
         most_late=MOST_LATE if settings.late_topic else 0,
-        most_future=MOST_FUTURE if settings.dead_letter else 0,
+        most_future=most_future,
     )

@@ -3,13 +3,13 @@
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final
 
 from streamagg import faults
 from streamagg.errors import KafkaUnreachable
-from streamagg.sinks.contract import OutputAway, Publication
+from streamagg.sinks.contract import OutputAway, Publication, Stored
 from streamagg.sinks.kafka.transaction import Output
 
 _STUCK_S: Final = 20.0
@@ -59,6 +59,10 @@ class KafkaPublisher:
         if self._refused is not None:
             raise self._refused
         return True
+
+    def checkpoints(self, partitions: Iterable[int]) -> Stored:
+        """The last ones; asked in the thread of the caller."""
+        return self._output.checkpoints(partitions)
 
     def fileno(self) -> int:
         """Readable when a publication is finished, for selectors."""

@@ -9,7 +9,7 @@ The protocol of one publication, exactly-once:
 5. free the slots (the session does, when it hears of it)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic, sleep, time
 from typing import Any, Final
@@ -36,10 +36,9 @@ from streamagg.kafka.delivery import Reports
 from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
-from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
+from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, Stored
 from streamagg.sinks.json_records import render, render_late
 from streamagg.sinks.kafka.previous_transaction import settle
-from streamagg.sources.contract import Source
 from streamagg.sources.kafka.dead_letters import FutureLetters
 
 TRANSACTION_TIMEOUT_MS: Final = 12_000
@@ -77,25 +76,19 @@ class Output:
         self,
         settings: RunSettings,
         membership: Membership,
-        input_: Source,
-        topic_id: str,
+        signature: str,
+        confirm: Callable[[], object],
         at: Callable[[faults.Point], None],
         numbers: PublisherNumbers,
     ) -> None:
-        """``topic_id``: of the input that is counted; nothing is published once it is another topic.
+        """``signature``, ``confirm`` and ``numbers``: see ``sinks.contract.Sink.publisher``.
 
-        ``at`` is called at the named points of the protocol, for tests that break it there. What is done
-        is counted in ``numbers``.
+        ``at`` is called at the named points of the protocol, for tests that break it there.
         """
-        self._input = input_
-        self._topic_id = topic_id
+        self._signature = signature
+        self._confirm = confirm
         self._settings = settings
         self._windows = Windows(settings.window)
-        self._signature = checkpoint.bound(
-            checkpoint.fingerprint(settings.window, settings.decode),
-            topic_id,
-            checkpoint.destination(settings),
-        )
         self._membership = membership
         self._exactly_once = settings.delivery == "exactly-once"
         self._reports = Reports()
@@ -124,7 +117,7 @@ class Output:
         Raises what went wrong, for ``failure`` to name.
         """
         # What was read before this answer came is of the topic that it tells of.
-        self._input.confirm(self._topic_id)
+        self._confirm()
         if self._letters is not None and publication.future:
             self._letters.put(publication.future)
         began = submitted_s
@@ -151,6 +144,10 @@ class Output:
                 if not self._membership.leader:
                     raise
                 began = monotonic()
+
+    def checkpoints(self, partitions: Iterable[int]) -> Stored:
+        """The last ones; waits for transactions under way. Raises a StreamaggError."""
+        return self._membership.committed(list(partitions))
 
     def serve(self) -> None:
         """Let the client tell what it meets with."""

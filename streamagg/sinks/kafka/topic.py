@@ -1,0 +1,66 @@
+"""A topic as a sink; checkpoints are offsets of the input, committed in a group."""
+
+from collections.abc import Callable, Iterable
+
+from streamagg import faults
+from streamagg.kafka.admin import end_offsets, ensure_topic, partitions_of
+from streamagg.kafka.membership import Membership, committed_offsets
+from streamagg.model.measured import PublisherNumbers
+from streamagg.model.settings import RunSettings
+from streamagg.sinks.contract import Stored
+from streamagg.sinks.kafka.publisher import KafkaPublisher
+from streamagg.sinks.kafka.transaction import Output
+from streamagg.sources.kafka.dead_letters import MOST_FUTURE
+
+
+class TopicSink:
+    """Implements ``sinks.contract.Sink``."""
+
+    def __init__(self, settings: RunSettings, at: Callable[[faults.Point], None]) -> None:
+        """``at`` is called at the named points of a publication, for tests that break it there."""
+        self._settings = settings
+        self._at = at
+        self.most_future = MOST_FUTURE if settings.dead_letter else 0
+
+    def make(self) -> None:
+        """The output, and the topics for dead letters and late records; raises TopicError."""
+        settings = self._settings
+        ensure_topic(
+            settings.kafka,
+            settings.output,
+            partitions=settings.output_partitions,
+            replicas=settings.output_replicas,
+            create=settings.create_topics,
+        )
+        for topic in (settings.dead_letter, settings.late_topic):
+            if topic is not None:
+                ensure_topic(settings.kafka, topic, config={}, create=settings.create_topics)
+
+    def require(self, alive: Callable[[], None]) -> None:
+        """Without a topic that a transaction writes to every publication would fail; raises TopicError."""
+        for topic in self._settings.published:
+            partitions_of(self._settings.kafka, topic)
+            alive()
+
+    def holds_results(self) -> bool:
+        """There are records in the output."""
+        kafka, output = self._settings.kafka, self._settings.output
+        partitions = range(partitions_of(kafka, output))
+        begins = end_offsets(kafka, output, partitions, at="earliest")
+        return begins != end_offsets(kafka, output, partitions, at="latest")
+
+    def checkpoints(self, partitions: Iterable[int]) -> Stored:
+        """As the group has them; asked from outside."""
+        kafka = self._settings.kafka
+        return committed_offsets(kafka, kafka.group, self._settings.input, partitions)
+
+    def publisher(
+        self,
+        membership: Membership,
+        signature: str,
+        confirm: Callable[[], object],
+        numbers: PublisherNumbers,
+    ) -> KafkaPublisher:
+        """Publishes as this member of the group."""
+        output = Output(self._settings, membership, signature, confirm, self._at, numbers)
+        return KafkaPublisher(output, self._at)
