@@ -3,7 +3,7 @@
 import itertools
 import random
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from streamagg.sources.open import open_source
 from tests.simulation.broker import Broker, Log
 from tests.simulation.scenario import Content
 from tests.simulation.source import SimSource
+from tests.support.instances import wait_until
 from tests.support.pipeline import Feed
 
 PATIENCE_S = 30
@@ -43,14 +44,8 @@ class Bench(Protocol):
     def source(self) -> Source:
         """Another object each time."""
 
-    def missing(self) -> Source:
-        """One that is not there."""
-
     def write(self, partition: int, payloads: Sequence[bytes]) -> None:
         """Behind what is there."""
-
-    def hide(self) -> bool:
-        """Write records into partition 0 that readers do not get yet; False if that cannot be."""
 
     def make_anew(self) -> None:
         """Other logs under the same name."""
@@ -76,9 +71,6 @@ class FilesBench:
         with self._paths[partition].open("ab") as file:
             file.writelines(payload + b"\n" for payload in payloads)
 
-    def hide(self) -> bool:
-        return False
-
     def make_anew(self) -> None:
         for path in self._paths:
             content = path.read_bytes()
@@ -99,18 +91,15 @@ class SimBench:
     def source(self) -> Source:
         return SimSource(self._broker, self._chance, lambda partition: False)
 
-    def missing(self) -> Source:
-        pytest.skip("the simulator has one source")
-
     def write(self, partition: int, payloads: Sequence[bytes]) -> None:
         for payload in payloads:
             self._broker.logs[partition].append(Content(payload, -1, None), self._chance, 0)
 
-    def hide(self) -> bool:
+    def hide(self) -> None:
+        """Write into partition 0 what readers do not get yet."""
         log = self._broker.logs[0]
         log.hidden_from = log.end
         self.write(0, [b"hidden"])
-        return True
 
     def make_anew(self) -> None:
         self._broker.input_id = "simulated again"
@@ -141,14 +130,14 @@ class TopicBench:
     def write(self, partition: int, payloads: Sequence[bytes]) -> None:
         Feed(self._bootstrap, self._name).send(payloads, partition=partition)
 
-    def hide(self) -> bool:
+    def hide(self) -> None:
+        """Write into partition 0 what readers do not get yet."""
         producer = Producer({"bootstrap.servers": self._bootstrap, "transactional.id": self._name})
         producer.init_transactions(PATIENCE_S)
         producer.begin_transaction()
         producer.produce(self._name, b"hidden", partition=0)
         assert producer.flush(PATIENCE_S) == 0
         self._open = producer
-        return True
 
     def make_anew(self) -> None:
         self._admin.delete_topics([self._name])[self._name].result(PATIENCE_S)
@@ -159,19 +148,34 @@ class TopicBench:
             self._open.abort_transaction(PATIENCE_S)
 
     def _make(self) -> None:
-        deadline = monotonic() + PATIENCE_S
-        while True:
-            try:
-                made = self._admin.create_topics([NewTopic(self._name, PARTITIONS, 1)])
-                made[self._name].result(PATIENCE_S)
-                return
-            except KafkaException:
-                # The old one may be on its way out.
-                assert monotonic() < deadline
+        wait_until(self._made, "a topic")
+        wait_until(self._known, "the topic's id")
+
+    def _made(self) -> bool:
+        """False while an old one is on its way out."""
+        try:
+            self._admin.create_topics([NewTopic(self._name, PARTITIONS, 1)])[self._name].result(PATIENCE_S)
+        except KafkaException:
+            return False
+        return True
+
+    def _known(self) -> bool:
+        try:
+            return self.source().identity().partitions == PARTITIONS
+        except StreamaggError:
+            return False
 
 
-@pytest.fixture(params=["files", "simulated", pytest.param("topic", marks=pytest.mark.kafka)])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterable[Bench]:
+FILES, SIMULATED, TOPIC = "files", "simulated", pytest.param("topic", marks=pytest.mark.kafka)
+
+
+def only(*which: object) -> pytest.MarkDecorator:
+    """A test of what not every source has."""
+    return pytest.mark.parametrize("bench", which, indirect=True)
+
+
+@pytest.fixture(params=[FILES, SIMULATED, TOPIC])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "files":
         yield FilesBench(tmp_path)
     elif request.param == "simulated":
@@ -227,7 +231,8 @@ def covered(batches: Iterable[Batch], lease: Lease) -> bool:
     return at == lease.stop
 
 
-def test_making_one_asks_nobody_anything(bench: Bench) -> None:
+@only(FILES, TOPIC)
+def test_making_one_asks_nobody_anything(bench: FilesBench | TopicBench) -> None:
     source = bench.missing()
     with pytest.raises(StreamaggError):
         source.identity()
@@ -311,9 +316,8 @@ def test_what_is_revoked_is_not_read_on(bench: Bench) -> None:
         assert not reader.busy
 
 
+@only(SIMULATED, TOPIC)
 def test_what_is_written_behind_the_end_moves_nothing(bench: Bench) -> None:
-    if not bench.grows:
-        pytest.skip("it does not grow")
     bench.write(0, RECORDS[:10])
     source = bench.source()
     identity, ends = source.identity(), source.log_ends(NUMBERS)
@@ -352,10 +356,10 @@ def test_nothing_holds_up_what_can_be_read(bench: Bench) -> None:
     assert source.held({0: Standing(0, source.log_ends([0])[0])}) == {}
 
 
-def test_what_readers_do_not_get_is_held_up(bench: Bench) -> None:
+@only(SIMULATED, TOPIC)
+def test_what_readers_do_not_get_is_held_up(bench: SimBench | TopicBench) -> None:
     bench.write(0, RECORDS)
-    if not bench.hide():
-        pytest.skip("nothing of it can be hidden")
+    bench.hide()
     source = bench.source()
     reached, end = source.offsets([0], "latest")[0], source.log_ends([0])[0]
     assert reached < end

@@ -1,0 +1,369 @@
+"""What every sink does: see ``streamagg.sinks.contract``."""
+
+import random
+import select
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import orjson
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from streamagg.core import checkpoint
+from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.partition_clock import PartitionState
+from streamagg.core.windows import Windows
+from streamagg.errors import CheckpointError, TopicError
+from streamagg.faults import Point
+from streamagg.kafka.membership import Membership
+from streamagg.model.measured import PublisherNumbers
+from streamagg.model.results import WindowTable
+from streamagg.model.settings import DecodeSettings, Delivery, KafkaSettings, RunSettings, WindowSettings
+from streamagg.sinks.callback import CallbackPublisher
+from streamagg.sinks.contract import LeaderPublisher, Publication, Publisher, PublishFailed, Sink, Stored
+from streamagg.sinks.kafka.publisher import KafkaPublisher
+from streamagg.sinks.kafka.topic import TopicSink
+from tests.simulation.broker import Broker
+from tests.simulation.publisher import SimPublisher, View
+from tests.simulation.scenario import scenario
+from tests.simulation.sink import SimSink
+from tests.support.blocks import window_table
+from tests.support.instances import wait_until
+from tests.support.pipeline import read_all
+
+PATIENCE_S = 30
+CLOSE_S = 1.0
+PARTITIONS = range(2)
+WINDOW = WindowSettings()
+SIGNATURE = "settings:topic:destination"
+POINTS: tuple[Point, ...] = (
+    "before-begin",
+    "after-produce",
+    "before-offsets",
+    "before-commit",
+    "after-commit",
+)
+SEEDS = 30
+
+Confirm = Callable[[], object]
+Kept = dict[int, Checkpoint]
+Seen = tuple[list[int], Kept]
+"""Users of the windows that are out, in order, and the last checkpoints."""
+
+
+class Broken(Exception):
+    """Struck."""
+
+
+def publication(number: int, windows: int = 1) -> Publication:
+    """The windows from a number on, and how far reading had come then."""
+    counts = tuple(window_table(number + more, number + more, 100) for more in range(windows))
+    through = number + windows - 1
+    places = {n: Checkpoint(PartitionState(100 * through + n), through, 100 * through) for n in PARTITIONS}
+    return Publication(counts, places)
+
+
+class Bench(Protocol):
+    """Where something may be published, and who looks at what is out."""
+
+    def publisher(self) -> Publisher:
+        """One that may begin."""
+
+    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
+        """To the end; raises what the publisher does."""
+
+    def seen(self) -> Seen:
+        """By everybody."""
+
+
+class SinkBench(Bench, Protocol):
+    """The same with a sink for many instances."""
+
+    sink: Sink[object]
+    once: bool
+    """Exactly."""
+
+    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
+        """The instance that leads begins to publish, maybe again."""
+
+    def depose(self) -> None:
+        """Another instance leads from now on; the one that did so far does not hear of it."""
+
+    def breaking(self) -> Iterator[LeaderPublisher]:
+        """Leaders whose next publication may go wrong, each in its way."""
+
+
+class CallbackBench:
+    """A function."""
+
+    def __init__(self) -> None:
+        self._out: list[int] = []
+        self._publisher = CallbackPublisher(Windows(WINDOW), self._emit, {})
+
+    def publisher(self) -> Publisher:
+        return self._publisher
+
+    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
+        publisher.submit(publication)
+        return publisher.finished()
+
+    def seen(self) -> Seen:
+        return self._out, self._publisher.checkpoints
+
+    def _emit(self, windows: Windows, counts: Sequence[WindowTable]) -> None:
+        self._out += [count.users.number for count in counts]
+
+
+def kept(stored: Stored) -> Kept:
+    return {
+        n: checkpoint.decode(offset, text, SIGNATURE, WINDOW, DecodeSettings())
+        for n, (offset, text) in stored.items()
+    }
+
+
+class SimBench:
+    """The simulator's broker."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.once = delivery == "exactly-once"
+        made = scenario(random.Random(1))
+        self._calm = replace(made, delivery=delivery, window=WINDOW, odds=replace(made.odds, publish=0))
+        self._broker = Broker()
+        self.sink = SimSink(self._calm, self._broker, random.Random(1))
+        self.depose()
+
+    def publisher(self) -> SimPublisher:
+        return self.lead()
+
+    def lead(self, confirm: Confirm = lambda: None) -> SimPublisher:
+        return self._started(self.sink, confirm)
+
+    def depose(self) -> None:
+        self._broker.elect(None)
+        self._view = View()
+        self._view.leader, self._view.generation = True, self._broker.generation
+
+    def breaking(self) -> Iterator[SimPublisher]:
+        wild = replace(self._calm, odds=replace(self._calm.odds, publish=0.4))
+        for seed in range(SEEDS):
+            yield self._started(SimSink(wild, self._broker, random.Random(seed)), lambda: None)
+
+    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
+        assert isinstance(publisher, SimPublisher)
+        publisher.submit(publication)
+        while publisher.working:
+            publisher.step()
+        return publisher.finished()
+
+    def seen(self) -> Seen:
+        users = [orjson.loads(value)["cnt"] for _, value in self._broker.output]
+        return users, kept(self.sink.checkpoints(PARTITIONS))
+
+    def _started(self, sink: SimSink, confirm: Confirm) -> SimPublisher:
+        publisher = sink.publisher(self._view, SIGNATURE, confirm, PublisherNumbers())
+        assert publisher.start(lambda: False)
+        return publisher
+
+
+class TopicBench:
+    """A topic of a real broker."""
+
+    def __init__(self, bootstrap: str, delivery: Delivery) -> None:
+        self.once = delivery == "exactly-once"
+        self._bootstrap = bootstrap
+        name = uuid.uuid4().hex[:12]
+        # Who does not come back to the group for so long has left it.
+        quick = {
+            "session.timeout.ms": "3000",
+            "heartbeat.interval.ms": "500",
+            "max.poll.interval.ms": "6000",
+        }
+        kafka = KafkaSettings(bootstrap, quick, group=f"group-{name}")
+        self.settings = RunSettings(f"in-{name}", f"out-{name}", kafka=kafka, delivery=delivery)
+        client = AdminClient({"bootstrap.servers": bootstrap})
+        made = client.create_topics([NewTopic(self.settings.input, len(PARTITIONS), 1)])
+        made[self.settings.input].result(PATIENCE_S)
+        self._breaks_at: Point | None = None
+        self.sink = TopicSink(self.settings, self._reached)
+        self.sink.make()
+        self._publishers: list[LeaderPublisher] = []
+        self._members: list[Membership] = []
+        self.depose()
+
+    def publisher(self) -> Publisher:
+        return self.lead()
+
+    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
+        publisher = self.sink.publisher(self._members[-1], SIGNATURE, confirm, PublisherNumbers())
+        self._publishers.append(publisher)
+        assert publisher.start(lambda: not self._leads())
+        return publisher
+
+    def depose(self) -> None:
+        kafka = self.settings.kafka
+        self._members.append(Membership(kafka, kafka.group, self.settings.input))
+        self._members[-1].join()
+        wait_until(self._leads, "leadership")
+
+    def breaking(self) -> Iterator[LeaderPublisher]:
+        for point in POINTS if self.once else ("after-produce", "before-commit", "after-commit"):
+            publisher = self.lead()
+            self._breaks_at = point
+            yield publisher
+
+    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
+        assert isinstance(publisher, KafkaPublisher)
+        publisher.submit(publication)
+        assert publisher.busy
+        while not select.select([publisher], [], [], 0.2)[0]:
+            self._leads()
+        return publisher.finished()
+
+    def seen(self) -> Seen:
+        values = [message.value() for message in read_all(self._bootstrap, self.settings.output)]
+        users = [orjson.loads(value or b"")["cnt"] for value in values]
+        return users, kept(self.sink.checkpoints(PARTITIONS))
+
+    def close(self) -> None:
+        for publisher in self._publishers:
+            publisher.close(CLOSE_S)
+        for member in self._members:
+            member.close()
+
+    def _leads(self) -> bool:
+        member = self._members[-1]
+        member.poll()
+        return member.leader
+
+    def _reached(self, point: Point) -> None:
+        if point == self._breaks_at:
+            self._breaks_at = None
+            raise Broken(point)
+
+
+DELIVERIES: tuple[Delivery, ...] = ("exactly-once", "at-least-once")
+
+
+SINKS = [
+    *(pytest.param(("simulated", delivery), id=f"simulated-{delivery}") for delivery in DELIVERIES),
+    *(
+        pytest.param(("topic", delivery), id=f"topic-{delivery}", marks=pytest.mark.kafka)
+        for delivery in DELIVERIES
+    ),
+]
+
+
+EVERY = pytest.mark.parametrize(
+    "bench", [pytest.param(("callback", None), id="callback"), *SINKS], indirect=True
+)
+
+
+@pytest.fixture(params=SINKS)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    kind, delivery = request.param
+    if kind == "callback":
+        yield CallbackBench()
+    elif kind == "simulated":
+        yield SimBench(delivery)
+    else:
+        topic = TopicBench(request.getfixturevalue("broker"), delivery)
+        yield topic
+        topic.close()
+
+
+def test_nothing_is_there_at_first(bench: SinkBench) -> None:
+    bench.sink.require(lambda: None)
+    assert bench.lead().checkpoints(PARTITIONS) == {}
+    assert bench.seen() == ([], {})
+    assert not bench.sink.holds_results()
+
+
+@EVERY
+def test_windows_and_checkpoint_are_out_when_that_is_told(bench: Bench) -> None:
+    publisher = bench.publisher()
+    first, second = publication(1), publication(2, windows=3)
+    assert publisher.finished() is None
+    assert bench.publish(publisher, first) is first
+    assert bench.seen() == ([1], first.checkpoints)
+    assert (publisher.finished(), publisher.busy) == (None, False), "it is told once"
+    assert bench.publish(publisher, second) is second
+    assert bench.seen() == ([1, 2, 3, 4], second.checkpoints)
+
+
+@EVERY
+def test_a_checkpoint_may_come_without_windows(bench: Bench) -> None:
+    publisher = bench.publisher()
+    bench.publish(publisher, publication(1))
+    alone = replace(publication(2), windows=())
+    assert bench.publish(publisher, alone) is alone
+    assert bench.seen() == ([1], alone.checkpoints)
+
+
+def test_the_next_leader_finds_the_last_checkpoint(bench: SinkBench) -> None:
+    bench.publish(bench.lead(), publication(1))
+    found = bench.lead().checkpoints(PARTITIONS)
+    assert kept(found) == publication(1).checkpoints
+    assert bench.sink.checkpoints(PARTITIONS) == found
+    assert bench.sink.checkpoints([1]) == {1: found[1]}
+    assert bench.sink.holds_results()
+
+
+def test_a_leader_that_was_replaced_is_refused(bench: SinkBench) -> None:
+    before = bench.lead()
+    bench.publish(before, publication(1))
+    bench.depose()
+    after = bench.lead()
+    assert kept(after.checkpoints(PARTITIONS)) == publication(1).checkpoints
+
+    with pytest.raises(PublishFailed):
+        bench.publish(before, publication(7))
+
+    users, checkpoints = bench.seen()
+    assert checkpoints == publication(1).checkpoints
+    assert users == [1] or not bench.once
+    bench.publish(after, publication(2))
+    users, checkpoints = bench.seen()
+    assert checkpoints == publication(2).checkpoints
+    assert users == [1, 2] or not bench.once
+
+
+def test_windows_and_checkpoint_are_out_together_or_not_at_all(bench: SinkBench) -> None:
+    failures = 0
+    users, checkpoints = bench.seen()
+    for number, leader in enumerate(bench.breaking(), 1):
+        told = publication(number)
+        whole = [*users, number], told.checkpoints
+        try:
+            bench.publish(leader, told)
+        except PublishFailed:
+            failures += 1
+            # What has been left open is settled by the next leader.
+            bench.lead()
+            repeated = [] if bench.once else [([*users, number], checkpoints)]
+            assert bench.seen() in [(users, checkpoints), whole, *repeated]
+        else:
+            assert bench.seen() == whole
+        users, checkpoints = bench.seen()
+    assert failures
+
+
+def test_nothing_is_published_once_the_input_is_another_one(bench: SinkBench) -> None:
+    def another() -> None:
+        raise CheckpointError("the topic was made anew")
+
+    bench.publish(bench.lead(), publication(1))
+    with pytest.raises(CheckpointError, match="made anew"):
+        bench.publish(bench.lead(another), publication(2))
+    assert bench.seen() == ([1], publication(1).checkpoints)
+
+
+@pytest.mark.kafka
+def test_a_topic_that_is_missing_is_told(broker: str) -> None:
+    settings = RunSettings("in", f"out-{uuid.uuid4().hex[:12]}", kafka=KafkaSettings(broker))
+    with pytest.raises(TopicError):
+        TopicSink(settings, lambda point: None).require(lambda: None)
+    with pytest.raises(TopicError):
+        TopicSink(replace(settings, create_topics=False), lambda point: None).make()
