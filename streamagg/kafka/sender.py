@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamagg.errors import StreamaggError
 from streamagg.kafka.client import Right, fatal_errors, is_denied, kafka_error, producer_config, sentence
+from streamagg.kafka.delivery import Reports
 from streamagg.model.settings import KafkaSettings
 
 FULL_QUEUE_WAIT_S: Final = 0.005
@@ -69,13 +70,13 @@ class Sender:
         self.stats = SendStats()
         self.lost = False
         """Records were given up because no broker took them: more of them will not do better."""
-        self._denied: KafkaError | None = None
+        self._reports = Reports[None]()
         self._topic = topic
         self._partitions = partitions
         self._key_path = key_path
         config = producer_config(kafka, compression_type=compression, **OWNED)
         try:
-            self._producer = Producer({**config, "on_delivery": self._undelivered})
+            self._producer = Producer({**config, "on_delivery": self._reports.hear})
         except KafkaException as error:
             raise kafka_error(error, "Setting up the producer") from error
 
@@ -127,12 +128,6 @@ class Sender:
                 self.stats.fail(sentence(error.args[0]))
                 return
 
-    def _undelivered(self, error: KafkaError, _: Message) -> None:
-        self.stats.fail(sentence(error))
-        self.lost |= error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._FATAL)
-        if is_denied(error):
-            self._denied = error
-
     def _serve(self, call: Callable[[float], int], seconds: float) -> int:
         """Let callbacks run."""
         try:
@@ -140,9 +135,21 @@ class Sender:
                 served = call(seconds)
         except KafkaException as error:
             raise self._error(error) from error
-        if self._denied is not None:
-            raise self._error(self._denied)
+        finally:
+            denied = self._count_undelivered()
+        if denied is not None:
+            raise self._error(denied)
         return served
+
+    def _count_undelivered(self) -> KafkaError | None:
+        """Returns the error that says that a right is missing."""
+        denied = None
+        for failed in self._reports.take():
+            self.stats.fail(sentence(failed.error), failed.records)
+            self.lost |= failed.error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._FATAL)
+            if is_denied(failed.error):
+                denied = failed.error
+        return denied
 
     def _error(self, cause: KafkaException | KafkaError) -> StreamaggError:
         return kafka_error(cause, f"Writing to the topic {self._topic}", Right("WRITE", "topic", self._topic))

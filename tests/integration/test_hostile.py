@@ -5,9 +5,10 @@ import json
 from collections import Counter
 
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Producer
 
 from streamagg.errors import ExitCode
+from streamagg.kafka.delivery import Reports
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.support.instances import READY_S
@@ -60,7 +61,7 @@ def test_dead_letters_into_the_input_or_the_output_are_refused(to: str, new_run:
 
 def send_bombs(bootstrap: str, topic: str, codec: str, batches: int) -> None:
     """Batches of 48 MB of blanks, each a few dozen kB on the wire."""
-    failed: list[KafkaError] = []
+    reports = Reports[None]()
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -77,10 +78,10 @@ def send_bombs(bootstrap: str, topic: str, codec: str, batches: int) -> None:
                 topic,
                 b" " * 1_000_000,
                 partition=0,
-                on_delivery=lambda error, _: error and failed.append(error),
+                on_delivery=reports.hear,
             )
         assert producer.flush(READY_S) == 0
-    assert not failed, failed
+    assert reports.first is None, reports.first
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
+from streamagg.kafka.delivery import Reports
 from streamagg.model.settings import (
     NO_CEILING,
     CeilingSettings,
@@ -59,7 +60,7 @@ class Feed:
         )
         self._topic = topic
         self._turns = itertools.cycle(range(partitions))
-        self._failed: list[KafkaError] = []
+        self._reports = Reports[None]()
 
     def enqueue(
         self,
@@ -72,14 +73,14 @@ class Feed:
         """Send without waiting; Kafka timestamp 0 is the present."""
         to = next(self._turns) if partition is None else partition
         self._producer.produce(
-            self._topic, payload, key, partition=to, on_delivery=self._delivered, timestamp=timestamp_ms
+            self._topic, payload, key, partition=to, on_delivery=self._reports.hear, timestamp=timestamp_ms
         )
         self._producer.poll(0)
 
     def flush(self) -> None:
         """Wait until the broker has everything."""
         assert self._producer.flush(READY_S) == 0
-        assert not self._failed, self._failed
+        assert self._reports.first is None, self._reports.first
 
     def send(
         self, payloads: Iterable[bytes | None], *, partition: int | None = None, key: bytes | None = None
@@ -88,10 +89,6 @@ class Feed:
         for payload in payloads:
             self.enqueue(payload, partition=partition, key=key)
         self.flush()
-
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failed.append(error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ The protocol of one publication, exactly-once:
 5. free the slots (the session does, when it hears of it)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from time import monotonic, sleep, time
 from typing import Any, Final
@@ -91,7 +91,7 @@ class Output:
         self._windows = Windows(settings.window)
         self._membership = membership
         self._exactly_once = settings.delivery == "exactly-once"
-        self._reports = Reports()
+        self._reports = Reports[None]()
         self._at = at
         self._numbers = numbers
         self._producer = Producer(self._config())
@@ -123,8 +123,7 @@ class Output:
         began = submitted_s
         if not self._exactly_once:
             self._produce(publication, began)
-            if self._reports.error is not None:
-                raise KafkaException(self._reports.error)
+            self._require_delivery()
             self._at("before-commit")
             began = monotonic()
             self._membership.commit(self._offsets(publication))
@@ -221,7 +220,9 @@ class Output:
     def _unfit(self, error: KafkaException) -> StreamaggError | None:
         if not is_too_large(error.args[0]):
             return None
-        return kafka_error(error, f"Publishing to the topic {self._reports.topic or self._settings.output}")
+        first = self._reports.first
+        topic = None if first is None else first.topic
+        return kafka_error(error, f"Publishing to the topic {topic or self._settings.output}")
 
     def _needs(self) -> list[Right]:
         needs = [Right("WRITE", "topic", topic) for topic in self._settings.published]
@@ -240,8 +241,7 @@ class Output:
         self._producer.send_offsets_to_transaction(  # 3
             self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
         )
-        if self._reports.error is not None:
-            raise KafkaException(self._reports.error)
+        self._require_delivery()
         self._at("before-commit")
         self._commit()  # 4
         self._numbers.committed += 1
@@ -253,7 +253,7 @@ class Output:
         self._numbers.last_commit_s = time()
 
     def _produce(self, publication: Publication, began: float) -> None:
-        self._reports.error = self._reports.topic = None
+        self._reports.take()
         for count in publication.windows:
             for key, value in render(self._windows, count):
                 self._enqueue(self._settings.output, key, value)
@@ -262,8 +262,7 @@ class Output:
         self._at("after-produce")
         if (publication.windows or publication.late) and self._flush():
             raise OutputAway("the output topic did not take the records in time")
-        if self._reports.error is not None and self._reports.error.code() not in _PURGED:
-            raise KafkaException(self._reports.error)
+        self._require_delivery(but=_PURGED)
         if publication.windows:
             self._numbers.times.took("publish", monotonic() - began)
 
@@ -271,6 +270,12 @@ class Output:
         for references in publication.late:
             for key, value in render_late(self._settings.input, self._windows, references):
                 self._enqueue(topic, key, value)
+
+    def _require_delivery(self, but: Container[int] = ()) -> None:
+        """Raises KafkaException if a record did not arrive, but for these reasons."""
+        first = self._reports.first
+        if first is not None and first.error.code() not in but:
+            raise KafkaException(first.error)
 
     def _flush(self) -> int:
         """How many records are not delivered."""

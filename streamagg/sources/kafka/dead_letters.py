@@ -5,7 +5,6 @@ of old records at once, and a broker refuses one that lies in the future.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -22,6 +21,7 @@ from streamagg.kafka.client import (
     kafka_error,
     producer_config,
 )
+from streamagg.kafka.delivery import Reports
 from streamagg.model.batch import Batch, no_origin
 from streamagg.model.settings import KafkaSettings
 from streamagg.sources.kafka.fetching import origin_of
@@ -56,23 +56,6 @@ class _Letter(NamedTuple):
         return all(name != OMITTED_HEADER for name, _ in self.headers)
 
 
-class _LetterReports:
-    """What became of letters; apart from whoever sends them, see ``delivery.Reports``."""
-
-    def __init__(self) -> None:
-        self.too_large: list[_Letter] = []
-        self.failed: KafkaError | None = None
-
-    def hear(self, letter: _Letter, error: KafkaError | None, _: Message) -> None:
-        """For ``on_delivery``."""
-        if error is None:
-            return
-        if is_too_large(error) and letter.whole:
-            self.too_large.append(letter)
-        else:
-            self.failed = error
-
-
 class KafkaDeadLetters:
     """Writes rejected records down before their block is passed on.
 
@@ -84,7 +67,7 @@ class KafkaDeadLetters:
         self._producer = Producer(producer_config(kafka, linger_ms=5, enable_idempotence=True))
         self._topic = topic
         self._input = input_topic.encode()
-        self._reports = _LetterReports()
+        self._reports = Reports[_Letter]()
 
     def put(self, batch: Batch, rejected: Sequence[tuple[int, str]]) -> None:
         """Write records and wait for the broker.
@@ -108,14 +91,12 @@ class KafkaDeadLetters:
     def _send(self, letters: Sequence[_Letter]) -> None:
         for letter in letters:
             self._produce(letter)
-        self._flush()
-        too_large, self._reports.too_large = self._reports.too_large, []
-        for letter in too_large:
+        for letter in self._flush():
             # A broker refuses all records of a batch for the size of the batch: each gets a try of its own.
             self._send([letter if len(letters) > 1 else letter.omitted()])
 
     def _produce(self, letter: _Letter) -> None:
-        delivered = partial(self._reports.hear, letter)
+        delivered = self._reports.hear_of(letter)
         while True:
             try:
                 self._producer.produce(
@@ -131,7 +112,8 @@ class KafkaDeadLetters:
                     return
                 raise self._error(error) from error
 
-    def _flush(self) -> None:
+    def _flush(self) -> list[_Letter]:
+        """The letters that were too large."""
         try:
             with fatal_errors():
                 unsent = self._producer.flush(_FLUSH_S)
@@ -139,8 +121,12 @@ class KafkaDeadLetters:
             raise self._error(error) from error
         if unsent:
             raise KafkaUnreachable(f"the dead-letter topic {self._topic} did not take records in time")
-        if self._reports.failed is not None:
-            raise self._error(self._reports.failed)
+        too_large: list[_Letter] = []
+        for failed in self._reports.take():
+            if not (is_too_large(failed.error) and all(letter.whole for letter in failed.which)):
+                raise self._error(failed.error)
+            too_large += failed.which
+        return too_large
 
     def _error(self, cause: KafkaException | KafkaError) -> StreamaggError:
         doing = f"Writing to the dead-letter topic {self._topic}"
