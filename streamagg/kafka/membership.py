@@ -251,10 +251,9 @@ class Membership:
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._owned -= {place.partition for place in partitions}
         log.debug("partitions_revoked", "revoked, left with {owned}", owned=sorted(self._owned))
-        if not consumer.assignment():
-            return
         try:
-            consumer.incremental_unassign(partitions)
+            if consumer.assignment():
+                consumer.incremental_unassign(partitions)
         except KafkaException as error:
             log.debug("unassign_failed", "giving up partitions: {error}", error=error)
 
