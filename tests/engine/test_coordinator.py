@@ -43,7 +43,6 @@ class World:
     """What goes wrong in one."""
     fenced: bool = False
     """It goes wrong because another instance leads."""
-    committed: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def next(self) -> None:
         self.now_s += 1
@@ -100,9 +99,6 @@ class Group:
     def poll(self) -> None:
         self._world.next()
 
-    def committed(self, partitions: list[int]) -> dict[int, tuple[int, str]]:
-        return self._world.committed
-
     def close(self) -> None:
         self._world.open.remove("group")
 
@@ -125,6 +121,9 @@ class Publisher:
     def finished(self) -> None:
         return None
 
+    def checkpoints(self, partitions: list[int]) -> dict[int, tuple[int, str]]:
+        return {}
+
     def close(self, timeout_s: float) -> None:
         self._world.open.remove("publisher")
 
@@ -133,10 +132,7 @@ class Publisher:
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World([])
     monkeypatch.setattr(module, "Membership", lambda *_: Group(world))
-    monkeypatch.setattr(module, "Output", lambda *_: None)
-    monkeypatch.setattr(module, "KafkaPublisher", lambda *_: Publisher(world))
     monkeypatch.setattr(module, "InputWatch", lambda *_: SimpleNamespace(look=world.look))
-    monkeypatch.setattr(module, "partitions_of", lambda *_: 1)
     monkeypatch.setattr(module, "refuse_published", lambda *_: None)
     monkeypatch.setattr(module, "openings", world.openings)
     monkeypatch.setattr(module, "monotonic", lambda: world.now_s)
@@ -146,8 +142,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 def coordinator(world: World, settings: RunSettings = SETTINGS, ends: Ends | None = None) -> Coordinator:
     source = SimpleNamespace(partitions=lambda: 1, confirm=lambda id_: None)
+    sink = SimpleNamespace(
+        most_future=0, require=lambda alive: alive(), publisher=lambda *_: Publisher(world)
+    )
     agreement = SimpleNamespace(
         source=source,
+        sink=sink,
+        own_signature=lambda id_: "",
         require=lambda: "id",
         look=lambda asking: None,
         signature=lambda *_: "",
