@@ -19,6 +19,7 @@ from streamagg.engine.main_loop import monotonic_ms, turn
 from streamagg.engine.reporting.liveness import Liveness, Outside
 from streamagg.engine.reporting.metering import Meter
 from streamagg.engine.reporting.stats import RunStats, Tally
+from streamagg.engine.session.leases import lease_size
 from streamagg.engine.session.plan import Opening, plan_of_run
 from streamagg.engine.session.session import Session
 from streamagg.engine.session.succession import Succession
@@ -79,7 +80,8 @@ class Coordinator:
         self._stopping = stopping
         self._membership = Membership(settings.kafka, settings.kafka.group, settings.input)
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
-        self._sessions = Succession(plan_of_run(settings, agreement.sink.most_future), workers)
+        plan = plan_of_run(settings, agreement.sink.most_future)
+        self._sessions = Succession(plan, workers, lease_size(agreement.source.unit))
         self._restarts = RestartLimit(settings.pipeline.max_restarts)
         self._tally = Tally()
         outside = outside or Outside()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import count
 
-from streamagg.engine.session.leases import RECORDS, LeaseBook, LeaseSize
+from streamagg.engine.session.leases import LeaseBook, LeaseSize
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.workers.contract import Workers
@@ -13,7 +13,7 @@ from streamagg.sinks.contract import Publisher
 class Succession:
     """Sessions with the same workers: none takes for its own what was asked for by one before it."""
 
-    def __init__(self, plan: Plan, workers: Workers, lease_size: LeaseSize = RECORDS) -> None:
+    def __init__(self, plan: Plan, workers: Workers, lease_size: LeaseSize) -> None:
         self._plan = plan
         self._workers = workers
         self._lease_size = lease_size
