@@ -97,7 +97,7 @@ class Coordinator:
         """Until when a broker is waited for."""
 
     def run(self) -> RunStats:
-        """Work until the run ends or is told to stop; raises StreamaggError."""
+        """Work until the run ends or is asked to stop; raises StreamaggError."""
         self._membership.join()
         try:
             while self._state is not State.ENDED:

@@ -60,7 +60,7 @@ def openings(
 ) -> dict[int, Opening]:
     """Openings by partition; ``signature``: of the checkpoints, ``stops``: the ends of a bounded run.
 
-    Raises CheckpointError when a checkpoint cannot be continued, and what the source has against it.
+    Raises CheckpointError when a checkpoint cannot be continued, and whatever the source raises.
     """
     bounds = LogBounds(source.offsets(partitions, "earliest"), source.offsets(partitions, "latest")).within(
         stops
@@ -77,7 +77,7 @@ def refuse_published(settings: RunSettings, sink: Sink[Any]) -> None:
     """For a group without any checkpoint: windows that are published already must not come out once more.
 
     Checkpoints vanish with the input topic, and a week after the last instance has left the group. Raises
-    CheckpointError, and what the sink has against it.
+    CheckpointError, and whatever the sink raises.
     """
     if sink.holds_results():
         raise CheckpointError(
