@@ -141,7 +141,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def coordinator(world: World, settings: RunSettings = SETTINGS, ends: Ends | None = None) -> Coordinator:
-    source = SimpleNamespace(partitions=lambda: 1, confirm=lambda id_: None)
+    source = SimpleNamespace(unit="records", partitions=lambda: 1, confirm=lambda id_: None)
     sink = SimpleNamespace(
         most_future=0, require=lambda alive: alive(), publisher=lambda *_: Publisher(world)
     )

@@ -41,7 +41,7 @@ def test_several_partitions(
     unmarshallers: int, broker: str, topic: TopicFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a day is missing far into the log: there the reader goes back to look at timestamps."""
-    monkeypatch.setattr(opening, "_WORTH_RECORDS", 0)
+    monkeypatch.setitem(opening._WORTH, "records", 0)
     name = topic("advise", partitions=3)
     tomorrow = [record(T0 + 86_400 + i / 10, f"u{i}") for i in range(300)]
     Feed(broker, name, 3).send([*made_records(12_000, corrupt=0.01), *tomorrow])
