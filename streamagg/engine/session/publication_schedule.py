@@ -58,7 +58,7 @@ class PublicationSchedule:
         self._published_through = published_through
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
-        self._gather_ms = min(_GATHER_MS, plan.windows.granularity_ms // 2)
+        self._gather_ms = min(_GATHER_MS, plan.window.granularity_ms // 2)
         self._submitted_ms = now_ms - self._gather_ms
         self._commit_now = False
 
@@ -168,7 +168,7 @@ class PublicationSchedule:
             closing = self._closing[window]
             if closing.missing:
                 break
-            if (refusal := closing.refusal(self._plan.windows)) is not None:
+            if (refusal := closing.refusal(self._sequencer.windows)) is not None:
                 if not counted:
                     raise refusal
                 break
