@@ -247,10 +247,7 @@ class Sequencer:
         )
         del part.parked[block.first]
         part.caught_up = block.caught_up
-        part.counts.consumed += block.consumed
-        part.counts.payload_bytes += block.payload_bytes
-        for reason, records in block.rejected.items():
-            part.counts.reject(reason, records)
+        part.counts.read(block)
         self._account(part, outcome)
 
     def _account(self, part: Partition, outcome: Outcome) -> None:

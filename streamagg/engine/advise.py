@@ -12,13 +12,15 @@ from streamagg.core.ahead import Ahead
 from streamagg.core.lateness_survey import Lateness, never_late
 from streamagg.core.max_jumps import Loss, MaxJumps, Trial
 from streamagg.core.partition_clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
+from streamagg.engine.main_loop import read
 from streamagg.engine.reporting.symptoms import FitWatch, Symptoms
 from streamagg.engine.session.leases import LeaseBook, LeaseSize, lease_size
-from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
+from streamagg.engine.workers.contract import Workers
 from streamagg.engine.workers.open import open_workers
 from streamagg.model.batch import Standing
 from streamagg.model.columns import NO_COLUMNS
-from streamagg.model.messages import ColumnBlock, Revoke, Trying, UnmarshallerSetup
+from streamagg.model.measured import add_counts
+from streamagg.model.messages import ColumnBlock, Revoke, UnmarshallerSetup
 from streamagg.model.settings import AdviseSettings, WindowSettings, default_max_jump_ms
 from streamagg.sources.holding import EndWatch
 from streamagg.sources.open import open_source
@@ -60,10 +62,6 @@ class Advice:
         """By max jump, the present one included: what it makes late, and what it rejects."""
         present = Loss(self.lateness.lost()[window.max_lag_ms], self.rejected.get("future", 0))
         return dict(sorted({**self.max_jumps.losses, window.max_jump_ms: present}.items()))
-
-    def reject(self, reason: str, records: int) -> None:
-        """Count rejected records under their reason."""
-        self.rejected[reason] = self.rejected.get(reason, 0) + records
 
 
 def extents(settings: AdviseSettings) -> dict[int, Extent]:
@@ -156,23 +154,11 @@ class _Survey:
     def turn(self) -> None:
         """Take what comes within a moment, and give out what is to be read next."""
         wanted = [(number, partition.waiting()) for number, partition in self._partitions.items()]
-        for worker, lease in self._leases.issue(wanted):
-            self._workers.unmarshallers[worker].post(lease)
-        for event in self._workers.poll(_TICK_MS):
-            self._handle(event)
+        for block in read(self._leases, self._workers, wanted, _TICK_MS):
+            self.symptoms.note(block)
+            self._partitions[block.partition].parked[block.first] = block
         for number, partition in self._partitions.items():
             self._apply(number, partition)
-
-    def _handle(self, event: Event) -> None:
-        match event:
-            case ColumnBlock():
-                if self._leases.received(event):
-                    self.symptoms.note(event)
-                    self._partitions[event.partition].parked[event.first] = event
-            case Trying():
-                self._leases.trying(event)
-            case UnmarshallerReplaced(worker):
-                self._workers.excuse(self._leases.worker_lost(worker))
 
     def _apply(self, number: int, partition: _Partition) -> None:
         while (block := partition.parked.get(partition.position)) is not None:
@@ -184,8 +170,7 @@ class _Survey:
                 return
             del partition.parked[block.first]
             self.advice.records += block.consumed
-            for reason, records in block.rejected.items():
-                self.advice.reject(reason, records)
+            add_counts(self.advice.rejected, block.rejected)
             self._account(outcome)
             partition.ahead.add(times)
             partition.trial.feed(times, offsets, block.next)
@@ -206,7 +191,7 @@ class _Survey:
         for run in outcome.runs:
             self.advice.lateness.add(run)
         if outcome.future:
-            self.advice.reject("future", len(outcome.future))
+            add_counts(self.advice.rejected, {"future": len(outcome.future)})
 
 
 def _open_workers(settings: AdviseSettings, found: Mapping[int, Extent]) -> Workers:

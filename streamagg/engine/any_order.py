@@ -12,13 +12,14 @@ from streamagg.core.measures.records import Records
 from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import counted
 from streamagg.core.windows import Windows
+from streamagg.engine.main_loop import read
 from streamagg.engine.pair_store import PairStore
 from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import BYTES, LeaseBook
-from streamagg.engine.workers.contract import Event, UnmarshallerReplaced, Workers
+from streamagg.engine.workers.contract import Workers
 from streamagg.model.columns import ROWS, USER
 from streamagg.model.counters import Counters
-from streamagg.model.messages import ColumnBlock, Revoke, Trying
+from streamagg.model.messages import ColumnBlock, Revoke
 from streamagg.model.results import WindowTable
 from streamagg.model.settings import CeilingSettings
 
@@ -50,10 +51,9 @@ class AnyOrder:
 
         Raises the StreamaggError that a worker reports, and one if there is no room on the disk.
         """
-        for worker, lease in self._leases.issue((number, 0) for number in self.counts):
-            self._workers.unmarshallers[worker].post(lease)
-        for event in self._workers.poll(timeout_ms):
-            self._handle(event)
+        wanted = ((number, 0) for number in self.counts)
+        for block in read(self._leases, self._workers, wanted, timeout_ms):
+            self._count(block)
 
     def end_here(self) -> None:
         """Read no further."""
@@ -73,22 +73,10 @@ class AnyOrder:
             before = closing.window
             yield closing.table()
 
-    def _handle(self, event: Event) -> None:
-        match event:
-            case ColumnBlock():
-                if self._leases.received(event):
-                    self._count(event)
-            case Trying():
-                self._leases.trying(event)
-            case UnmarshallerReplaced(worker):
-                self._workers.excuse(self._leases.worker_lost(worker))
-
     def _count(self, block: ColumnBlock) -> None:
         self.symptoms.note(block)
         counts = self.counts[block.partition]
-        counts.consumed += block.consumed
-        self.passed += block.next - block.first
+        counts.read(block)
         counts.counted += len(block)
-        for reason, records in block.rejected.items():
-            counts.reject(reason, records)
+        self.passed += block.next - block.first
         self._store.add(self._windows.number(block.event_times()), ROWS.view(block.columns)[USER])

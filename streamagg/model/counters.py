@@ -4,6 +4,9 @@ from typing import Final
 
 import msgspec
 
+from streamagg.model.measured import add_counts
+from streamagg.model.messages import ColumnBlock
+
 
 class Counters(msgspec.Struct, rename={"consumed": "records"}, gc=False):
     """Sums of one partition, or of several.
@@ -41,6 +44,12 @@ class Counters(msgspec.Struct, rename={"consumed": "records"}, gc=False):
     def uncounted(self) -> int:
         """Records that are in no count, and will be in none."""
         return self.late + sum(self.rejected.values())
+
+    def read(self, block: ColumnBlock) -> None:
+        """Count what a block holds, whatever becomes of the records that it accepts."""
+        self.consumed += block.consumed
+        self.payload_bytes += block.payload_bytes
+        add_counts(self.rejected, block.rejected)
 
     def reject(self, reason: str, records: int) -> None:
         """Count rejected records under their reason."""
