@@ -33,8 +33,6 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((first, 0x2A, 0x4D, 0x18)) for first in range(0x50, 0x60)))
 """Of a frame, and of the frames to be skipped that compressors put before it or behind it."""
 _MAGICS: Final = (GZIP_MAGIC, *ZSTD_MAGICS)
-MAGIC_BYTES: Final = 4
-"""Length of the longest of them."""
 _ZSTD_HEADER_BYTES: Final = 18
 """The longest header of a frame (RFC 8878, 3.1.1.1), magic included."""
 
