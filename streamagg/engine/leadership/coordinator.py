@@ -287,7 +287,7 @@ class Coordinator:
         return self._stopping() or not self._membership.leader
 
     def _openings(self, term: _Term) -> dict[int, Opening]:
-        """Where a session begins; raises what Kafka or the checkpoints have against it."""
+        """Where a session begins; raises a StreamaggError where it cannot begin."""
         settings = self._settings
         # It may have been deleted while this instance worked.
         self._sink.require(partial(self._pulse.beat, self._tally))
