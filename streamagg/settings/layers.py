@@ -6,6 +6,7 @@ Every value keeps its origin, so that an error can name it. Names that nobody kn
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -88,6 +89,7 @@ class Layers:
             )
         return self.value(name)
 
+    @cached_property
     def client(self) -> Mapping[str, Given]:
         """The settings for the Kafka client by their names in librdkafka, unchecked; reads files of secrets.
 

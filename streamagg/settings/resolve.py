@@ -61,7 +61,7 @@ class Resolver:
 
     def kafka(self) -> KafkaSettings:
         """How to reach Kafka; settings for its client are checked by librdkafka itself."""
-        given = self._layers.client()
+        given = self._layers.client
         for key, written in given.items():
             reason = refusal(key, str(written.value))
             if reason:
@@ -244,7 +244,7 @@ class Resolver:
     def _check_names(self) -> None:
         """The client hands on group and member, whose name begins with client.id, as such text only."""
         names = {"group": self._layers.given("group")}
-        if "client.id" in (client := self._layers.client()):
+        if "client.id" in (client := self._layers.client):
             names["client.id"] = client["client.id"]
         for name, given in names.items():
             if not _PRINTABLE.fullmatch(str(given.value)):
