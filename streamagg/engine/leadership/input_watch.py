@@ -20,6 +20,9 @@ _TOPIC_EVERY_S: Final = 1.0
 _SILENCE_EVERY_S: Final = 0.5
 """How often the ends of quiet partitions are asked for: idleness, of 10 s by default, needs several
 answers."""
+_LOOK_EVERY_S: Final = 0.05
+"""How often it is looked for quiet partitions: as often as a turn comes by where nothing happens, and not in
+each of the many turns of a busy input."""
 _PART_OF_TIMEOUT: Final = 10
 """Or once in such a part of the idle time-out, if that is longer: each question takes a connection."""
 
@@ -73,9 +76,11 @@ class InputWatch:
 
     def _look_for_silence(self) -> None:
         if self._ends is None:
+            if monotonic() < self._next_silence:
+                return
+            self._next_silence = monotonic() + _LOOK_EVERY_S
             self._ends_asked_ms = monotonic_ms()
-            silent = self._session.silent(self._ends_asked_ms, _time_of_day_ms())
-            if silent and monotonic() >= self._next_silence:
+            if silent := self._session.silent(self._ends_asked_ms, _time_of_day_ms()):
                 self._ends = self._asking.submit(self._source.log_ends, silent)
         elif self._ends.done():
             answer, self._ends = self._ends, None
