@@ -11,7 +11,7 @@ from streamagg.engine.session.plan import Opening
 from streamagg.errors import CheckpointError
 from streamagg.model.settings import DecodeSettings, RunSettings, StartAt, WindowSettings
 from streamagg.sinks.contract import Sink
-from streamagg.sources.contract import At, Source
+from streamagg.sources.contract import Source
 
 EARLIEST: Final = StartAt("earliest")
 
@@ -28,8 +28,8 @@ class Ends:
 def find_ends(source: Source) -> Ends:
     """Those of the source now; raises a StreamaggError."""
     # In this order: ends are those of the source with this id, or that one is gone.
-    id_ = source.identity().id
-    return Ends(id_, source.log_ends(range(source.partitions())))
+    found = source.identity()
+    return Ends(found.id, source.log_ends(range(found.partitions)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def openings(
     )
     if start.kind == "committed":
         return continued(bounds, committed, signature, stops, settings.window, settings.decode)
-    offsets = source.offsets(partitions, _at(start))
+    offsets = _starts(source, partitions, bounds, start)
     return _openings(
         bounds, {p: _anew(offsets[p], begin, {}) for p, begin in bounds.begins.items()}, set(), stops
     )
@@ -124,10 +124,10 @@ def _openings(
     }
 
 
-def _at(start: StartAt) -> At:
+def _starts(source: Source, partitions: list[int], bounds: LogBounds, start: StartAt) -> Mapping[int, int]:
     if start.time_ms is not None:
-        return start.time_ms
-    return "latest" if start.kind == "latest" else "earliest"
+        return source.offsets(partitions, start.time_ms)
+    return bounds.ends if start.kind == "latest" else bounds.begins
 
 
 def _anew(offset: int, begin: int, others: Mapping[int, Checkpoint]) -> Checkpoint:
