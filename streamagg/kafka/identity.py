@@ -8,7 +8,7 @@ import ctypes
 import sys
 from concurrent.futures import TimeoutError as NoAnswer
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from streamagg.errors import CheckpointError, KafkaUnreachable, TopicError
 from streamagg.kafka.client import Right, admin_config, kafka_error
 from streamagg.kafka.embedded import PARTITIONS, is_embedded
+from streamagg.model.batch import Identity
 from streamagg.model.settings import KafkaSettings
 
 _TIMEOUT_S: Final = 5.0
@@ -24,14 +25,6 @@ _ATTEMPTS: Final = 2
 """The second one over a new connection."""
 _NO_ID: Final = "A" * 22
 """Sixteen zero bytes in base64."""
-
-
-class Topic(NamedTuple):
-    """What a broker says about a topic."""
-
-    id: str
-    """Empty on brokers older than 2.8, which give none."""
-    partitions: int
 
 
 class TopicIdentity:
@@ -45,8 +38,11 @@ class TopicIdentity:
         self._embedded: bool | None = None
         """The broker of the demo, which would leave the question unanswered; None until it is known."""
 
-    def ask(self) -> Topic:
-        """What the topic is; raises TopicError when it does not exist, or another StreamaggError."""
+    def ask(self) -> Identity:
+        """What the topic is; brokers older than 2.8 give no id.
+
+        Raises TopicError when it does not exist, or another StreamaggError.
+        """
         for _ in range(_ATTEMPTS - 1):
             try:
                 return self._answer()
@@ -55,11 +51,10 @@ class TopicIdentity:
                 self._client = self._connect()
         return self._answer()
 
-    def confirm(self, expected: str) -> Topic:
+    def confirm(self, expected: str) -> Identity:
         """The same as ``ask``; raises CheckpointError when the topic is another one than expected."""
         found = self.ask()
-        # A cluster that is upgraded under a run gives ids from then on.
-        if found.id != expected and found.id and expected:
+        if found.differs(expected):
             raise CheckpointError(
                 f"the topic {self._topic} was deleted and made anew while it was read, and nothing of it has "
                 "been counted since; start anew with --from earliest"
@@ -72,13 +67,13 @@ class TopicIdentity:
         except KafkaException as error:
             raise kafka_error(error, "Setting up the Kafka client") from error
 
-    def _answer(self) -> Topic:
+    def _answer(self) -> Identity:
         try:
             if self._embedded is None:
                 metadata = self._client.list_topics(self._topic, timeout=_TIMEOUT_S)
                 self._embedded = is_embedded(metadata.cluster_id)
             if self._embedded:
-                return Topic("", PARTITIONS)
+                return Identity("", PARTITIONS)
             topics = TopicCollection([self._topic])
             asked = self._client.describe_topics(topics, request_timeout=_TIMEOUT_S)
             found = asked[self._topic].result(2 * _TIMEOUT_S)
@@ -94,7 +89,7 @@ class TopicIdentity:
             raise kafka_error(error, f"Looking up the topic {self._topic}", right) from error
         _let_go(found)
         given = str(found.topic_id)
-        return Topic("" if given == _NO_ID else given, len(found.partitions))
+        return Identity("" if given == _NO_ID else given, len(found.partitions))
 
 
 def _let_go(found: Any) -> None:

@@ -50,3 +50,16 @@ class Standing(NamedTuple):
 
     offset: int
     end: int
+
+
+class Identity(NamedTuple):
+    """Which source it is."""
+
+    id: str
+    """Another one when the logs are others under the same name; empty where that cannot be known."""
+    partitions: int
+    """As many as there were when the id was asked for; may grow."""
+
+    def differs(self, expected: str) -> bool:
+        """It is another one for sure: a cluster that is upgraded under a run gives ids from then on."""
+        return bool(self.id and expected and self.id != expected)

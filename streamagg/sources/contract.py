@@ -23,9 +23,9 @@ To write one:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, Protocol
 
-from streamagg.model.batch import Batch, Standing
+from streamagg.model.batch import Batch, Identity, Standing
 from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import Lease
 
@@ -38,15 +38,6 @@ Unit = Literal["records", "bytes"]
 At = Literal["earliest", "latest"] | int
 """The first record kept, behind the last one that readers get to, or the first one appended at this time or
 later (ms since the epoch): the latest where there is none, the earliest in a log that knows no times."""
-
-
-class Identity(NamedTuple):
-    """Which source it is."""
-
-    id: str
-    """Another one when the logs are others under the same name; empty where that cannot be known."""
-    partitions: int
-    """As many as there were when the id was asked for; may grow."""
 
 
 class Reader(Protocol):

@@ -17,11 +17,11 @@ import numpy as np
 
 from streamagg.decode.formats import BYTE_ORDER_MARK, HEAD_BYTES, foreign_format, refusal
 from streamagg.errors import CheckpointError, FileUnreadable, SettingsError, StreamaggError
-from streamagg.model.batch import Batch, Standing
+from streamagg.model.batch import Batch, Identity, Standing
 from streamagg.model.columns import Int64Column
 from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import Lease
-from streamagg.sources.contract import UNKNOWN_END, At, Identity, Unit
+from streamagg.sources.contract import UNKNOWN_END, At, Unit
 from streamagg.sources.lines import GZIP_MAGIC, STDIN, ZSTD_MAGICS, LineFile
 
 _ID_DIGITS: Final = 22
@@ -114,7 +114,7 @@ class FileSource:
     def confirm(self, expected: str) -> Identity:
         """Raises CheckpointError when a file was changed."""
         found = self.identity()
-        if found.id != expected and found.id and expected:
+        if found.differs(expected):
             raise CheckpointError(f"{self.name} changed while it was read. Count it again.")
         return found
 

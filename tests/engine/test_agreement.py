@@ -13,9 +13,10 @@ from streamagg.core.partition_clock import PartitionState
 from streamagg.engine.leadership import agreement
 from streamagg.errors import CheckpointError, KafkaUnreachable
 from streamagg.kafka.membership import Membership
+from streamagg.model.batch import Identity
 from streamagg.model.settings import RunSettings, StartAt, WindowSettings
 from streamagg.sinks.contract import Sink
-from streamagg.sources.contract import Identity, Source
+from streamagg.sources.contract import Source
 
 SETTINGS = RunSettings("in", "out")
 ELSEWHERE = replace(SETTINGS, output="other")

@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 
 from streamagg.errors import CheckpointError
-from streamagg.model.batch import Standing
+from streamagg.model.batch import Identity, Standing
 from streamagg.model.measured import ClientNumbers
-from streamagg.sources.contract import At, Identity, Unit
+from streamagg.sources.contract import At, Unit
 from streamagg.sources.kafka.reader import LeaseReader
 from tests.simulation.broker import Broker
 from tests.simulation.fetching import SimFetching

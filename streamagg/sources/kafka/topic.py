@@ -13,10 +13,10 @@ from streamagg.kafka.admin import (
     transaction_timeout_ms,
 )
 from streamagg.kafka.identity import TopicIdentity
-from streamagg.model.batch import Standing
+from streamagg.model.batch import Identity, Standing
 from streamagg.model.measured import ClientNumbers
 from streamagg.model.settings import KafkaSettings
-from streamagg.sources.contract import At, Identity, Unit
+from streamagg.sources.contract import At, Unit
 from streamagg.sources.kafka.fetching import open_fetching
 from streamagg.sources.kafka.reader import LeaseReader
 
@@ -45,11 +45,11 @@ class TopicSource:
 
     def identity(self) -> Identity:
         """The topic's id is empty on brokers older than 2.8."""
-        return Identity(*self._identity.ask())
+        return self._identity.ask()
 
     def confirm(self, expected: str) -> Identity:
         """Raises CheckpointError when the topic was made anew."""
-        return Identity(*self._identity.confirm(expected))
+        return self._identity.confirm(expected)
 
     def offsets(self, partitions: Iterable[int], at: At) -> dict[int, int]:
         """As a committed reader finds them."""
