@@ -226,6 +226,11 @@ def is_too_large(error: KafkaError) -> bool:
     return error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
+def is_gone(error: KafkaError) -> bool:
+    """Whether retention has removed what was to be read."""
+    return error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+
+
 def is_denied(error: KafkaError) -> bool:
     """Whether a right is missing, which neither waiting nor trying again cures."""
     return error.code() in _DENIED

@@ -18,7 +18,7 @@ from confluent_kafka import (
 
 from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
 from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
-from streamagg.kafka.client import Right, consumer_config, kafka_error
+from streamagg.kafka.client import Right, consumer_config, is_gone, kafka_error
 from streamagg.model.batch import Standing
 from streamagg.model.settings import (
     NO_CEILING,
@@ -292,7 +292,7 @@ class _TopicReader:
                 raise self._failed(error, number)
 
     def _failed(self, error: KafkaError, number: int) -> StreamaggError:
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        if is_gone(error):
             return TopicError(
                 f"Partition {number} of {self._topic} does not hold offset {self._position[number]} any more:"
                 " retention has removed it, or the topic was made anew. Start again when it is left alone."

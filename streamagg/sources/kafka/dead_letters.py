@@ -17,6 +17,7 @@ from streamagg.kafka.client import (
     Right,
     consumer_config,
     fatal_errors,
+    is_gone,
     is_too_large,
     kafka_error,
     producer_config,
@@ -182,7 +183,7 @@ class FutureLetters:
         error = message.error()
         if error is None:
             return message
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        if is_gone(error):
             return None
         doing = f"Reading the input topic {self._input} for the dead-letter topic"
         raise kafka_error(error, doing, Right("READ", "topic", self._input))

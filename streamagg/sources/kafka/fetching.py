@@ -13,7 +13,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 from streamagg.errors import CheckpointError
 from streamagg.events import Log
 from streamagg.kafka.broker_silence import BrokerSilence
-from streamagg.kafka.client import Right, consumer_config, kafka_error
+from streamagg.kafka.client import Right, consumer_config, is_gone, kafka_error
 from streamagg.kafka.client_metrics import note_error, note_statistics, observing
 from streamagg.model.batch import Origin, no_origin
 from streamagg.model.columns import Int64Column
@@ -220,7 +220,7 @@ def _config(kafka: KafkaSettings, numbers: ClientNumbers) -> dict[str, Any]:
 
 def raise_error(error: KafkaError, topic: str, partition: int) -> None:
     """Raise what an error that came instead of a record means."""
-    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+    if is_gone(error):
         raise CheckpointError(
             f"partition {partition} of the input does not hold the offset that is to be read "
             "next: retention has removed it, or the topic was made anew; start anew with --from earliest"
