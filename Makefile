@@ -123,8 +123,7 @@ soak: $(INSTALLED) ## An hour (MINUTES=n) under load with a fault every half min
 .PHONY: audit
 audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions of the native code in them
 	@$(BIN)/python -m supply.bundled
-	@$(PYTHON) -m venv .streamagg/audit
-	@.streamagg/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@$(call tools,audit)
 	@failed=0; \
 	for set in run build dev audit deploy wheels; do \
 	  echo "requirements/$$set.lock:"; \
@@ -135,8 +134,7 @@ audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions 
 
 .PHONY: check-deploy
 check-deploy: ## Lint the Dockerfile; hold compose and Kubernetes files against their schemas
-	@$(PYTHON) -m venv .streamagg/deploy
-	@.streamagg/deploy/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.lock
+	@$(call tools,deploy)
 	@.streamagg/deploy/bin/hadolint docker/Dockerfile
 	@.streamagg/deploy/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	@.streamagg/deploy/bin/kubernetes-validate --strict $(MANIFESTS)
@@ -151,8 +149,7 @@ MANIFESTS = $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/base/
 # Python 3.11 to 3.14, as far as they are here: in the path, or installed by uv or pyenv.
 .PHONY: wheels
 wheels: $(INSTALLED) ## Build sdist and manylinux wheel into dist, audit it, try it on every Python there is
-	@$(PYTHON) -m venv .streamagg/wheels
-	@.streamagg/wheels/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/wheels.lock
+	@$(call tools,wheels)
 	@$(BIN)/python -m supply.wheels .streamagg/wheels/bin
 
 .PHONY: sbom
@@ -189,6 +186,8 @@ lock: ## Pin the newest versions of all dependencies, with their hashes
 	@$(call pin,wheels) --upgrade requirements/wheels.in
 	@echo setuptools | $(call pin,build) --constraints requirements/dev.lock -
 
+tools = $(PYTHON) -m venv .streamagg/$(1) && .streamagg/$(1)/bin/pip install --quiet --disable-pip-version-check \
+  --require-hashes -r requirements/$(1).lock
 pin = .streamagg/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-config --custom-compile-command 'make lock' -o requirements/$(1).lock
 
