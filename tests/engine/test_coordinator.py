@@ -12,6 +12,7 @@ from streamagg.engine.leadership.agreement import Agreement
 from streamagg.engine.leadership.coordinator import Coordinator
 from streamagg.engine.leadership.start_offsets import Ends
 from streamagg.engine.leadership.states import Event
+from streamagg.engine.reporting.liveness import Outside
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.engine.workers.inline import InlineWorkers
@@ -155,7 +156,7 @@ def coordinator(world: World, settings: RunSettings = SETTINGS, ends: Ends | Non
         start=lambda committed: StartAt(),
     )
     workers = InlineWorkers([], [AggregatorSetup(4)])
-    return Coordinator(settings, workers, cast(Agreement, agreement), ends, lambda: world.stopping)
+    return Coordinator(settings, workers, cast(Agreement, agreement), ends, lambda: world.stopping, Outside())
 
 
 def play(world: World, *script: Action, **options: Any) -> RunStats:

@@ -68,7 +68,7 @@ class Coordinator:
         agreement: Agreement,
         ends: Ends | None,
         stopping: Callable[[], bool],
-        outside: Outside | None = None,
+        outside: Outside,
     ) -> None:
         """``ends``: of a bounded run."""
         self._settings = settings
@@ -84,7 +84,6 @@ class Coordinator:
         self._sessions = Succession(plan, workers, lease_size(agreement.source.unit))
         self._restarts = RestartLimit(settings.pipeline.max_restarts)
         self._tally = Tally()
-        outside = outside or Outside()
         self._meter = Meter(settings, outside.metrics, workers, self._membership)
         self._pulse = Liveness(outside, self._meter, workers, self._membership, stopping)
         self._state = State.STANDING_BY
