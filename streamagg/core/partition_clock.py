@@ -340,10 +340,9 @@ class PartitionClock:
         pass_ = self._begin(block)
         row, rows, span = 0, len(event_time_ms), len(event_time_ms)
         while row < rows:
-            here = slice(row, row + span)
-            count = pass_.apply_columns(event_time_ms[here], selected(columns, here), offset[here])
-            row += count
-            if count == span:
+            stop = min(row + span, rows)
+            row += pass_.apply_columns(row, stop)
+            if row == stop:
                 span *= 2
                 continue
             span = _AT_ONCE
@@ -419,31 +418,32 @@ class _Pass:
         self._top_window: int | None = None
         self._late: list[tuple[int, int, int, int]] = []
 
-    def apply_columns(self, times: Int64Column, columns: Columns, offsets: Int64Column) -> int:
-        """Apply rows from the first on as long as all of them are within reach and move the clock.
+    def apply_columns(self, row: int, stop: int) -> int:
+        """Apply rows from ``row`` on as long as all of them are within reach and move the clock.
 
         Returns how many. Nothing is set aside meanwhile.
         """
-        clock = self._clock_ms
+        log, clock = self._log, self._clock_ms
         if (
             clock is None
             or self._ballot.candidates
             or self._agreement <= 0
-            or times[0] > clock + self._max_jump_ms
+            or log.event_time_ms[row] > clock + self._max_jump_ms
         ):
             return 0
+        times = log.event_time_ms[row:stop]
         before = clocks_before(clock, times)
         behind = before - times
         if int(behind.min()) < -self._max_jump_ms:
-            stop = int(np.argmax(behind < -self._max_jump_ms))
-            times, before, behind = times[:stop], before[:stop], behind[:stop]
+            fit = int(np.argmax(behind < -self._max_jump_ms))
+            times, before, behind = times[:fit], before[:fit], behind[:fit]
         agreement = self._agreements(behind)
         if agreement is not None and int(agreement.min()) <= 0:
-            stop = int(np.argmax(agreement <= 0))
-            times, before, agreement = times[:stop], before[:stop], agreement[: stop + 1]
-        count = len(times)
-        self._accept(times, before, selected(columns, slice(count)), offsets[:count], agreement)
-        return count
+            fit = int(np.argmax(agreement <= 0))
+            times, before, agreement = times[:fit], before[:fit], agreement[: fit + 1]
+        here = slice(row, row + len(times))
+        self._accept(times, before, selected(log.columns, here), log.offset[here], agreement)
+        return len(times)
 
     def _agreements(self, behind_ms: Int64Column) -> Int64Column | None:
         """The agreement before each row and behind the last, shape ``(n + 1,)``; None: always ``LEAD``."""
@@ -504,19 +504,18 @@ class _Pass:
     def _apply_in_c(self, row: int) -> int:
         """The same as ``_step`` for each, more than ten times as fast."""
         self._flush()
-        width = self._schema.width
-        times, _, offsets, live = self._log.part(row, len(self._log.offset))
+        log, width = self._log, self._schema.width
         set_aside = pack(self._ballot.standing().records(), width)
         done, unknown, clock, agreement, set_aside, taken, carried, late, future, jumps, kept = stepper.steps(
             self._rules,
             self._clock_ms,
             self._agreement,
             set_aside,
-            times,
+            log.event_time_ms[row:],
             width,
             self._packed_from(row),
-            offsets,
-            live,
+            log.offset[row:],
+            None if log.live is None else log.live[row:],
         )
         if unknown:
             raise TimestampsNeeded
