@@ -2,7 +2,7 @@
 
 from streamagg.core.partition_clock import Moment, PartitionClock, PartitionState, Run
 from streamagg.core.windows import Windows
-from streamagg.model.columns import Schema
+from streamagg.model.columns import ROWS
 from streamagg.model.counters import Counters
 from streamagg.model.messages import ColumnBlock
 
@@ -14,14 +14,13 @@ class Partition:
         self,
         number: int,
         windows: Windows,
-        schema: Schema,
         state: PartitionState,
         read_before: int,
         *,
         keep_late: bool = False,
     ) -> None:
         self.number = number
-        self.clock = PartitionClock(windows, schema, state, keep_late=keep_late)
+        self.clock = PartitionClock(windows, ROWS, state, keep_late=keep_late)
         self.counts = Counters(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
         self.outbox: list[Run] = []

@@ -57,7 +57,7 @@ from streamagg.core.late_references import LateBook
 from streamagg.core.partition import Partition
 from streamagg.core.partition_clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
 from streamagg.core.windows import FEW, Windows
-from streamagg.model.columns import ROWS, Columns, Schema, selected
+from streamagg.model.columns import ROWS, Columns, selected
 from streamagg.model.messages import ColumnBlock
 
 
@@ -101,14 +101,12 @@ class Sequencer:
         read_before: Mapping[int, int] | None = None,
         most_late: int = 0,
         most_future: int = 0,
-        schema: Schema = ROWS,
     ) -> None:
         """``most_late``: so many late records may wait in ``late`` to be reported; 0: they are only counted.
 
         ``most_future``: the same of those rejected as future; 0: any number.
         """
         self.windows = windows
-        self._schema = schema
         self.slots = slots
         self.closed_through = closed_through
         """The greatest window that is closed; None while nothing is."""
@@ -125,17 +123,12 @@ class Sequencer:
     def add_partition(self, partition: int, state: PartitionState, read_before: int) -> None:
         """Begin with a partition; it holds the watermark until it has a clock or is idle."""
         self.partitions[partition] = Partition(
-            partition, self.windows, self._schema, state, read_before, keep_late=self.late.wanted
+            partition, self.windows, state, read_before, keep_late=self.late.wanted
         )
 
     @property
-    def open_windows(self) -> int:
-        """Windows that hold records and are not closed."""
-        return len(self._records)
-
-    @property
     def open_records(self) -> Mapping[int, int]:
-        """Records counted so far, by open window."""
+        """Records counted so far, by window that holds any and is not closed."""
         return self._records
 
     @property
@@ -240,7 +233,7 @@ class Sequencer:
         block = part.parked[part.position]
         outcome = part.clock.feed(
             block.event_times(),
-            self._schema.view(block.columns),
+            ROWS.view(block.columns),
             block.offsets(),
             block.live_flags(),
             block.next,

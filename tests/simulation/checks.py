@@ -46,15 +46,15 @@ class Watched:
                 raise Difference(
                     f"memory: partition {number} has {part.parked_rows()} rows, more than {most}"
                 )
-        if self.session.sequencer.open_windows > self._scenario.plan.slots:
-            raise Difference(f"memory: {self.session.sequencer.open_windows} windows are open")
+        if (windows := len(self.session.sequencer.open_records)) > self._scenario.plan.slots:
+            raise Difference(f"memory: {windows} windows are open")
 
     @property
     def at_rest(self) -> bool:
         """Everything that is closed is published, and the checkpoint committed."""
         session = self.session
         schedule = session._schedule
-        return not session.sequencer.open_windows and not schedule.waiting and schedule.committed
+        return not session.sequencer.open_records and not schedule.waiting and schedule.committed
 
     def at_end(self, told: Expected) -> None:
         """The session has seen its partitions to the end: every record is where the oracle has it."""
