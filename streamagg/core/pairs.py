@@ -170,6 +170,7 @@ def _windows(piece: Pairs, users: Uniques, records: Records) -> Iterator[ClosedW
     sizes = np.diff(starts, append=len(piece)).tolist()
     counts = np.add.reduceat(piece.records, starts).tolist()
     windows = piece.window[starts].tolist()
+    measures = users, records
     for window, start, size, those in zip(windows, starts.tolist(), sizes, counts, strict=True):
         smallest = piece.user[start : start + min(users.keep, size)].tobytes() if users.keep else b""
-        yield ClosedWindow(window, False, set(), (users, records), {ALL: [(size, smallest), those]})
+        yield ClosedWindow(window, False, set(), measures, {ALL: [(size, smallest), those]})

@@ -9,6 +9,6 @@ from streamagg.model.settings import CeilingSettings
 Measures = tuple[Measure, ...]
 
 
-def measures_of(ceiling: CeilingSettings) -> Measures:
+def measures_of(ceiling: CeilingSettings) -> tuple[Uniques, Records]:
     """Unique users, up to a ceiling, and records."""
     return Uniques(USER, ceiling), Records()
