@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
+from streamagg.model.measured import add_counts
 from streamagg.panel.glyphs import printable
 from streamagg.panel.model import Facts, Figures, Line, Model, State
 from streamagg.telemetry.snapshot import PartitionSample, Snapshot
@@ -123,8 +124,7 @@ class Collector:
         self._history.append((snapshot.at_s, records, lag))
         rejected: dict[str, int] = {}
         for part in parts:
-            for reason, number in part.counts.rejected.items():
-                rejected[reason] = rejected.get(reason, 0) + number
+            add_counts(rejected, part.counts.rejected)
         return Figures(
             rate=self._rate(-_RATE_OVER - 1, -1),
             rates=tuple(self._rate(at, at + 1) for at in range(len(self._history) - 1)),
