@@ -17,7 +17,7 @@ from confluent_kafka import (
 )
 
 from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
-from streamagg.kafka.admin import end_offsets, log_ends, partitions_of
+from streamagg.kafka.admin import partitions_of
 from streamagg.kafka.client import Right, consumer_config, is_gone, kafka_error
 from streamagg.model.batch import Standing
 from streamagg.model.settings import (
@@ -219,12 +219,12 @@ class _TopicReader:
     """
 
     def __init__(self, settings: VerifySettings, topic: str) -> None:
-        kafka = settings.kafka
         self._settings = settings
         self._topic = topic
-        numbers = range(partitions_of(kafka, topic))
-        self._begins = end_offsets(kafka, topic, numbers, at="earliest")
-        self._ends = log_ends(kafka, topic, numbers)
+        self._source = TopicSource(settings.kafka, topic)
+        numbers = range(self._source.partitions())
+        self._begins = self._source.offsets(numbers, "earliest")
+        self._ends = self._source.log_ends(numbers)
         self._position = dict(self._begins)
         self.length = sum(self._ends.values()) - sum(self._begins.values())
         """Offsets to read, gaps included."""
@@ -250,8 +250,7 @@ class _TopicReader:
 
     def _read(self, consumer: Consumer, asking: Executor) -> Iterator[Message]:
         settings = self._settings
-        source = TopicSource(settings.kafka, self._topic)
-        ending = EndWatch(source, settings.hold_timeout_ms, "nothing is compared", asking)
+        ending = EndWatch(self._source, settings.hold_timeout_ms, "nothing is compared", asking)
         unread = self._standing()
         consumer.assign([TopicPartition(self._topic, number, at.offset) for number, at in unread.items()])
         heard_s = monotonic()
