@@ -17,9 +17,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from tests.support import jars
 from tests.support.broker import Broker, BrokerFailed
-from tests.support.environment import CALM
+from tests.support.environment import CALM, CI
 
-CI = os.environ.get("CI", "").lower() in {"1", "true"}
 BOOTSTRAP = os.environ.get("STREAMAGG_TEST_BOOTSTRAP")
 START_ATTEMPTS = 3
 ADMIN_TIMEOUT_S = 30

@@ -161,11 +161,10 @@ class Feeder(threading.Thread):
         self._produce(partition, b'{"ts":%d,"uid":"%d"}' % (time_ms, user))
 
     def _reconnect(self) -> None:
-        """With another producer, since one that has heard of a cluster without brokers never comes
+        """With another producer: one that has heard of a cluster without brokers never comes back.
 
-        back. The place of a further record shows how much of what waits has been written without an answer:
-        nobody else writes to the partition. (Its end does not: a broker that has just started reports an old
-        one.)
+        The place of a further record shows how much of what waits has been written without an answer: nobody
+        else writes to the partition. (Its end does not: a broker that has just started reports an old one.)
         """
         self._producer.purge()
         self._producer.flush(_FLUSH_SLICE_S)

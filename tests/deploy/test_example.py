@@ -14,11 +14,11 @@ import pytest
 
 from streamagg.kafka.admin import ensure_topic
 from streamagg.model.settings import KafkaSettings
-from tests.conftest import CI
 from tests.deploy.compose import flags, kafka_properties, lay_out, services, shell
 from tests.support import broker as broker_module
 from tests.support import jars
 from tests.support.broker import HOST, Broker, free_port
+from tests.support.environment import CI
 from tests.support.instances import READY_S, Instance, wait_until
 from tests.support.prometheus import Prometheus, fetch, program, started
 

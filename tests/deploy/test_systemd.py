@@ -11,7 +11,7 @@ import pytest
 
 from streamagg.errors import ExitCode
 from streamagg.settings.resolve import Resolver
-from tests.conftest import CI
+from tests.support.environment import CI
 
 SYSTEMD = Path(__file__).parents[2] / "deploy" / "systemd"
 UNIT = SYSTEMD / "streamagg.service"

@@ -17,6 +17,7 @@ from streamagg.model.batch import Identity
 from streamagg.model.settings import RunSettings, StartAt, WindowSettings
 from streamagg.sinks.contract import Sink
 from streamagg.sources.contract import Source
+from tests.support.clock import Clock
 
 SETTINGS = RunSettings("in", "out")
 ELSEWHERE = replace(SETTINGS, output="other")
@@ -116,8 +117,8 @@ class Asking:
 
 
 def test_a_standby_asks_now_and_then(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = SimpleNamespace(s=100.0)
-    monkeypatch.setattr(agreement, "monotonic", lambda: now.s)
+    clock = Clock(100.0)
+    monkeypatch.setattr(agreement, "monotonic", clock)
     asking = Asking()
     standby = group.agree(ELSEWHERE)
 
@@ -128,7 +129,7 @@ def test_a_standby_asks_now_and_then(group: Group, monkeypatch: pytest.MonkeyPat
     for _ in range(4):
         look()
     assert asking.questions == 1
-    now.s += 10
+    clock.seconds += 10
     group.away = False
     group.published(SETTINGS)
     look()

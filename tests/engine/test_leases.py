@@ -19,7 +19,7 @@ FULL = SIZE.most_waiting + 1
 
 def block(lease: Lease, first: int, stop: int, *, end: int = 0, caught_up: bool = False) -> ColumnBlock:
     return ColumnBlock(
-        lease.id, lease.partition, first, stop, end, caught_up, stop - first, {}, b"", b"", b"\0" * 4
+        lease.id, lease.partition, first, stop, end, caught_up, stop - first, {}, b"", (b"",), b"\0" * 4
     )
 
 

@@ -15,13 +15,13 @@ from typing import Any, Final, overload
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from streamagg.decode import Decoded, Decoder
+from streamagg.decode import Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
 from streamagg.model.field_path import keys_of
 from streamagg.model.settings import DecodeSettings
 from streamagg.tools.recount import Recounter, Rejected
-from tests.support.blocks import users_in
+from tests.support.blocks import outcomes
 
 Outcome = tuple[int, int] | str
 """Event time in milliseconds and hash of the user, or the reason of the rejection."""
@@ -108,14 +108,6 @@ class Placed(Sequence[bytes]):
     def __getitem__(self, index: slice) -> Sequence[bytes]: ...
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         return self._payloads[index]
-
-
-def outcomes(decoded: Decoded) -> list[Outcome]:
-    """What became of every payload, in order."""
-    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), users_in(decoded.columns), strict=True)
-    places: dict[int, Outcome] = {position: (time_ms, user) for position, time_ms, user in rows}
-    places |= dict(decoded.rejected)
-    return [places[position] for position in range(len(places))]
 
 
 class _Number(str):

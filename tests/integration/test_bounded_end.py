@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -207,16 +206,15 @@ def test_an_input_made_again_meanwhile_is_refused(held: Held) -> None:
     assert run.counts() == published
 
 
-def _await_coordinator(consumer: Consumer) -> None:
-    """Until the broker coordinates its group: a topic that was just made has nobody for a moment."""
-    latest = monotonic() + READY_S
-    while True:
-        try:
-            consumer.committed([TopicPartition("none", 0)], READY_S)
-            return
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.NOT_COORDINATOR or monotonic() > latest:
-                raise
+def _coordinated(consumer: Consumer) -> bool:
+    """Whether the broker coordinates its group: a topic that was just made has nobody for a moment."""
+    try:
+        consumer.committed([TopicPartition("none", 0)], READY_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.NOT_COORDINATOR:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture
@@ -238,7 +236,8 @@ def pair(broker: str, tmp_path: Path) -> Iterator[tuple[Broker, Broker]]:
     try:
         settings = {"bootstrap.servers": found[0].start().address}
         # The topics behind groups and transactions are made on the broker that stays.
-        _await_coordinator(Consumer({**settings, "group.id": "first"}))
+        first = Consumer({**settings, "group.id": "first"})
+        wait_until(lambda: _coordinated(first), "a coordinator")
         Producer({**settings, "transactional.id": "first"}).init_transactions(READY_S)
         found[1].start()
         admin = AdminClient(settings)

@@ -1,6 +1,5 @@
 """Builds the parts in C in other ways and tests them: ``python -m tests.native NAME``, or ``warnings``."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import Final
 from tests.native import arm64
 from tests.native.build import DIRECTORY, BuildFailed, build
 from tests.native.variants import VARIANTS
+from tests.support.environment import CI as IN_CI
 
 DEBIAN: Final = {
     "gcc": "gcc libc6-dev",
@@ -21,7 +21,6 @@ DEBIAN: Final = {
 """Packages of the programs that are needed."""
 # What a sanitizer says is not the output of a test.
 PYTEST: Final = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--capture=sys")
-IN_CI: Final = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def main(names: list[str]) -> int:

@@ -12,7 +12,7 @@ import xxhash
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamagg.decode import Decoded, Decoder
+from streamagg.decode import Decoder
 from streamagg.decode.event_time import UNITS, YEAR_10000_MS, seconds_to_ms
 from streamagg.decode.fields import find_paths
 from streamagg.decode.native import NativeReader
@@ -22,7 +22,7 @@ from streamagg.model.columns import USER
 from streamagg.model.field_path import keys_of
 from streamagg.model.rejections import REASONS
 from streamagg.model.settings import DecodeSettings
-from tests.support.blocks import users_in
+from tests.support.blocks import outcomes
 
 SETTINGS = [
     DecodeSettings(),
@@ -76,13 +76,6 @@ likely = st.builds(
     '{{"ts":{0},"uid":{1},"event":{{"ts":{0},"user":{{"uid":{1}}}}}}}'.format, scalars, scalars
 )
 documents = st.one_of(likely, likely, objects(values), values).map(str.encode)
-
-
-def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
-    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), users_in(decoded.columns), strict=True)
-    accepted = {position: (time_ms, user) for position, time_ms, user in rows}
-    by_position = accepted | dict(decoded.rejected)
-    return [by_position[position] for position in range(len(by_position))]
 
 
 class Number(str):

@@ -2,7 +2,7 @@
 
 import random
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -130,6 +130,10 @@ class Broker:
         start_ms = round(start * 1000)
         self.output.append((start_ms, value))
         self.published.add(start_ms)
+
+    def stored(self, partitions: Iterable[int]) -> dict[int, tuple[int, str]]:
+        """What is committed for these."""
+        return {n: self.committed[n] for n in partitions if n in self.committed}
 
     def commit_offsets(self, offsets: Mapping[int, tuple[int, str]]) -> None:
         """Offsets with their metadata."""

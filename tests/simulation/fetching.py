@@ -1,4 +1,4 @@
-"""A consumer and its fetches, as ``kafka.reader.LeaseReader`` sees them."""
+"""A consumer and its fetches, as ``sources.kafka.reader.LeaseReader`` sees them."""
 
 import random
 from collections.abc import Callable, Iterable

@@ -33,7 +33,7 @@ class SimSink:
 
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
         """What is committed."""
-        return {n: self._broker.committed[n] for n in partitions if n in self._broker.committed}
+        return self._broker.stored(partitions)
 
     def publisher(
         self,

@@ -136,7 +136,7 @@ class SimPort:
 
 
 class SimWorkers:
-    """All workers of one instance; implements ``pipeline.workers.Workers``."""
+    """All workers of one instance; implements ``engine.workers.contract.Workers``."""
 
     def __init__(
         self,

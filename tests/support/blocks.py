@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamagg.core.ballot import SetAside
+from streamagg.decode import Decoded
 from streamagg.model.columns import ROWS, USER, Columns
 from streamagg.model.messages import ColumnBlock
 from streamagg.model.results import ALL, RECORDS, USERS, Value, WindowTable
@@ -36,6 +37,15 @@ def users_in(columns: Columns) -> list[int]:
     """The users of rows."""
     users: list[int] = columns[USER].tolist()
     return users
+
+
+def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
+    """What became of every payload, in order: its time and user, or why it was rejected."""
+    places: dict[int, tuple[int, int] | str] = dict(decoded.rejected)
+    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), users_in(decoded.columns), strict=True)
+    places |= {place: (time_ms, user) for place, time_ms, user in rows}
+    assert sorted(places) == list(range(len(decoded.index) + len(decoded.rejected)))
+    return [places[place] for place in sorted(places)]
 
 
 def set_aside(offset: int, time_ms: int, user: int, lead: int = 0) -> SetAside:

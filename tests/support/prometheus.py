@@ -1,7 +1,6 @@
 """Prometheus and Alertmanager as real processes on this machine, and a receiver of notifications."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -19,9 +18,9 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.broker import HOST, free_port
+from tests.support.environment import CI
 from tests.support.instances import READY_S, wait_until
 
-_CI: Final = os.environ.get("CI", "").lower() in {"1", "true"}
 MONITORING: Final = Path(__file__).parents[2] / "deploy" / "monitoring"
 ALERTS: Final = MONITORING / "alerts.yaml"
 _DURATION: Final = re.compile(r"(for: |\[|offset )(\d+)([smhd])\b")
@@ -34,7 +33,7 @@ def program(*names: str) -> str:
         if path := shutil.which(name):
             return path
     reason = f"{names[0]} is not installed (Debian: apt install prometheus prometheus-alertmanager)"
-    if _CI:
+    if CI:
         pytest.fail(reason)
     pytest.skip(reason)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from streamagg.decode import Decoded, Decoder
+from streamagg.decode import Decoder
 from streamagg.decode.fields import find_paths
 from streamagg.decode.native import AVAILABLE
 from streamagg.decode.patient import PatientReader
@@ -15,7 +15,7 @@ from streamagg.errors import SettingsError
 from streamagg.model.columns import USER
 from streamagg.model.rejections import REASONS
 from streamagg.model.settings import DecodeSettings
-from tests.support.blocks import users_in
+from tests.support.blocks import outcomes
 from tests.support.corpus import CASES, payload_of, settings_of, unfold
 
 GOOD = b'{"ts":1468244384,"uid":"u1"}'
@@ -26,15 +26,6 @@ def expected(case: dict[str, Any]) -> tuple[int, int] | str:
         return case["expect"]["reason"]
     user = unfold(case["expect"]["user"]).encode()
     return case["expect"]["ts_ms"], xxhash.xxh3_64_intdigest(user)
-
-
-def outcomes(decoded: Decoded) -> list[tuple[int, int] | str]:
-    """What became of every payload, in order."""
-    by_position: dict[int, tuple[int, int] | str] = dict(decoded.rejected)
-    rows = zip(decoded.index.tolist(), decoded.event_time_ms.tolist(), users_in(decoded.columns), strict=True)
-    by_position |= {position: (time_ms, user) for position, time_ms, user in rows}
-    assert sorted(by_position) == list(range(len(decoded.index) + len(decoded.rejected)))
-    return [by_position[position] for position in sorted(by_position)]
 
 
 BOTH = pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from streamagg.engine.leadership.states import LEADING, NEXT, State
 
-DESIGN = (Path(__file__).parents[2] / "docs" / "design.md").read_text("utf-8")
+_DESIGN = (Path(__file__).parents[2] / "docs" / "design.md").read_text("utf-8")
+LEADERSHIP = _DESIGN.split("## Leadership\n")[1].split("\n## ")[0]
 
 
 def test_the_table_of_the_design_is_that_of_the_program() -> None:
-    section = DESIGN.split("## Leadership\n")[1].split("\n## ")[0]
-    drawn = re.findall(r"^\| ([a-z ]+) \| ([a-z ]+) \| ([a-z ]+) \|$", section, re.M)
+    drawn = re.findall(r"^\| ([a-z ]+) \| ([a-z ]+) \| ([a-z ]+) \|$", LEADERSHIP, re.M)
     assert drawn[0] == ("state", "event", "next state")
     coded = [
         (state.value, event.value, after.value)
@@ -21,8 +21,7 @@ def test_the_table_of_the_design_is_that_of_the_program() -> None:
 
 
 def test_each_state_is_described_in_the_design() -> None:
-    section = DESIGN.split("## Leadership\n")[1].split("\n## ")[0]
-    assert re.findall(r"^- \*\*([a-z ]+)\*\*:", section, re.M) == [state.value for state in State]
+    assert re.findall(r"^- \*\*([a-z ]+)\*\*:", LEADERSHIP, re.M) == [state.value for state in State]
 
 
 def reached(start: State) -> set[State]:
