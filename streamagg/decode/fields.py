@@ -36,7 +36,7 @@ class Paths(NamedTuple):
 def find_paths(settings: DecodeSettings) -> Paths:
     """Raises SettingsError if the two field paths are malformed or one contains the other."""
     time = _split("time_field", settings.time_field)
-    user = _split("user_field", settings.user_field)
+    user = _split("user_field", settings.user_field or "")
     depth = 0
     while depth < min(len(time), len(user)) and time[depth] == user[depth]:
         depth += 1

@@ -10,6 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from streamagg.model.settings import DecodeSettings
+
 Int64Column = npt.NDArray[np.int64]
 UInt64Column = npt.NDArray[np.uint64]
 UInt32Column = npt.NDArray[np.uint32]
@@ -63,9 +65,46 @@ class Schema:
         return tuple([packed[name].copy() for name in self.names])
 
 
-ROWS: Final = Schema(user=np.uint64)
-"""What is decoded of a record beside its time; ``user``: xxh3 of the user id."""
-USER: Final = ROWS.place("user")
+USER_COLUMN: Final = "user"
+GROUP_COLUMN: Final = "group"
+
+
+def number_column(path: str) -> str:
+    """The column of the numbers in a field."""
+    return f"number:{path}"
+
+
+def hash_column(path: str) -> str:
+    """The column of what is in a field, as hashes."""
+    return f"hash:{path}"
+
+
+def schema_of(decode: DecodeSettings) -> Schema:
+    """What is decoded of a record beside its time, by the settings::
+
+        user         |  uint64   |  xxh3 of the user id, unless no users are counted
+        group        |  uint64   |  xxh3 of the group's text, if there are groups (model.groups)
+        number:PATH  |  float64  |  value of a field, NaN: none
+        hash:PATH    |  uint64   |  xxh3 of the value of a field, 0: none
+
+    The last two once for each field that measures of this kind take, in the order of their first use.
+    """
+    dtypes: dict[str, npt.DTypeLike] = {}
+    if decode.user_field is not None:
+        dtypes[USER_COLUMN] = np.uint64
+    if decode.group_by:
+        dtypes[GROUP_COLUMN] = np.uint64
+    for measure in decode.measures:
+        if measure.op == "uniques":
+            dtypes[hash_column(measure.path)] = np.uint64
+        else:
+            dtypes[number_column(measure.path)] = np.float64
+    return Schema(**dtypes)
+
+
+ROWS: Final = schema_of(DecodeSettings())
+"""Of the plain case: a user."""
+USER: Final = ROWS.place(USER_COLUMN)
 NO_COLUMNS: Final = Schema()
 """For clocks that nobody asks for more than times."""
 

@@ -13,6 +13,7 @@ Delivery = Literal["exactly-once", "at-least-once"]
 CountFormat = Literal["table", "jsonl", "csv"]
 LogFormat = Literal["auto", "human", "json"]
 AboveMaxUsers = Literal["stop", "approximate"]
+MeasureOp = Literal["count", "sum", "avg", "min", "max", "first", "last", "uniques"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,33 @@ SKETCH_USERS: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureSettings:
+    """A measure beside users and records: ``NAME=OP(PATH)``."""
+
+    name: str
+    """Under which it is published."""
+    op: MeasureOp
+    path: str
+    """Dotted path of the field whose values it takes."""
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How a payload becomes an event time and a user; part of the fingerprint of a checkpoint."""
+    """What is taken of a payload; part of the fingerprint of a checkpoint."""
 
     time_field: str = "ts"
     """Dotted path from the root of the document."""
-    user_field: str = "uid"
+    user_field: str | None = "uid"
+    """None: no users are counted."""
     time_unit: TimeUnit = "s"
     max_record_bytes: int = 1 << 20
     framing: Framing = "auto"
     """The five bytes of a schema registry before the document: auto skips them where they are."""
+    group_by: tuple[str, ...] = ()
+    """Dotted paths of the fields whose values name the group of a record."""
+    measures: tuple[MeasureSettings, ...] = ()
+    hash_seed: int = 0
+    """Of the hashes of users and groups, uint64; a secret where it is not 0."""
 
 
 @dataclass(frozen=True, slots=True)

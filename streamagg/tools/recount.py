@@ -80,7 +80,7 @@ class Recounter:
     def __init__(self, settings: DecodeSettings) -> None:
         self._settings = settings
         self._time_path = _keys(settings.time_field)
-        self._user_path = _keys(settings.user_field)
+        self._user_path = _keys(settings.user_field or "")
 
     def event(self, payload: bytes | None) -> Event:
         """The event time and user of a record; raises Rejected."""

@@ -112,7 +112,7 @@ class Run:
             *("--group", self.group or self.output),
             *("--granularity", f"{window.granularity_ms}ms", "--max-lag", f"{window.max_lag_ms}ms"),
             *("--max-jump", f"{window.max_jump_ms}ms"),
-            *("--time-field", decode.time_field, "--user-field", decode.user_field),
+            *("--time-field", decode.time_field, "--user-field", decode.user_field or "none"),
             *("--time-unit", decode.time_unit, "--max-record-bytes", str(decode.max_record_bytes)),
             *("--framing", decode.framing),
             *self._ceiling_arguments(),

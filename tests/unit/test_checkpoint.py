@@ -18,7 +18,13 @@ from streamagg.core.checkpoint import (
 )
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError, ExitCode
-from streamagg.model.settings import DecodeSettings, KafkaSettings, RunSettings, WindowSettings
+from streamagg.model.settings import (
+    DecodeSettings,
+    KafkaSettings,
+    MeasureSettings,
+    RunSettings,
+    WindowSettings,
+)
 from tests.support.blocks import set_aside
 
 WINDOW, DECODING = WindowSettings(), DecodeSettings()
@@ -162,6 +168,8 @@ def test_damage_is_noticed(text: str) -> None:
 
 OTHER_WINDOWS = WindowSettings(30_000, 1, 6_000, 66_000, True)
 OTHER_DECODING = DecodeSettings("time", "id", "ms", 1_000, "registry")
+MEASURE = MeasureSettings("bytes", "sum", "size")
+OTHER_ANSWERS = dataclasses.replace(OTHER_DECODING, group_by=("a", "b"), measures=(MEASURE,), hash_seed=7)
 
 
 def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
@@ -173,9 +181,12 @@ def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
         seen.append(fingerprint(window, DecodeSettings()))
     for field in dataclasses.fields(DecodeSettings):
         decoding = DecodeSettings()
-        object.__setattr__(decoding, field.name, getattr(OTHER_DECODING, field.name))
+        object.__setattr__(decoding, field.name, getattr(OTHER_ANSWERS, field.name))
         seen.append(fingerprint(WindowSettings(), decoding))
-    assert len(set(seen)) == len(seen) == 11
+    other_op = dataclasses.replace(MEASURE, op="max")
+    seen.append(fingerprint(WINDOW, DecodeSettings(measures=(other_op,))))
+    seen.append(fingerprint(WINDOW, DecodeSettings(user_field=None)))
+    assert len(set(seen)) == len(seen) == 16
     assert fingerprint(WindowSettings(), DecodeSettings()) == SETTINGS
 
 
@@ -198,9 +209,13 @@ def test_fingerprints_and_the_defaults_that_they_leave_out_are_fixed() -> None:
         "time_unit": "s",
         "max_record_bytes": 1 << 20,
         "framing": "auto",
+        "hash_seed": 0,
     }.items()
+    assert not DECODING.group_by
+    assert not DECODING.measures
     assert fingerprint(WINDOW, DECODING) == "ede0de807492"
     assert fingerprint(OTHER_WINDOWS, OTHER_DECODING) == "2e78b6e8359a"
+    assert fingerprint(OTHER_WINDOWS, OTHER_ANSWERS) == "d9189ab8411a"
 
 
 def test_a_fingerprint_is_made_as_the_design_says() -> None:

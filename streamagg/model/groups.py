@@ -1,0 +1,85 @@
+"""Groups of records: texts that name them, and how these travel."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+import numpy as np
+import orjson
+from xxhash import xxh3_64_intdigest
+
+from streamagg.model.columns import UInt32Column, UInt64Column
+
+MAX_GROUP_BYTES: Final = 256
+"""UTF-8 of one value of a group; docs/decoding.md promises it."""
+_CHECK: Final = 0x9E3779B97F4A7C15
+"""Makes a second hash of the same text, for two texts whose first is the same."""
+
+
+def group_text(values: Iterable[str | None]) -> bytes:
+    """The text of a group: its values as a compact array of JSON, ``["DE",null]``."""
+    return orjson.dumps(list(values))
+
+
+def group_id(text: bytes, seed: int = 0) -> int:
+    """What rows carry in place of the text: uint64."""
+    return xxh3_64_intdigest(text, seed)
+
+
+def group_check(text: bytes, seed: int = 0) -> int:
+    """Another hash of it: uint64."""
+    return xxh3_64_intdigest(text, seed ^ _CHECK)
+
+
+class GroupTexts(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The groups that some rows are in, each once; columns of shape ``(n,)`` as raw bytes.
+
+    Whatever carries rows from one process to another carries their texts, so that nobody has to remember
+    texts of groups that may never come again.
+    """
+
+    ids: bytes = b""
+    """uint64."""
+    checks: bytes = b""
+    """uint64."""
+    lengths: bytes = b""
+    """uint32: bytes of each text."""
+    text: bytes = b""
+    """All texts, one behind the other."""
+
+    def __len__(self) -> int:
+        return len(self.ids) // 8
+
+    @property
+    def id_column(self) -> UInt64Column:
+        """Shape ``(n,)``; nothing is copied."""
+        return np.frombuffer(self.ids, np.uint64)
+
+    @property
+    def check_column(self) -> UInt64Column:
+        """Shape ``(n,)``; nothing is copied."""
+        return np.frombuffer(self.checks, np.uint64)
+
+    @property
+    def length_column(self) -> UInt32Column:
+        """Shape ``(n,)``; nothing is copied."""
+        return np.frombuffer(self.lengths, np.uint32)
+
+    def texts(self) -> list[bytes]:
+        """In the order of the columns."""
+        ends = np.cumsum(self.length_column, dtype=np.int64).tolist()
+        return [self.text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+NO_TEXTS: Final = GroupTexts()
+
+
+def texts_of(texts: Iterable[bytes], seed: int = 0) -> GroupTexts:
+    """A table of these texts, each different from the others."""
+    known = list(texts)
+    return GroupTexts(
+        np.array([group_id(text, seed) for text in known], np.uint64).tobytes(),
+        np.array([group_check(text, seed) for text in known], np.uint64).tobytes(),
+        np.array([len(text) for text in known], np.uint32).tobytes(),
+        b"".join(known),
+    )
