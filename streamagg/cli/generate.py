@@ -34,6 +34,13 @@ def generate(
             metavar="TIME",
         ),
     ] = None,
+    visits: Annotated[
+        bool,
+        typer.Option(
+            "--visits",
+            help="Add country, page.section, page.path to group by; bytes, latency_ms, price to measure.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same records.")] = 1,
     output: Annotated[
         str | None,
@@ -43,7 +50,9 @@ def generate(
     """Write made-up records as JSON lines, for trying things out and for measuring.
 
     Nested fields of all JSON types with decoys of the two real ones, which stand anywhere in the root;
-    event times begin at 1468244384 unless --start says otherwise.
+    event times begin at 1468244384 unless --start says otherwise. With --visits there are 200 countries
+    and 10,000 pages in 20 sections, the n-th 1/n times as often as the first; some countries and prices
+    are null.
     """
     from streamagg.sources.lines import open_output
     from streamagg.tools.generate import GenerateSettings, write
@@ -59,6 +68,7 @@ def generate(
         corrupt=corrupt,
         seed=seed,
         first_time_s=FIRST_TIME_S if start is None else moment_s(start),
+        visits=visits,
     )
     with open_output(output) as out:
         write(settings, out)

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from streamagg.errors import SettingsError
 from streamagg.tools.shapes import FIRST_TIME_S, SHAPES, VARIANTS, Shape, shapes_of
+from streamagg.tools.visits import VISIT_BYTES, Visits
+from streamagg.tools.words import Words, below, bits, fraction
 
 CHUNK_RECORDS: Final = 4_096
 """Records made at once: numpy costs little for each, and a chunk of 2.2 KB records takes 9 MB."""
@@ -20,8 +22,6 @@ WORDS: Final = 6
 """Random words a record takes."""
 REAL_FIELDS_BYTES: Final = 37
 """``{"ts":1468244384,"uid":"0123456789"}``"""
-
-Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,22 @@ class GenerateSettings:
     seed: int = 1
     first_time_s: int = FIRST_TIME_S
     """Event time of the first record, in seconds since 1970."""
+    visits: bool = False
+    """Each record says more of a visit, to group by and to measure (``Visits``)."""
+
+    @property
+    def own_bytes(self) -> int:
+        """Bytes of the fields that mean something, about."""
+        return REAL_FIELDS_BYTES + (VISIT_BYTES if self.visits else 0)
 
     def __post_init__(self) -> None:
         """Raises SettingsError."""
+        least = 3 + self.own_bytes
         checks = (
             ("--count", self.count >= 0, "0 or more"),
             ("--users", 1 <= self.users <= 1 << 32, "between 1 and 4294967296"),
             ("--rate", self.rate > 0, "greater than 0"),
-            ("--size", 40 <= self.size_bytes <= 1 << 20, "between 40 and 1048576 bytes"),
+            ("--size", least <= self.size_bytes <= 1 << 20, f"between {least} and 1048576 bytes"),
             ("--disorder", 0 <= self.disorder <= 1, "a fraction between 0 and 1"),
             ("--max-delay", 1 <= self.max_delay_s <= FIRST_TIME_S, "at least 1 second"),
             ("--start", FIRST_TIME_S <= self.first_time_s < 1 << 33, "between 2016-07-11 and the year 2242"),
@@ -64,10 +72,12 @@ class GenerateSettings:
 def records(settings: GenerateSettings) -> Iterator[list[bytes]]:
     """The records without line ends, in lists of up to 4,096."""
     words = np.random.PCG64(settings.seed)
-    shapes = shapes_of(settings.seed, max(0, settings.size_bytes - REAL_FIELDS_BYTES))
+    shapes = shapes_of(settings.seed, settings.size_bytes - settings.own_bytes)
+    visits = Visits(settings.seed) if settings.visits else None
     for first in range(0, settings.count, CHUNK_RECORDS):
         n = min(CHUNK_RECORDS, settings.count - first)
-        yield _chunk(settings, shapes, first, words.random_raw(n * WORDS).reshape(n, WORDS))
+        said = visits.take(n) if visits else ([b""] * n, [b""] * n)
+        yield _chunk(settings, shapes, said, first, words.random_raw(n * WORDS).reshape(n, WORDS))
 
 
 def write(settings: GenerateSettings, out: BinaryIO) -> int:
@@ -79,22 +89,30 @@ def write(settings: GenerateSettings, out: BinaryIO) -> int:
     return written
 
 
-def _chunk(settings: GenerateSettings, shapes: list[Shape], first: int, words: Words) -> list[bytes]:
+def _chunk(
+    settings: GenerateSettings,
+    shapes: list[Shape],
+    said: tuple[list[bytes], list[bytes]],
+    first: int,
+    words: Words,
+) -> list[bytes]:
     """The records from number ``first`` on; ``words`` has the shape ``(n, WORDS)``."""
     times = _event_times(settings, first, words)
-    users = _below(words[:, 0], settings.users)
-    shape = _bits(words[:, 1], 0, SHAPES)
-    before, between, behind = (_bits(words[:, 1], shift, VARIANTS) for shift in (8, 12, 16))
-    uid_first = _bits(words[:, 1], 20, 2)
+    users = below(words[:, 0], settings.users)
+    shape = bits(words[:, 1], 0, SHAPES)
+    before, between, behind = (bits(words[:, 1], shift, VARIANTS) for shift in (8, 12, 16))
+    uid_first = bits(words[:, 1], 20, 2)
     columns = (times, users, shape, before, between, behind, uid_first)
     chunk = []
-    for time, user, s, i, j, k, swapped in zip(*(column.tolist() for column in columns), strict=True):
+    rows = zip(*(column.tolist() for column in columns), *said, strict=True)
+    for time, user, s, i, j, k, swapped, places, numbers in rows:
         head, middle, tail = shapes[s]
         ts, uid = b'"ts":%d' % time, b'"uid":"%b"' % user_id(user, escaped=swapped == 1)
         one, other = (uid, ts) if swapped else (ts, uid)
-        chunk.append(b"{%b%b,%b%b%b}" % (head[i], one, middle[j], other, tail[k]))
-    for row in np.flatnonzero(_fraction(words[:, 4]) < settings.corrupt).tolist():
-        chunk[row] = _corrupted(chunk[row], int(times[row]), int(words[row, 5]))
+        chunk.append(b"{%b%b,%b%b%b%b%b}" % (head[i], one, places, middle[j], other, numbers, tail[k]))
+    for row in np.flatnonzero(fraction(words[:, 4]) < settings.corrupt).tolist():
+        ways = CORRUPTIONS + VISIT_CORRUPTIONS if settings.visits else CORRUPTIONS
+        chunk[row] = _corrupted(chunk[row], ways, int(times[row]), int(words[row, 5]))
     return chunk
 
 
@@ -110,27 +128,13 @@ def _event_times(settings: GenerateSettings, first: int, words: Words) -> npt.ND
     """Seconds since the epoch, one for each row of ``words``."""
     place = np.arange(first, first + len(words), dtype=np.int64)
     times = settings.first_time_s + np.floor(place / settings.rate).astype(np.int64)
-    delayed = _fraction(words[:, 2]) < settings.disorder
-    delay = 1 + _below(words[:, 3], settings.max_delay_s).astype(np.int64)
+    delayed = fraction(words[:, 2]) < settings.disorder
+    delay = 1 + below(words[:, 3], settings.max_delay_s).astype(np.int64)
     return times - np.where(delayed, delay, 0)
 
 
-def _below(words: Words, limit: int) -> Words:
-    """Whole numbers in ``[0, limit)``, limit at most 2**32, from the upper halves of the words."""
-    return (words >> np.uint64(32)) * np.uint64(limit) >> np.uint64(32)
-
-
-def _bits(words: Words, shift: int, limit: int) -> Words:
-    """Whole numbers in ``[0, limit)``, limit a power of two."""
-    return words >> np.uint64(shift) & np.uint64(limit - 1)
-
-
-def _fraction(words: Words) -> npt.NDArray[np.float64]:
-    """Numbers in ``[0, 1)``."""
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-CORRUPTIONS: Final[tuple[Callable[[bytes, bytes, int], bytes], ...]] = (
+Corruption = Callable[[bytes, bytes, int], bytes]
+CORRUPTIONS: Final[tuple[Corruption, ...]] = (
     lambda record, ts, word: record[: 1 + word % (len(record) - 1)],
     lambda record, ts, word: record + b"}",
     lambda record, ts, word: b"[" + record + b"]",
@@ -146,10 +150,18 @@ CORRUPTIONS: Final[tuple[Callable[[bytes, bytes, int], bytes], ...]] = (
     lambda record, ts, word: record.replace(ts, _with_bits(ts, 1 << 22 + word % 8)),
 )
 """Ways to break a record, given it, its real time field, and a random word."""
+VISIT_CORRUPTIONS: Final[tuple[Corruption, ...]] = (
+    lambda record, ts, word: record.replace(b'"country":', b'"country":[],"land":'),
+    lambda record, ts, word: record.replace(b'"section":"', b'"section":"%b' % (b"x" * 256)),
+    lambda record, ts, word: record.replace(b'"page":', b'"page":"/","pages":'),
+    lambda record, ts, word: record.replace(b'"bytes":', b'"bytes":"many","size":'),
+    lambda record, ts, word: record.replace(b'"latency_ms":', b'"latency_ms":1e999,"took_ms":'),
+)
+"""More ways, where a record says more: no group, or no value to measure."""
 
 
-def _corrupted(record: bytes, time_s: int, word: int) -> bytes:
-    return CORRUPTIONS[(word >> 32) % len(CORRUPTIONS)](record, b'"ts":%d' % time_s, word & 0xFFFFFFFF)
+def _corrupted(record: bytes, ways: tuple[Corruption, ...], time_s: int, word: int) -> bytes:
+    return ways[(word >> 32) % len(ways)](record, b'"ts":%d' % time_s, word & 0xFFFFFFFF)
 
 
 def _with_bits(ts: bytes, flipped: int) -> bytes:

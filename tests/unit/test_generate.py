@@ -4,13 +4,24 @@ import hashlib
 import io
 import json
 import time
+from collections import Counter
+from typing import Any
 
 import pytest
 
 from streamagg.cli.generate import moment_s
 from streamagg.errors import SettingsError
-from streamagg.tools.generate import CHUNK_RECORDS, CORRUPTIONS, GenerateSettings, records, user_id, write
+from streamagg.tools.generate import (
+    CHUNK_RECORDS,
+    CORRUPTIONS,
+    VISIT_CORRUPTIONS,
+    GenerateSettings,
+    records,
+    user_id,
+    write,
+)
 from streamagg.tools.shapes import FIRST_TIME_S
+from streamagg.tools.visits import COUNTRIES, PAGES, SECTIONS
 
 
 def generated(**settings: float) -> list[bytes]:
@@ -21,6 +32,65 @@ def test_the_first_records_of_seed_1_are_frozen() -> None:
     # What somebody measured or counted once can be generated again, with every version of Python.
     digest = hashlib.sha256(b"\n".join(generated(count=5_000, disorder=0.1, corrupt=0.1))).hexdigest()
     assert digest == "769d2bb40c0bcec68e82f4a794ad1929cfcd2e1d58d32e6adc441fd7cddeed1c"
+
+
+def test_so_are_those_with_visits() -> None:
+    made = generated(count=5_000, disorder=0.1, corrupt=0.1, size_bytes=400, visits=True)
+    digest = hashlib.sha256(b"\n".join(made)).hexdigest()
+    assert digest == "8055bf872f4cd5c9772ff9654a5df475228637abe43b5cd8671003b12db94e54"
+
+
+def visits(count: int) -> list[dict[str, Any]]:
+    return [json.loads(record) for record in generated(count=count, size_bytes=200, visits=True)]
+
+
+def test_a_visit_has_fields_to_group_by_and_numbers_beside_the_same_time_and_user() -> None:
+    plain = [json.loads(record) for record in generated(count=1_000, size_bytes=200)]
+    for one, other in zip(visits(1_000), plain, strict=True):
+        assert (one["ts"], one["uid"]) == (other["ts"], other["uid"])
+        assert one["country"] is None or one["country"] in COUNTRIES
+        number = int(one["page"]["path"].rpartition("/")[2])
+        assert one["page"] == {
+            "section": SECTIONS[number % 20],
+            "path": f"/{SECTIONS[number % 20]}/{number}",
+        }
+        assert type(one["bytes"]) is int
+        assert type(one["latency_ms"]) is float
+        assert one["price"] is None or one["price"] == round(one["price"], 2)
+
+
+def test_few_countries_and_pages_are_seen_often_and_many_seldom() -> None:
+    seen = visits(100_000)
+    countries = Counter(one["country"] for one in seen)
+    pages = Counter(one["page"]["path"] for one in seen)
+    assert countries.keys() == {*COUNTRIES, None}
+    assert len(COUNTRIES) == len(set(COUNTRIES)) == 200
+    assert 1.8 < countries["US"] / countries["DE"] < 2.2
+    assert 8 < pages["/shoes/0"] / pages["/hi-fi/8"] < 10
+    assert 7_000 < len(pages) < PAGES
+    assert 600 < countries[None] < 1_000
+    assert 12_000 < sum(one["price"] is None for one in seen) < 13_000
+
+
+def test_a_record_with_a_visit_has_about_the_size_asked_for() -> None:
+    sizes = [len(record) for record in generated(count=2_000, size_bytes=400, visits=True)]
+    assert abs(sum(sizes) / len(sizes) - 400) < 12
+
+
+def test_a_record_that_has_no_room_for_a_visit_is_refused() -> None:
+    assert len(generated(count=1, size_bytes=152, visits=True)) == 1
+    with pytest.raises(SettingsError, match="--size must be between 152"):
+        generated(count=1, size_bytes=151, visits=True)
+
+
+def test_visits_are_broken_in_ways_of_their_own() -> None:
+    made = {"count": 20_000, "size_bytes": 200, "visits": True}
+    whole = generated(**made)
+    broken = set(generated(**made, corrupt=0.2)) - set(whole)
+    for mark in (b'"country":[]', b"x" * 256, b'"page":"/"', b'"bytes":"many"', b"1e999"):
+        assert any(mark in record for record in broken)
+    for corrupt in VISIT_CORRUPTIONS:
+        assert corrupt(whole[0], b"", 0) != whole[0]
 
 
 def test_the_seed_decides_and_the_number_of_records_does_not() -> None:
