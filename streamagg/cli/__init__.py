@@ -29,6 +29,7 @@ VERBS: Final = {
     "replay": "Send JSON lines to a topic, and check that all of them arrive.",
     "generate": "Write made-up records as JSON lines, to try out and to measure.",
     "demo": "Show the whole pipeline at work, with a broker of its own.",
+    "schema": "Print the JSON Schema of the records that are published.",
     "health": "Ask the run on this machine whether it is alive.",
 }
 """Each is the function of that name in the module of that name in this package. What it does stands here too,

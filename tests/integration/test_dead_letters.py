@@ -13,6 +13,7 @@ from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.support.instances import wait_until
 from tests.support.pipeline import Feed, Run, read_all, record
+from tests.support.published import faults
 
 pytestmark = pytest.mark.kafka
 T0 = 1_468_244_380
@@ -21,8 +22,10 @@ LATER_MS = 1_700_000_001_500
 
 
 def headers(letter: Message) -> dict[str, str]:
-    """The headers of a record as text."""
-    return {name: (value or b"").decode() for name, value in letter.headers() or []}
+    """The headers of a record as text, which are as the schema says."""
+    found = {name: (value or b"").decode() for name, value in letter.headers() or []}
+    assert faults(found, "dead_letter_headers") == []
+    return found
 
 
 def letters_by_place(run: Run, topic: str) -> dict[tuple[int, int], Message]:

@@ -14,6 +14,7 @@ from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
 from tests.simulation.oracle import Rules, Told, judge
 from tests.support.pipeline import QUICK_GROUP, Feed, Run, feed_slowly, made_records, read_all, record
+from tests.support.published import faults
 
 pytestmark = pytest.mark.kafka
 T0 = 1_468_244_380
@@ -67,6 +68,7 @@ def check(run: Run, topic: str, *, repeats: bool = False) -> int:
     """Every late record is reported once, and nothing else; returns how many there are."""
     late = late_places(run)
     told = references(run, topic)
+    assert [row for row in told if faults(row, "late")] == []
     places = Counter((row["partition"], row["offset"]) for row in told)
     assert places.keys() == late.keys()
     assert repeats or set(places.values()) <= {1}

@@ -23,6 +23,7 @@ from streamagg.model.settings import (
 from streamagg.tools.generate import GenerateSettings, records
 from streamagg.tools.verify import Verification, VerifySettings, verify
 from tests.support.instances import READY_S, Instance
+from tests.support.published import check_published
 
 _numbers = itertools.count()
 
@@ -168,7 +169,8 @@ class Run:
         return verify(settings, lambda *_: None)
 
     def check(self, **options: bool) -> int:
-        """Fail unless output and recount agree on every window; returns how many there are."""
+        """Fail unless output and recount agree on every window, by the schema; returns how many there are."""
+        check_published(self.published())
         comparison = self.verify(**options)
         assert not comparison.differences, comparison.differences[:5]
         assert comparison.partial == 0
