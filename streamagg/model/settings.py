@@ -16,6 +16,31 @@ AboveMaxUsers = Literal["stop", "approximate"]
 MeasureOp = Literal["count", "sum", "avg", "min", "max", "first", "last", "uniques"]
 
 
+CLOCK_CALENDARS: Final = {
+    "hour": 3_600_000,
+    "day": 86_400_000,
+    "week": 7 * 86_400_000,
+    "month": 30 * 86_400_000,
+    "year": 365 * 86_400_000,
+}
+"""Calendars that go by the clock of a time zone, and about how long their periods are, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarSettings:
+    """A calendar: its periods follow each other, and each is a union of windows."""
+
+    name: str
+    """One of ``CLOCK_CALENDARS``, or the length of its periods as text; it is published."""
+    length_ms: int
+    """Of a period; of one of the clock about."""
+
+    @property
+    def by_clock(self) -> bool:
+        """Its periods begin when the clock of a time zone says so."""
+        return self.name in CLOCK_CALENDARS
+
+
 @dataclass(frozen=True, slots=True)
 class WindowSettings:
     """What shapes the windows; every field is part of the fingerprint of a checkpoint."""
@@ -27,6 +52,12 @@ class WindowSettings:
     """How far ahead of its partition's clock a record is believed at once."""
     empty_windows: bool = False
     """Publish ``cnt: 0`` for windows without records that lie between published ones."""
+    calendars: tuple[CalendarSettings, ...] = ()
+    """Each once, the shortest periods first."""
+    time_zone: str = "UTC"
+    """Whose clock calendars go by: a name of the IANA database."""
+    zone_data: str = ""
+    """A digest of how that clock goes (``core.zone_clock``); empty for UTC."""
 
     @property
     def fewest_slots(self) -> int:

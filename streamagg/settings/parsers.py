@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from streamagg.model.field_path import keys_of
-from streamagg.model.settings import StartAt
-from streamagg.settings.quantities import duration_ms, duration_text, moment_ms, size_bytes
+from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, StartAt
+from streamagg.settings.quantities import duration_ms, duration_parts, duration_text, moment_ms, size_bytes
+from streamagg.settings.zones import resembling, zone_names
 
 Parse = Callable[[object], object]
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -85,6 +86,35 @@ def duration(at_least_ms: int) -> Parse:
         return found_ms
 
     return parse
+
+
+def calendar(value: object) -> CalendarSettings:
+    """One whose periods go by the clock of a time zone, or are all equally long."""
+    word = str(value)
+    if word in CLOCK_CALENDARS:
+        return CalendarSettings(word, CLOCK_CALENDARS[word])
+    try:
+        length_ms = duration_ms(value)
+    except ValueError:
+        length_ms = 0
+    if length_ms <= 0:
+        raise ValueError(f"one of {', '.join(CLOCK_CALENDARS)}, or a duration such as 15m")
+    return CalendarSettings(duration_parts(length_ms), length_ms)
+
+
+def time_zone(value: object) -> str:
+    """The name of a time zone that this machine has data of; UTC needs none."""
+    name = str(value)
+    if name == "UTC":
+        return name
+    names = zone_names()
+    if not names:
+        raise ValueError("UTC, since there are no data of other time zones here: pip install tzdata")
+    if name not in names:
+        close = resembling(name, names)
+        hint = f" (did you mean {close}?)" if close else ""
+        raise ValueError(f"the name of a time zone such as Europe/Berlin{hint}")
+    return name
 
 
 def record_size(value: object) -> int:

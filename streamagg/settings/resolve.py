@@ -5,14 +5,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from streamagg.core.zone_clock import ZoneClock
 from streamagg.errors import SettingsError
 from streamagg.kafka.passthrough import refusal
 from streamagg.model.settings import (
     SKETCH_USERS,
     AdviseSettings,
+    CalendarSettings,
     CeilingSettings,
     CountSettings,
     DecodeSettings,
@@ -27,7 +30,9 @@ from streamagg.model.settings import (
 )
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
+from streamagg.settings.quantities import duration_parts
 from streamagg.settings.table import SETTINGS
+from streamagg.settings.zones import fits, longest_granularity_ms
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -92,6 +97,7 @@ class Resolver:
                 f"window_offset = {self._layers.given('window_offset')} must be shorter than"
                 f" granularity = {self._layers.given('granularity')}."
             )
+        found = self._with_calendars(found)
         if self._layers.has("max_jump"):
             return found
         return replace(found, max_jump_ms=default_max_jump_ms(found.granularity_ms, found.max_lag_ms))
@@ -214,6 +220,44 @@ class Resolver:
                 f" granularity = {self._layers.given('granularity')}: give at least"
                 f" {self.window().fewest_slots} slots."
             )
+
+    def _with_calendars(self, window: WindowSettings) -> WindowSettings:
+        """The same with its calendars checked and in order, and a digest of the clock that they go by."""
+        calendars = sorted(window.calendars, key=lambda calendar: (calendar.length_ms, calendar.name))
+        for calendar, following in pairwise(calendars):
+            if calendar == following:
+                raise SettingsError(f"{self._named(calendar)} is given twice: once will do.")
+        clock = ZoneClock(window.time_zone)
+        for calendar in calendars:
+            self._check_calendar(calendar, clock, window)
+        if window.time_zone == "UTC":
+            return replace(window, calendars=tuple(calendars))
+        if not any(calendar.by_clock for calendar in calendars):
+            raise SettingsError(
+                f"time_zone = {self._layers.given('time_zone')} has a meaning only for hours, days, weeks,"
+                " months or years: add one of them, such as --calendar day, or leave it out."
+            )
+        return replace(window, calendars=tuple(calendars), zone_data=clock.digest())
+
+    def _check_calendar(self, calendar: CalendarSettings, clock: ZoneClock, window: WindowSettings) -> None:
+        """Every period is a union of windows, and longer than one."""
+        granularity = f"granularity = {self._layers.given('granularity')}"
+        granularity_ms = window.granularity_ms
+        if calendar.length_ms <= granularity_ms:
+            raise SettingsError(f"{self._named(calendar)} must be longer than {granularity}.")
+        if not calendar.by_clock and calendar.length_ms % granularity_ms:
+            raise SettingsError(f"{self._named(calendar)} must be a multiple of {granularity}.")
+        if calendar.by_clock and not fits(calendar, clock, granularity_ms, window.offset_ms):
+            longest_ms = longest_granularity_ms(calendar, clock)
+            raise SettingsError(
+                f"{self._named(calendar)} begins inside a window of {granularity} in the time zone"
+                f" {window.time_zone}: give a granularity that divides {duration_parts(longest_ms)}, and no"
+                " window_offset."
+            )
+
+    def _named(self, calendar: CalendarSettings) -> str:
+        """One of several, as it stands in errors."""
+        return f"calendar = {Given(calendar.name, self._layers.given('calendar').origin)}"
 
     def _check_sketch(self, max_users: int | None) -> None:
         above = f"above_max_users = {self._layers.given('above_max_users')}"

@@ -11,6 +11,7 @@ from typing import Final
 from streamagg.settings.parsers import (
     Parse,
     brokers,
+    calendar,
     choice,
     duration,
     field_path,
@@ -20,6 +21,7 @@ from streamagg.settings.parsers import (
     start_at,
     switch,
     text,
+    time_zone,
     topic_name,
     whole_number,
 )
@@ -239,6 +241,24 @@ _ROWS: Final = (
         verbs="run count verify",
     ),
     Setting(
+        "calendar",
+        calendar,
+        "Count periods beside the windows: hour, day, week (from Monday), month, year, or a DURATION.",
+        "PERIOD",
+        WINDOWS,
+        default_note="none",
+        fills="calendars",
+        repeated=True,
+    ),
+    Setting(
+        "time_zone",
+        time_zone,
+        "Whose clock says when an hour, a day, a week, a month or a year begins.",
+        "ZONE",
+        WINDOWS,
+        "UTC",
+    ),
+    Setting(
         "idle_timeout",
         duration(0),
         "How long a partition that is read to its end may be silent before time goes on without it.",
@@ -439,4 +459,5 @@ _ROWS: Final = (
     ),
 )
 
-SETTINGS: Final = {row.name: row for row in _ROWS}
+SETTINGS: Final = {row.name: row for row in _ROWS if row.verbs}
+"""By name. What no verb takes yet cannot be set at all."""

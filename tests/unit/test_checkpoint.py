@@ -19,6 +19,7 @@ from streamagg.core.checkpoint import (
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError, ExitCode
 from streamagg.model.settings import (
+    CalendarSettings,
     DecodeSettings,
     KafkaSettings,
     MeasureSettings,
@@ -167,6 +168,12 @@ def test_damage_is_noticed(text: str) -> None:
 
 
 OTHER_WINDOWS = WindowSettings(30_000, 1, 6_000, 66_000, True)
+OTHER_PERIODS = dataclasses.replace(
+    OTHER_WINDOWS,
+    calendars=(CalendarSettings("day", 86_400_000),),
+    time_zone="Asia/Tokyo",
+    zone_data="0f69e63b52b3",
+)
 OTHER_DECODING = DecodeSettings("time", "id", "ms", 1_000, "registry")
 MEASURE = MeasureSettings("bytes", "sum", "size")
 OTHER_ANSWERS = dataclasses.replace(OTHER_DECODING, group_by=("a", "b"), measures=(MEASURE,), hash_seed=7)
@@ -177,7 +184,7 @@ def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
     seen = [SETTINGS]
     for field in dataclasses.fields(WindowSettings):
         window = WindowSettings()
-        object.__setattr__(window, field.name, getattr(OTHER_WINDOWS, field.name))
+        object.__setattr__(window, field.name, getattr(OTHER_PERIODS, field.name))
         seen.append(fingerprint(window, DecodeSettings()))
     for field in dataclasses.fields(DecodeSettings):
         decoding = DecodeSettings()
@@ -186,7 +193,7 @@ def test_every_setting_that_shapes_results_changes_the_fingerprint() -> None:
     other_op = dataclasses.replace(MEASURE, op="max")
     seen.append(fingerprint(WINDOW, DecodeSettings(measures=(other_op,))))
     seen.append(fingerprint(WINDOW, DecodeSettings(user_field=None)))
-    assert len(set(seen)) == len(seen) == 16
+    assert len(set(seen)) == len(seen) == 19
     assert fingerprint(WindowSettings(), DecodeSettings()) == SETTINGS
 
 
@@ -210,12 +217,16 @@ def test_fingerprints_and_the_defaults_that_they_leave_out_are_fixed() -> None:
         "max_record_bytes": 1 << 20,
         "framing": "auto",
         "hash_seed": 0,
+        "time_zone": "UTC",
+        "zone_data": "",
     }.items()
     assert not DECODING.group_by
     assert not DECODING.measures
+    assert not WINDOW.calendars
     assert fingerprint(WINDOW, DECODING) == "ede0de807492"
     assert fingerprint(OTHER_WINDOWS, OTHER_DECODING) == "2e78b6e8359a"
     assert fingerprint(OTHER_WINDOWS, OTHER_ANSWERS) == "d9189ab8411a"
+    assert fingerprint(OTHER_PERIODS, OTHER_DECODING) == "bfdf06cb1ff1"
 
 
 def test_a_fingerprint_is_made_as_the_design_says() -> None:
