@@ -143,5 +143,17 @@ WINDOWS: Final = Row(
             Query("sum(streamagg_users_held_bytes)", "sets"),
             unit="bytes",
         ),
+        graph(
+            "State of open periods",
+            "What is written to the state topic; nothing without calendars.",
+            Query(per_second("streamagg_state_written_bytes_total"), "written"),
+            unit="Bps",
+        ),
+        graph(
+            "Restore of open periods",
+            "How long reading the state topic took when counting last began.",
+            Query("max(streamagg_state_restore_seconds)", "restore"),
+            unit="s",
+        ),
     ),
 )

@@ -103,7 +103,9 @@ def _digest(value: object, digits: int) -> str:
 def destination(settings: RunSettings) -> str:
     """Eight hexadecimal digits that change with where results go, and how."""
     places = (settings.output, settings.delivery, settings.dead_letter, settings.late_topic)
-    return _digest(places, 8)
+    # Younger than the first destinations, which it leaves as they were where there is none.
+    kept = () if settings.state_topic is None else (settings.state_topic,)
+    return _digest((*places, *kept), 8)
 
 
 def bound(fingerprint: str, topic_id: str, destination: str = "") -> str:

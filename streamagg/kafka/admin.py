@@ -167,6 +167,16 @@ def transaction_timeout_ms(kafka: KafkaSettings, topic: str, *, timeout_ms: int 
     return int(found or LONGEST_TRANSACTION_MS)
 
 
+def topic_setting(kafka: KafkaSettings, topic: str, name: str, *, timeout_ms: int = TIMEOUT_MS) -> str | None:
+    """A setting of a topic; None if the broker has none of that name, or tells none at all.
+
+    Raises as ``partitions_of`` does.
+    """
+    admin = _Admin(kafka, timeout_ms)
+    admin.existing(topic)
+    return admin.topic_setting(topic, name)
+
+
 def unended(kafka: KafkaSettings, topic: str, *, timeout_ms: int = TIMEOUT_MS) -> list[int]:
     """Partitions that a committed reader cannot read to their end: a transaction is open there.
 
@@ -269,12 +279,25 @@ class _Admin:
     def broker_setting(self, topic: str, name: str) -> str | None:
         """A setting of a broker that knows the topic; None if it has none of that name."""
         resource = ConfigResource(ResourceType.BROKER, str(min(self._metadata(topic).brokers)))
-        future = self._client.describe_configs([resource], request_timeout=self._left_s())[resource]
         try:
-            found = self._answer(future).get(name)
+            return self._setting(resource, name)
         except KafkaException as exc:
             raise self._failed(exc, "Looking up a setting of the broker") from exc
-        return None if found is None else found.value
+
+    def topic_setting(self, topic: str, name: str) -> str | None:
+        """A setting of a topic; None if it has none of that name."""
+        try:
+            return self._setting(ConfigResource(ResourceType.TOPIC, topic), name)
+        except KafkaException as exc:
+            if exc.args[0].code() == KafkaError._UNSUPPORTED_FEATURE:
+                # The answer of the broker inside librdkafka.
+                return None
+            need = Right("DESCRIBE_CONFIGS", "topic", topic)
+            raise self._failed(exc, f"Looking up the settings of the topic {topic}", need) from exc
+
+    def _setting(self, of: ConfigResource, name: str) -> str | None:
+        found = self._answer(self._client.describe_configs([of], request_timeout=self._left_s())[of])
+        return found[name].value if name in found else None
 
     def create(self, topic: NewTopic) -> bool:
         """Creates a topic; False when it exists."""

@@ -122,7 +122,7 @@ _DENIED: Final[Mapping[int, Kind]] = {
 class Right(NamedTuple):
     """What a user of Kafka may do; its text is for the sentence "this user needs ..."."""
 
-    operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
+    operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
     kind: Kind
     name: str
 

@@ -97,6 +97,10 @@ class PublisherNumbers(msgspec.Struct, gc=False):
     aborted: int = 0
     last_commit_s: float | None = None
     """Unix time."""
+    state_bytes: int | None = None
+    """Of keys and values of what open periods hold, as published; None without calendars."""
+    restore_s: float | None = None
+    """Seconds that reading this back took, the last time."""
 
 
 def add_counts(into: dict[str, int], more: Mapping[str, int]) -> None:

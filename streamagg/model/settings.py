@@ -205,6 +205,8 @@ class RunSettings:
     """Topic for rejected records."""
     late_topic: str | None = None
     """Topic for references to late records."""
+    state_topic: str | None = None
+    """Compacted topic for what open periods of calendars hold; None without calendars."""
     http: HttpSettings | None = HttpSettings()
     """None serves nothing."""
     stats_json: str | None = None
@@ -217,7 +219,8 @@ class RunSettings:
     @property
     def published(self) -> tuple[str, ...]:
         """The topics that a transaction writes to."""
-        return (self.output,) if self.late_topic is None else (self.output, self.late_topic)
+        topics = (self.output, self.late_topic, self.state_topic)
+        return tuple(topic for topic in topics if topic is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ crash. What makes that exact:
 
 - A publication and its checkpoint are out together or not at all. (With at-least-once delivery results may be
   out without their checkpoint, never the other way round: they come once more.)
+- What is to be kept for whoever publishes next, as open periods, is out with its publication, too: keys and
+  values that mean something to the core alone. (With at-least-once delivery it may be out without the
+  checkpoint: never before the results, and where some of it is out, then the first records of it.)
 - It gives back the last checkpoint: for each partition the offset to go on from, and a text that means
   something to ``core.checkpoint`` alone.
 - One instance publishes. Which one is decided elsewhere, by a leadership; but a leader that was replaced may
@@ -26,7 +29,7 @@ To write one:
 ``tests/simulation/sink.py`` breaks wherever it can.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -37,6 +40,8 @@ from streamagg.model.results import WindowTable
 
 Stored = dict[int, tuple[int, str]]
 """Checkpoints as they are kept: offset and text by partition, those without one left out."""
+State = tuple[tuple[bytes, bytes | None], ...]
+"""Keys and values: each takes the place of the last value of its key, None removes it."""
 Leadership = TypeVar("Leadership", contravariant=True)
 """What makes an instance the leader, if the sink has to know: the membership in a group."""
 
@@ -52,6 +57,8 @@ class Publication:
     """Partition and offset of records rejected as future since the last publication."""
     late: tuple[LateReferences, ...] = ()
     """Late records since the last publication, if they are wanted."""
+    state: State = ()
+    """What is to be kept for whoever publishes next, in order."""
 
     @property
     def through(self) -> int | None:
@@ -89,6 +96,12 @@ class LeaderPublisher(Publisher, Protocol):
 
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
         """The last ones, which from ``start`` on nobody else changes."""
+
+    def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
+        """The last value of each key, in the order in which they were published; to be asked after ``start``.
+
+        Calls ``alive`` several times a second. Raises a StreamaggError.
+        """
 
     def fileno(self) -> int:
         """Readable when a publication is finished, for selectors."""

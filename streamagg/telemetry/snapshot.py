@@ -111,6 +111,9 @@ class PublisherSample:
     committed: int = 0
     """Transactions, as ``aborted``."""
     aborted: int = 0
+    state_bytes: int | None = None
+    """As ``restore_s``: of ``model.measured.PublisherNumbers``."""
+    restore_s: float | None = None
 
     @property
     def last(self) -> WindowSample | None:

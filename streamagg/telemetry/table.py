@@ -315,6 +315,20 @@ _WINDOWS: Final = (
         (),
         _one(lambda s: s.publisher.last_commit_s),
     ),
+    Row(
+        "streamagg_state_written_bytes_total",
+        "counter",
+        "Bytes of what open periods hold that were written to the state topic; absent without calendars.",
+        (),
+        _one(lambda s: s.publisher.state_bytes),
+    ),
+    Row(
+        "streamagg_state_restore_seconds",
+        "gauge",
+        "Time that reading the state topic took at the last start of a session; absent without calendars.",
+        (),
+        _one(lambda s: s.publisher.restore_s),
+    ),
 )
 _WORK: Final = (
     Row(

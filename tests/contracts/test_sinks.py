@@ -66,6 +66,10 @@ def publication(number: int, windows: int = 1) -> Publication:
     return Publication(counts, places)
 
 
+def kept_state(leader: LeaderPublisher) -> list[tuple[bytes, bytes]]:
+    return list(leader.state(lambda: None))
+
+
 class Bench(Protocol):
     """Where something may be published, and who looks at what is out."""
 
@@ -182,7 +186,9 @@ class TopicBench:
             "max.poll.interval.ms": "6000",
         }
         kafka = KafkaSettings(bootstrap, quick, group=f"group-{name}")
-        self.settings = RunSettings(f"in-{name}", f"out-{name}", kafka=kafka, delivery=delivery)
+        self.settings = RunSettings(
+            f"in-{name}", f"out-{name}", kafka=kafka, delivery=delivery, state_topic=f"state-{name}"
+        )
         client = AdminClient({"bootstrap.servers": bootstrap})
         made = client.create_topics([NewTopic(self.settings.input, len(PARTITIONS), 1)])
         made[self.settings.input].result(PATIENCE_S)
@@ -358,6 +364,85 @@ def test_nothing_is_published_once_the_input_is_another_one(bench: SinkBench) ->
     with pytest.raises(CheckpointError, match="made anew"):
         bench.publish(bench.lead(another), publication(2))
     assert bench.seen() == ([1], publication(1).checkpoints)
+
+
+def test_there_is_no_state_at_first(bench: SinkBench) -> None:
+    assert kept_state(bench.lead()) == []
+
+
+def test_the_next_leader_finds_the_last_value_of_each_key_in_order(bench: SinkBench) -> None:
+    leader = bench.lead()
+    first = ((b"a", b"1"), (b"b", b"2"), (b"c", b"3"), (b"empty", b""))
+    bench.publish(leader, replace(publication(1), state=first))
+    bench.publish(leader, publication(2))
+    bench.publish(leader, replace(publication(3), state=((b"b", b"4"), (b"c", None), (b"a", b"5"))))
+    bench.publish(leader, replace(publication(4), windows=(), state=((b"d", b"6"), (b"d", b"7"))))
+    assert kept_state(bench.lead()) == [(b"empty", b""), (b"b", b"4"), (b"a", b"5"), (b"d", b"7")]
+
+
+def test_a_key_that_was_removed_may_come_again(bench: SinkBench) -> None:
+    leader = bench.lead()
+    for value in (b"1", None, b"2"):
+        bench.publish(leader, replace(publication(1), state=((b"key", value),)))
+    assert kept_state(bench.lead()) == [(b"key", b"2")]
+
+
+def test_much_state_is_found_whole(bench: SinkBench) -> None:
+    """Many records, and some as large as they may be."""
+    many = tuple((b"%d" % number, b"of %d" % number) for number in range(20_000))
+    large = tuple((b"large %d" % number, bytes([number]) * (512 << 10)) for number in range(3))
+    bench.publish(bench.lead(), replace(publication(1), state=(*many, *large)))
+    calls = 0
+
+    def alive() -> None:
+        nonlocal calls
+        calls += 1
+
+    assert list(bench.lead().state(alive)) == [*many, *large]
+    assert calls
+
+
+def test_state_of_a_leader_that_was_replaced_is_refused(bench: SinkBench) -> None:
+    before = bench.lead()
+    bench.publish(before, replace(publication(1), state=((b"key", b"before"),)))
+    bench.depose()
+    bench.lead()
+    with pytest.raises(PublishFailed):
+        bench.publish(before, replace(publication(7), state=((b"key", b"of nobody"), (b"more", b""))))
+    if bench.once:
+        assert kept_state(bench.lead()) == [(b"key", b"before")]
+    after = bench.lead()
+    bench.publish(after, replace(publication(2), state=((b"key", b"after"), (b"more", None))))
+    assert kept_state(bench.lead()) == [(b"key", b"after")]
+
+
+def test_state_is_out_together_with_the_windows_or_not_at_all(bench: SinkBench) -> None:
+    failures = 0
+    users, checkpoints = bench.seen()
+    state: list[tuple[bytes, bytes]] = []
+    for number, leader in enumerate(bench.breaking(), 1):
+        # Keys of this publication alone, and one that changes.
+        added = tuple((b"%d %d" % (number, key), b"made") for key in range(500))
+        more = (*added, (b"through", b"%d" % number))
+        told = replace(publication(number), state=more)
+        whole = [*(kept for kept in state if kept[0] != b"through"), *more]
+        try:
+            bench.publish(leader, told)
+        except PublishFailed:
+            failures += 1
+            found = bench.seen(), kept_state(bench.lead())
+            all_of_it = ([*users, number], told.checkpoints), whole
+            assert found in [((users, checkpoints), state), all_of_it] or not bench.once
+            if not bench.once and found[1] != state:
+                # The results are out before, and its records in their order.
+                assert found[0][0] == [*users, number]
+                out = [kept for kept in more if kept in found[1]]
+                assert out == list(more[: len(out)])
+        else:
+            assert (bench.seen(), kept_state(bench.lead())) == (([*users, number], told.checkpoints), whole)
+        users, checkpoints = bench.seen()
+        state = kept_state(bench.lead())
+    assert failures
 
 
 @pytest.mark.kafka

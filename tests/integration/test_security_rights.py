@@ -26,7 +26,9 @@ KINDS = {
     "group": ResourceType.GROUP,
     "transactional id": ResourceType.TRANSACTIONAL_ID,
 }
-OPERATIONS = {name: AclOperation[name] for name in ("READ", "WRITE", "CREATE", "DESCRIBE")}
+OPERATIONS = {
+    name: AclOperation[name] for name in ("READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS")
+}
 TIMEOUT_S = 120.0
 
 
@@ -61,6 +63,7 @@ class Scene:
             "output": run.output,
             "dead letters": self.dead,
             "late records": self.late,
+            "state": f"{run.output}.{run.group}.state",
             "the topic": run.input,
             "`--group`": run.group,
             "`streamagg-<group>-<input>`": f"streamagg-{run.group}-{run.input}",
@@ -228,7 +231,7 @@ def refused(scene: Scene, right: str, name: str) -> None:
 
 
 def test_the_page_has_rows_for_each_verb() -> None:
-    assert len(documented("run")) == 6
+    assert len(documented("run")) == 9
     assert len(documented("advise")) == 2
     assert len(documented("verify")) == 3
     assert len(documented("replay")) == 1

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
+from streamagg.sinks.contract import State
 from tests.simulation.scenario import Content
 
 
@@ -66,6 +67,7 @@ class Transaction:
     windows: list[tuple[bytes, bytes]] = field(default_factory=list)
     late: list[tuple[int, int]] = field(default_factory=list)
     offsets: dict[int, tuple[int, str]] = field(default_factory=dict)
+    state: State = ()
 
 
 class Broker:
@@ -84,6 +86,8 @@ class Broker:
         """Partition and offset of records in the dead-letter topic."""
         self.late: list[tuple[int, int]] = []
         """The same of those in the late topic."""
+        self.state: dict[bytes, bytes] = {}
+        """What the state topic holds."""
         self.leader: int | None = None
         self.generation = 0
         self.in_flight: list[Transaction] = []
@@ -121,6 +125,7 @@ class Broker:
             before = self.committed.get(partition)
             if before is not None and offset < before[0]:
                 raise Difference(f"partition {partition} is committed at {offset} behind {before[0]}")
+        self.append_state(transaction.state)
         self.commit_offsets(transaction.offsets)
 
     def append_output(self, key: bytes, value: bytes) -> None:
@@ -130,6 +135,13 @@ class Broker:
         start_ms = round(start * 1000)
         self.output.append((start_ms, value))
         self.published.add(start_ms)
+
+    def append_state(self, state: State) -> None:
+        """Records of the state topic, compacted at once."""
+        for key, value in state:
+            self.state.pop(key, None)
+            if value is not None:
+                self.state[key] = value
 
     def stored(self, partitions: Iterable[int]) -> dict[int, tuple[int, str]]:
         """What is committed for these."""

@@ -1,12 +1,12 @@
 """A publisher that takes the steps of ``sinks.kafka.transaction`` one by one, any of which may go wrong."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 
 from streamagg.core import checkpoint
 from streamagg.errors import CheckpointError
-from streamagg.sinks.contract import Publication, PublishFailed, Stored
+from streamagg.sinks.contract import Publication, PublishFailed, State, Stored
 from streamagg.sinks.json_records import render
 from tests.simulation.broker import Broker, Fenced, StaleGeneration, Transaction
 from tests.simulation.scenario import Scenario
@@ -65,6 +65,11 @@ class SimPublisher:
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
         """What is committed."""
         return self._broker.stored(partitions)
+
+    def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
+        """What is committed."""
+        alive()
+        return iter(self._broker.state.copy().items())
 
     def fileno(self) -> int:
         """Nobody waits here."""
@@ -157,6 +162,7 @@ class SimPublisher:
             self._broker.check_epoch(self._epoch)
             self._transaction.windows = rows
             self._transaction.late = late
+            self._transaction.state = publication.state
         else:
             delivered = self._chance.randrange(len(rows)) if rows and self._fails() else len(rows)
             for key, value in rows[:delivered]:
@@ -165,9 +171,19 @@ class SimPublisher:
                 self._end(PublishFailed("not delivered"))
                 return
             self._broker.late += late
+            if not self._append_state(publication.state):
+                return
         if self._fails(0.5):
             raise StaleGeneration
         self._stage = "offsets"
+
+    def _append_state(self, state: State) -> bool:
+        """At-least-once: all of it, or the first records and the end of the publication."""
+        broken = bool(state) and self._fails()
+        self._broker.append_state(state[: self._chance.randrange(len(state))] if broken else state)
+        if broken:
+            self._end(PublishFailed("not delivered"))
+        return not broken
 
     def _commit(self, publication: Publication) -> None:
         if not self._fails():

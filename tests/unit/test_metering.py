@@ -220,7 +220,9 @@ def test_windows_are_counted_by_kind_once_they_are_out() -> None:
     assert published.sample(PublisherNumbers()).windows == {}
     assert publisher.finished() is not None
     assert publisher.finished() is None
-    sample = published.sample(PublisherNumbers(committed=2, aborted=1, last_commit_s=9.0))
+    sample = published.sample(
+        PublisherNumbers(committed=2, aborted=1, last_commit_s=9.0, state_bytes=8, restore_s=0.5)
+    )
     assert sample.windows == {"final": 1, "empty": 1, "approximate": 1}
     assert sample.recent == (
         WindowSample(-MINUTE_MS, 0, 0),
@@ -233,6 +235,7 @@ def test_windows_are_counted_by_kind_once_they_are_out() -> None:
         expected.observe(delay_s, DELAY_BOUNDS_S)
     assert sample.delay == expected
     assert (sample.committed, sample.aborted, sample.last_commit_s) == (2, 1, 9.0)
+    assert (sample.state_bytes, sample.restore_s) == (8, 0.5)
 
 
 def test_the_end_of_a_run_tells_what_it_lost(caplog: pytest.LogCaptureFixture) -> None:

@@ -96,6 +96,8 @@ SNAPSHOT = Snapshot(
         last_commit_s=1_700_000_000.5,
         committed=3,
         aborted=1,
+        state_bytes=800,
+        restore_s=1.5,
     ),
     times=times("decode", 0.02),
     errors={"group": {"_TRANSPORT": 5}, "publisher": {}, "reader": {}},
@@ -252,6 +254,8 @@ def test_what_is_unknown_is_not_exposed(metrics: Metrics) -> None:
         "streamagg_memory_limit_bytes",
         "streamagg_last_window_records",
         "streamagg_last_commit_timestamp_seconds",
+        "streamagg_state_written_bytes_total",
+        "streamagg_state_restore_seconds",
     }
 
 

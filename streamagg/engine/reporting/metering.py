@@ -70,6 +70,8 @@ class PublishedWindows:
             last_commit_s=numbers.last_commit_s,
             committed=numbers.committed,
             aborted=numbers.aborted,
+            state_bytes=numbers.state_bytes,
+            restore_s=numbers.restore_s,
         )
 
     def _window(self, count: WindowTable) -> WindowSample:

@@ -3,7 +3,7 @@
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import Final
 
@@ -63,6 +63,10 @@ class KafkaPublisher:
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
         """The last ones; asked in the thread of the caller."""
         return self._output.checkpoints(partitions)
+
+    def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
+        """What earlier publications have left of it; read in the thread of the caller."""
+        return self._output.state(alive)
 
     def fileno(self) -> int:
         """Readable when a publication is finished, for selectors."""

@@ -9,6 +9,7 @@ from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import Stored
 from streamagg.sinks.kafka.publisher import KafkaPublisher
+from streamagg.sinks.kafka.state import make_state_topic, require_state_topic
 from streamagg.sinks.kafka.transaction import Output
 from streamagg.sources.kafka.dead_letters import MOST_FUTURE
 
@@ -23,7 +24,7 @@ class TopicSink:
         self.most_future = MOST_FUTURE if settings.dead_letter else 0
 
     def make(self) -> None:
-        """The output, and the topics for dead letters and late records; raises TopicError."""
+        """The output, and the topics for dead letters, late records and state; raises TopicError."""
         settings = self._settings
         ensure_topic(
             settings.kafka,
@@ -35,11 +36,16 @@ class TopicSink:
         for topic in (settings.dead_letter, settings.late_topic):
             if topic is not None:
                 ensure_topic(settings.kafka, topic, config={}, create=settings.create_topics)
+        if settings.state_topic is not None:
+            make_state_topic(settings, settings.state_topic)
 
     def require(self, alive: Callable[[], None]) -> None:
         """Without a topic that a transaction writes to every publication would fail; raises TopicError."""
         for topic in self._settings.published:
             partitions_of(self._settings.kafka, topic)
+            alive()
+        if self._settings.state_topic is not None:
+            require_state_topic(self._settings.kafka, self._settings.state_topic)
             alive()
 
     def holds_results(self) -> bool:

@@ -3,13 +3,13 @@
 The protocol of one publication, exactly-once:
 
 1. begin a transaction
-2. produce a record per window, and one per late record where those are wanted
+2. produce a record per window, one per late record where those are wanted, and what is to be kept
 3. add the offsets and their metadata, under the generation in which this instance became leader
 4. commit
 5. free the slots (the session does, when it hears of it)
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from time import monotonic, sleep, time
 from typing import Any, Final
@@ -39,6 +39,7 @@ from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, Stored
 from streamagg.sinks.json_records import render, render_late
 from streamagg.sinks.kafka.previous_transaction import settle
+from streamagg.sinks.kafka.state import StateTopic
 from streamagg.sources.kafka.dead_letters import FutureLetters
 
 TRANSACTION_TIMEOUT_MS: Final = 12_000
@@ -100,6 +101,10 @@ class Output:
             if settings.dead_letter
             else None
         )
+        self._state: StateTopic | None = None
+        if settings.state_topic is not None:
+            self._state = StateTopic(settings.kafka, settings.state_topic, numbers.client)
+            numbers.state_bytes = numbers.state_bytes or 0
 
     def open(self, waiting: Callable[[], bool]) -> None:
         """Fence the previous leader and settle what it has left; ``waiting`` is false once nobody wants it.
@@ -127,7 +132,7 @@ class Output:
             self._at("before-commit")
             began = monotonic()
             self._membership.commit(self._offsets(publication))
-            self._note_commit(began)
+            self._note_commit(publication, began)
             self._at("after-commit")
             return
         for attempt in range(_ATTEMPTS):
@@ -147,6 +152,16 @@ class Output:
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
         """The last ones; waits for transactions under way. Raises a StreamaggError."""
         return self._membership.committed(list(partitions))
+
+    def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
+        """What the state topic holds; see ``sinks.contract.LeaderPublisher.state``."""
+        if self._state is None:
+            return iter(())
+        began = monotonic()
+        values = self._state.read(alive)
+        self._numbers.restore_s = monotonic() - began
+        # Whoever takes them need not hold all of them twice.
+        return ((key, values.pop(key)) for key in list(values))
 
     def serve(self) -> None:
         """Let the client tell what it meets with."""
@@ -178,6 +193,9 @@ class Output:
         if self._exactly_once:
             owned["transactional_id"] = self._transactional_id
             owned["transaction_timeout_ms"] = TRANSACTION_TIMEOUT_MS
+        elif self._settings.state_topic is not None:
+            # No record of the state is out without those before it.
+            owned |= {"enable_gapless_guarantee": True, "message_timeout_ms": 0}
         return producer_config(self._settings.kafka, **observing(self._numbers.client), **owned)
 
     @property
@@ -245,12 +263,14 @@ class Output:
         self._at("before-commit")
         self._commit()  # 4
         self._numbers.committed += 1
-        self._note_commit(began)
+        self._note_commit(publication, began)
         self._at("after-commit")
 
-    def _note_commit(self, began: float) -> None:
+    def _note_commit(self, publication: Publication, began: float) -> None:
         self._numbers.times.took("commit", monotonic() - began)
         self._numbers.last_commit_s = time()
+        if self._numbers.state_bytes is not None:
+            self._numbers.state_bytes += sum(len(k) + len(v or b"") for k, v in publication.state)
 
     def _produce(self, publication: Publication, began: float) -> None:
         self._reports.take()
@@ -259,10 +279,11 @@ class Output:
                 self._enqueue(self._settings.output, key, value)
         if self._settings.late_topic is not None:
             self._produce_late(self._settings.late_topic, publication)
+        if publication.state:
+            self._produce_state(publication)
         self._at("after-produce")
-        if (publication.windows or publication.late) and self._flush():
-            raise OutputAway("the output topic did not take the records in time")
-        self._require_delivery(but=_PURGED)
+        if publication.windows or publication.late or publication.state:
+            self._deliver()
         if publication.windows:
             self._numbers.times.took("publish", monotonic() - began)
 
@@ -270,6 +291,20 @@ class Output:
         for references in publication.late:
             for key, value in render_late(self._settings.input, self._windows, references):
                 self._enqueue(topic, key, value)
+
+    def _produce_state(self, publication: Publication) -> None:
+        assert self._state is not None
+        self._state.confirm()
+        if not self._exactly_once:
+            # State that is out says that the results are.
+            self._deliver()
+        for key, value in publication.state:
+            self._enqueue(self._state.name, key, value)
+
+    def _deliver(self) -> None:
+        if self._flush():
+            raise OutputAway("the output topic did not take the records in time")
+        self._require_delivery(but=_PURGED)
 
     def _require_delivery(self, but: Container[int] = ()) -> None:
         """Raises KafkaException if a record did not arrive, but for these reasons."""
@@ -289,7 +324,7 @@ class Output:
                 self._producer.abort_transaction(_CALL_TIMEOUT_S)
             raise
 
-    def _enqueue(self, topic: str, key: bytes, value: bytes) -> None:
+    def _enqueue(self, topic: str, key: bytes, value: bytes | None) -> None:
         while True:
             try:
                 self._producer.produce(topic, value, key, on_delivery=self._reports.hear)
