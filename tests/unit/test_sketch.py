@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from xxhash import xxh3_64_intdigest
 
-from streamagg.core.measures import sketch
 from streamagg.core.measures.sketch import KEPT_USERS, estimate, merged
 from streamagg.model.columns import UInt64Column
 from streamagg.model.settings import SKETCH_USERS, CeilingSettings
@@ -56,16 +55,6 @@ def test_shards_in_any_order_come_to_the_same_sketch() -> None:
         for part in parts:
             joined = merged(joined, part)
         assert np.array_equal(joined, whole)
-
-
-def test_the_bytes_are_those_of_the_library() -> None:
-    """What we write is what it writes after it has read it: nothing in it has another meaning."""
-    from datasketches import compact_theta_sketch  # type: ignore[import-untyped]
-
-    written = sketch._serialized(smallest(hashes(100_000, 1)))
-    read = compact_theta_sketch.deserialize(written)
-    assert read.serialize() == written
-    assert (read.num_retained, read.is_ordered(), read.is_empty()) == (SKETCH_USERS, True, False)
 
 
 def test_too_few_users_are_no_sketch() -> None:
