@@ -11,7 +11,7 @@ from streamagg.core.windows import Windows
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import ShardCount
 from streamagg.model.results import ALL, Group, Value, WindowTable
-from streamagg.model.settings import NO_CEILING
+from streamagg.model.settings import NO_CEILING, DecodeSettings
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,17 +53,17 @@ class ClosedWindow:
 
     def _finished(self, summaries: list[Summary]) -> dict[str, Value]:
         pairs = zip(self.measures, summaries, strict=True)
-        return {measure.name: measure.finish(summary) for measure, summary in pairs}
+        return {measure.name: measure.finish(summary).all for measure, summary in pairs}
 
     def _combined(self, ours: list[Summary] | None, theirs: list[Summary]) -> list[Summary]:
         if ours is None:
             return theirs
         pairs = zip(self.measures, ours, theirs, strict=True)
-        return [measure.combine(one, other) for measure, one, other in pairs]
+        return [measure.combine(((one, None), (other, None)), 1) for measure, one, other in pairs]
 
 
 def _nothing() -> WindowTable:
-    measures = measures_of(NO_CEILING)
+    measures = measures_of(DecodeSettings(), NO_CEILING)
     summaries = [measure.initialize().summary() for measure in measures]
     return ClosedWindow(0, False, set(), measures, {ALL: summaries}).table()
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from streamagg.core.closed_window import ClosedWindow
-from streamagg.core.measures.records import Records
+from streamagg.core.measures.counts import Records
 from streamagg.core.measures.uniques import Uniques
 from streamagg.model.columns import Int64Column, UInt64Column
 from streamagg.model.results import ALL
@@ -168,9 +168,9 @@ def _windows(piece: Pairs, users: Uniques, records: Records) -> Iterator[ClosedW
     """The windows of one piece; no pair is in two of them, so that they are like shards of a window."""
     starts = np.concatenate(([0], np.flatnonzero(np.diff(piece.window)) + 1))
     sizes = np.diff(starts, append=len(piece)).tolist()
-    counts = np.add.reduceat(piece.records, starts).tolist()
+    counts = np.add.reduceat(piece.records, starts)
     windows = piece.window[starts].tolist()
     measures = users, records
     for window, start, size, those in zip(windows, starts.tolist(), sizes, counts, strict=True):
         smallest = piece.user[start : start + min(users.keep, size)].tobytes() if users.keep else b""
-        yield ClosedWindow(window, False, set(), measures, {ALL: [(size, smallest), those]})
+        yield ClosedWindow(window, False, set(), measures, {ALL: [(size, smallest, b""), those.tobytes()]})

@@ -34,7 +34,7 @@ class Ring:
         elif slot.window != window:
             raise ValueError(f"window {window} needs the slot of window {slot.window}")
         for state in slot.states:
-            state.update(columns, rows)
+            state.update(columns, rows, None, 1)
 
     def summaries(self, window: int) -> dict[Group, list[Summary]]:
         """What a window comes to, by group and measure; without rows what nothing comes to."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import count as numbers
 
 from streamagg.core.closed_window import empty_window
-from streamagg.core.measures.published import measures_of
+from streamagg.core.measures.counts import Records
+from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import counted
 from streamagg.core.windows import Windows
 from streamagg.engine.main_loop import read
@@ -63,7 +64,7 @@ class AnyOrder:
     def counted(self, ceiling: CeilingSettings, *, empty_windows: bool) -> Iterator[WindowTable]:
         """The windows of what has been read, in order; raises TooManyUsers before one that stops it."""
         before: int | None = None
-        for closing in counted(self._store.pieces(), *measures_of(ceiling)):
+        for closing in counted(self._store.pieces(), Uniques(USER, ceiling), Records()):
             if (refusal := closing.refusal(self._windows)) is not None:
                 raise refusal
             if empty_windows and before is not None:

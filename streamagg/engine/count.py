@@ -190,10 +190,11 @@ def _plan(settings: CountSettings) -> Plan:
         settings.pipeline.idle_timeout_ms,
         bounded=True,
         ceiling=settings.ceiling,
+        decode=settings.decode,
     )
 
 
 def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
     setup = UnmarshallerSetup(settings.decode, settings.window.max_jump_ms, settings.source)
-    sharded = AggregatorSetup(settings.pipeline.slots, settings.ceiling) if settings.as_run else None
-    return open_workers(settings.pipeline, setup, sharded, ends)
+    sharded = AggregatorSetup(settings.pipeline.slots, settings.ceiling, settings.decode)
+    return open_workers(settings.pipeline, setup, sharded if settings.as_run else None, ends)

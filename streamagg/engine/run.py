@@ -74,6 +74,5 @@ def _open_workers(settings: RunSettings) -> Workers:
     unmarshaller = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, settings.source, settings.dead_letter
     )
-    return open_workers(
-        settings.pipeline, unmarshaller, AggregatorSetup(settings.pipeline.slots, settings.ceiling)
-    )
+    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling, settings.decode)
+    return open_workers(settings.pipeline, unmarshaller, aggregator)

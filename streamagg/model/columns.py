@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from streamagg.model.settings import DecodeSettings
 
+Float64Column = npt.NDArray[np.float64]
 Int64Column = npt.NDArray[np.int64]
 UInt64Column = npt.NDArray[np.uint64]
 UInt32Column = npt.NDArray[np.uint32]
@@ -67,6 +68,9 @@ class Schema:
 
 USER_COLUMN: Final = "user"
 GROUP_COLUMN: Final = "group"
+EVENT_TIME_COLUMN: Final = "event_time_ms"
+PARTITION_COLUMN: Final = "partition"
+OFFSET_COLUMN: Final = "offset"
 
 
 def number_column(path: str) -> str:
@@ -89,6 +93,23 @@ def schema_of(decode: DecodeSettings) -> Schema:
 
     The last two once for each field that measures of this kind take, in the order of their first use.
     """
+    return Schema(**_decoded(decode))
+
+
+def delivered_schema_of(decode: DecodeSettings) -> Schema:
+    """What is delivered to aggregators: that, and for measures that ask which row is the first or the last::
+
+    event_time_ms  |  int64  |  milliseconds since the epoch
+    partition      |  int64
+    offset         |  int64  |  in the partition
+    """
+    dtypes = _decoded(decode)
+    if any(measure.op in ("first", "last") for measure in decode.measures):
+        dtypes |= dict.fromkeys((EVENT_TIME_COLUMN, PARTITION_COLUMN, OFFSET_COLUMN), np.int64)
+    return Schema(**dtypes)
+
+
+def _decoded(decode: DecodeSettings) -> dict[str, npt.DTypeLike]:
     dtypes: dict[str, npt.DTypeLike] = {}
     if decode.user_field is not None:
         dtypes[USER_COLUMN] = np.uint64
@@ -99,7 +120,7 @@ def schema_of(decode: DecodeSettings) -> Schema:
             dtypes[hash_column(measure.path)] = np.uint64
         else:
             dtypes[number_column(measure.path)] = np.float64
-    return Schema(**dtypes)
+    return dtypes
 
 
 ROWS: Final = schema_of(DecodeSettings())

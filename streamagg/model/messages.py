@@ -125,7 +125,7 @@ class WindowRows(Message, frozen=True, tag=True, array_like=True, gc=False):
     counts: list[int]
     """Rows of each of them."""
     columns: tuple[bytes, ...]
-    """What they carry, in the order of ``model.columns.ROWS``; each column window by window."""
+    """What they carry, by ``model.columns.delivered_schema_of``; each column window by window."""
 
 
 class CloseWindow(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -166,10 +166,11 @@ class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=Fals
 
 
 class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False):
-    """Coordinator to aggregator, first of all: how large the ring is."""
+    """Coordinator to aggregator, first of all: how large the ring is, and what to compute."""
 
     slots: int
     ceiling: CeilingSettings = CeilingSettings()
+    decode: DecodeSettings = DecodeSettings()
 
 
 class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):

@@ -118,7 +118,7 @@ class CallbackBench:
         return self._out, self._publisher.checkpoints
 
     def _emit(self, windows: Windows, counts: Sequence[WindowTable]) -> None:
-        self._out += [count.users.number for count in counts]
+        self._out += [count.users.count for count in counts]
 
 
 def kept(stored: Stored) -> Kept:

@@ -21,7 +21,7 @@ from streamagg.model.settings import NO_CEILING, DecodeSettings, WindowSettings
 from tests.support.blocks import Record, block
 from tests.support.oracle import recount
 
-MEASURES = measures_of(NO_CEILING)
+MEASURES = measures_of(DecodeSettings(), NO_CEILING)
 TIME_OF_DAY_MS = 1 << 50
 """Behind every event time."""
 SEEDS = st.integers(0, 2**32 - 1)
@@ -147,7 +147,7 @@ class Life:
                     for ring in self.rings:
                         closing.combine(ring.summaries(window))
                     table = closing.table()
-                    self.closed.append((window, table.users.number, table.records))
+                    self.closed.append((window, table.users.count, table.records))
                 case Reread(partition, offset):
                     self.pending[partition] = self.cut(partition, offset, timestamps=True)
         for part in self.sequencer.partitions.values():

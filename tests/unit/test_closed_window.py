@@ -9,17 +9,17 @@ from streamagg.core.windows import Windows
 from streamagg.errors import ExitCode
 from streamagg.model.messages import ShardCount
 from streamagg.model.results import ALL
-from streamagg.model.settings import NO_CEILING, CeilingSettings, WindowSettings
-from tests.support.blocks import window_table
+from streamagg.model.settings import NO_CEILING, CeilingSettings, DecodeSettings, WindowSettings
+from tests.support.blocks import answer, window_table
 
 WINDOWS = Windows(WindowSettings())
 
 
 def closed(*uniques: int | None, ceiling: CeilingSettings = NO_CEILING) -> ClosedWindow:
-    closing = ClosedWindow(5, False, set(range(len(uniques))), measures_of(ceiling))
+    closing = ClosedWindow(5, False, set(range(len(uniques))), measures_of(DecodeSettings(), ceiling))
     for shard, unique in enumerate(uniques):
         assert closing.missing
-        closing.add(ShardCount(1, 5, {ALL: [(unique, b""), 33]}), shard)
+        closing.add(ShardCount(1, 5, {ALL: answer(unique, 33)}), shard)
     assert not closing.missing
     return closing
 
@@ -55,10 +55,11 @@ def test_above_the_ceiling_it_is_an_estimate_with_its_error() -> None:
     users = np.sort(np.random.default_rng(1).integers(0, 2**64, 200_000, dtype=np.uint64))
 
     def closed_at(most: int) -> ClosedWindow:
-        closing = ClosedWindow(5, False, {0, 1}, measures_of(CeilingSettings(most, "approximate")))
+        ceiling = CeilingSettings(most, "approximate")
+        closing = ClosedWindow(5, False, {0, 1}, measures_of(DecodeSettings(), ceiling))
         for shard, half in enumerate(np.array_split(users, 2)):
-            answer = [(len(half), half[:65_537].tobytes()), 49 + shard]
-            closing.add(ShardCount(1, 5, {ALL: answer}), shard)
+            smallest = half[:65_537].tobytes()
+            closing.add(ShardCount(1, 5, {ALL: answer(len(half), 49 + shard, smallest)}), shard)
         assert closing.refusal(WINDOWS) is None
         return closing
 
@@ -72,9 +73,9 @@ def test_above_the_ceiling_it_is_an_estimate_with_its_error() -> None:
 
 def test_groups_are_combined_apart() -> None:
     """A group that one shard alone has seen is in the table, too."""
-    closing = ClosedWindow(5, False, {0, 1}, measures_of(NO_CEILING))
-    closing.add(ShardCount(1, 5, {ALL: [(3, b""), 4], ("DE",): [(3, b""), 4]}), 0)
-    closing.add(ShardCount(1, 5, {ALL: [(2, b""), 5], (None,): [(2, b""), 5]}), 1)
+    closing = ClosedWindow(5, False, {0, 1}, measures_of(DecodeSettings(), NO_CEILING))
+    closing.add(ShardCount(1, 5, {ALL: answer(3, 4), ("DE",): answer(3, 4)}), 0)
+    closing.add(ShardCount(1, 5, {ALL: answer(2, 5), (None,): answer(2, 5)}), 1)
     rows = closing.table().rows
     assert {group: [value.number for value in row.values()] for group, row in rows.items()} == {
         ALL: [5, 9],

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from streamagg.core import pairs as module
 from streamagg.core.measures import sketch
-from streamagg.core.measures.records import Records
+from streamagg.core.measures.counts import Records
 from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import Pairs, counted, merged, unique
 from streamagg.model.columns import USER
 from streamagg.model.results import ALL
-from tests.support.blocks import columns_of
+from tests.support.blocks import answer, columns_of
 
 Row = tuple[int, int]
 """Window and user."""
@@ -75,7 +75,10 @@ def test_windows_are_counted_across_pieces(rows: list[Row], cuts: list[int], sha
         patch.setattr(sketch, "KEPT_USERS", keep)
         found = list(counted(merged(runs_of(rows, cuts), 0), users_kept, Records()))
     assert [(one.window, one.rows) for one in found] == [
-        (window, {ALL: [(len(set(those)), columns_of(sorted(set(those))[:keep])[0].tobytes()), len(those)]})
+        (
+            window,
+            {ALL: answer(len(set(those)), len(those), columns_of(sorted(set(those))[:keep])[0].tobytes())},
+        )
         for window, those in sorted(users.items())
     ]
 

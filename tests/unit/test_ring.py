@@ -12,14 +12,14 @@ from streamagg.core.measures import uniques as module
 from streamagg.core.measures.published import measures_of
 from streamagg.core.ring import Ring
 from streamagg.model.results import ALL
-from streamagg.model.settings import NO_CEILING, CeilingSettings
+from streamagg.model.settings import NO_CEILING, CeilingSettings, DecodeSettings
 from tests.support.blocks import columns_of
 
 Counts = tuple[int | None, int]
 
 
 def ring_of_three(ceiling: CeilingSettings = NO_CEILING) -> Ring:
-    return Ring(3, measures_of(ceiling))
+    return Ring(3, measures_of(DecodeSettings(), ceiling))
 
 
 def add(ring: Ring, window: int, *users: int) -> None:
@@ -32,7 +32,7 @@ def counts(ring: Ring, *windows: int) -> list[Counts]:
     for window in windows:
         ((group, (users, records)),) = ring.summaries(window).items()
         assert group == ALL
-        found.append((users[0], records))
+        found.append((users[0], int.from_bytes(records, "little")))
     return found
 
 

@@ -53,7 +53,7 @@ def test_shards_in_any_order_come_to_the_same_sketch() -> None:
         random.Random(seed).shuffle(parts)
         joined = np.empty(0, np.uint64)
         for part in parts:
-            joined = merged(joined, part)
+            joined = merged([joined, part])
         assert np.array_equal(joined, whole)
 
 

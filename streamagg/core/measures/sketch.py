@@ -7,6 +7,7 @@ A Framework for Estimating Stream Expression Cardinalities, 2016).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,9 +35,9 @@ class Estimate:
     """Greatest relative error, rounded up to 0.0001."""
 
 
-def merged(one: UInt64Column, other: UInt64Column) -> UInt64Column:
-    """The smallest of two shards, which share no user; ascending, shape ``(n,)``, ``n <= KEPT_USERS``."""
-    users = np.concatenate([one, other])
+def merged(parts: Sequence[UInt64Column]) -> UInt64Column:
+    """The smallest of shards, which share no user; ascending, shape ``(n,)``, ``n <= KEPT_USERS``."""
+    users = np.concatenate(parts)
     users.sort(kind="stable")
     return users[:KEPT_USERS]
 

@@ -1,8 +1,9 @@
 """Exact counting of distinct 64-bit users in sorted columns, up to a ceiling."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from streamagg.model.columns import BoolColumn, UInt64Column
 
@@ -31,7 +32,7 @@ class UserSet:
         self._keep = keep
         self._above = False
         self._sorted: UInt64Column = np.empty(0, np.uint64)
-        self._pile = _Pile()
+        self._pile = Pile(np.uint64)
 
     def add(self, users: UInt64Column) -> None:
         """Add users, shape ``(n,)``, in any order, with repetitions."""
@@ -45,6 +46,11 @@ class UserSet:
         """How many distinct users were added; None if they are more than ``most``."""
         self._merge()
         return None if self._above else len(self._sorted)
+
+    def members(self) -> UInt64Column:
+        """The users, ascending, shape ``(n,)``; above ``most`` the smallest of them."""
+        self._merge()
+        return self._sorted
 
     def smallest(self, keep: int) -> UInt64Column:
         """The smallest users, ascending, shape ``(m,)``, ``m <= keep``."""
@@ -98,18 +104,19 @@ def _absent(rows: UInt64Column, among: UInt64Column) -> BoolColumn:
     return absent
 
 
-class _Pile:
+class Pile:
     """Rows in the order of their arrival, in chunks that double; untouched room takes no memory.
 
     They are copied: a few rows that are a view would keep the memory of their whole block, and
     a column of its own takes more memory than the few rows in it.
     """
 
-    __slots__ = ("_chunks", "_room", "rows")
+    __slots__ = ("_chunks", "_dtype", "_room", "rows")
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: npt.DTypeLike) -> None:
         self.rows = 0
-        self._chunks: list[UInt64Column] = []
+        self._dtype = dtype
+        self._chunks: list[npt.NDArray[Any]] = []
         self._room = 0
         """Rows for which the last chunk has room."""
 
@@ -118,21 +125,21 @@ class _Pile:
         """Memory of the chunks."""
         return sum(chunk.nbytes for chunk in self._chunks)
 
-    def add(self, users: UInt64Column) -> None:
-        """Copy users, shape ``(n,)``."""
-        while len(users):
+    def add(self, column: npt.NDArray[Any]) -> None:
+        """Copy rows, shape ``(n,)``."""
+        while len(column):
             if not self._room:
-                self._room = max(len(users), self.rows, _FIRST_ROWS)
-                self._chunks.append(np.empty(self._room, np.uint64))
-            some, users = users[: self._room], users[self._room :]
+                self._room = max(len(column), self.rows, _FIRST_ROWS)
+                self._chunks.append(np.empty(self._room, self._dtype))
+            some, column = column[: self._room], column[self._room :]
             chunk = self._chunks[-1]
             start = len(chunk) - self._room
             chunk[start : start + len(some)] = some
             self._room -= len(some)
             self.rows += len(some)
 
-    def take(self) -> UInt64Column:
+    def take(self) -> npt.NDArray[Any]:
         """All rows, shape ``(n,)``; the pile is empty afterwards."""
-        rows = np.concatenate(self._chunks)[: self.rows] if self._chunks else np.empty(0, np.uint64)
+        rows = np.concatenate(self._chunks)[: self.rows] if self._chunks else np.empty(0, self._dtype)
         self._chunks, self._room, self.rows = [], 0, 0
         return rows

@@ -77,7 +77,7 @@ class PublishedWindows:
     def _window(self, count: WindowTable) -> WindowSample:
         start_ms = self._windows.start_ms(count.window)
         users = count.users
-        return WindowSample(start_ms, users.number, count.records, count.partial, users.error)
+        return WindowSample(start_ms, users.count, count.records, count.partial, users.error)
 
 
 def _kind(count: WindowTable) -> WindowKind:

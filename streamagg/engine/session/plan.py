@@ -1,12 +1,12 @@
 """What a session is to do, and where it begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.late_references import MOST_LATE
 from streamagg.core.windows import Windows
-from streamagg.model.settings import NO_CEILING, CeilingSettings, RunSettings, WindowSettings
+from streamagg.model.settings import NO_CEILING, CeilingSettings, DecodeSettings, RunSettings, WindowSettings
 
 _MOST_WINDOWS: Final = 10_000
 """In one publication: about a megabyte of records in one transaction. The empty windows of a year took 3.5 GB
@@ -36,6 +36,8 @@ class Plan:
     keep_open: bool = False
     """A bounded run leaves windows open for the next one."""
     ceiling: CeilingSettings = NO_CEILING
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+    """Says what is computed."""
     most_late: int = 0
     """Late records that may wait to be reported with a publication; 0: they are only counted."""
     most_future: int = 0
@@ -58,6 +60,7 @@ def plan_of_run(settings: RunSettings, most_future: int) -> Plan:
         bounded=settings.until_end,
         keep_open=settings.keep_open,
         ceiling=settings.ceiling,
+        decode=settings.decode,
         most_late=MOST_LATE if settings.late_topic else 0,
         most_future=most_future,
     )

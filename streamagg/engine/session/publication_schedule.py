@@ -52,7 +52,7 @@ class PublicationSchedule:
         self._sequencer = sequencer
         self._publisher = publisher
         self._shards = shards
-        self._measures = measures_of(plan.ceiling)
+        self._measures = measures_of(plan.decode, plan.ceiling)
         self._closing: dict[int, ClosedWindow] = {}
         self._counted = CountedWindows(empty=plan.window.empty_windows, most=plan.most_windows)
         self._published_through = published_through

@@ -5,7 +5,7 @@ from time import perf_counter
 
 from streamagg.core.measures.published import measures_of
 from streamagg.core.ring import Ring
-from streamagg.model.columns import ROWS, selected
+from streamagg.model.columns import delivered_schema_of, selected
 from streamagg.model.measured import StageTimes
 from streamagg.model.messages import (
     AggregatorSetup,
@@ -23,7 +23,8 @@ class Aggregator:
 
     def __init__(self, setup: AggregatorSetup) -> None:
         self._setup = setup
-        self._measures = measures_of(setup.ceiling)
+        self._measures = measures_of(setup.decode, setup.ceiling)
+        self._schema = delivered_schema_of(setup.decode)
         self._ring = Ring(setup.slots, self._measures)
         self._epoch = 0
         self.times = StageTimes()
@@ -56,7 +57,7 @@ class Aggregator:
 
     def _add(self, rows: WindowRows) -> None:
         began = perf_counter()
-        columns, start = ROWS.view(rows.columns), 0
+        columns, start = self._schema.view(rows.columns), 0
         for window, count in zip(rows.windows, rows.counts, strict=True):
             self._ring.add(window, selected(columns, slice(start, start + count)), count)
             start += count

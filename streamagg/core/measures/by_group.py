@@ -1,0 +1,27 @@
+"""Columns of one value for each group, which grow with the groups."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamagg.core.measures.contract import Places
+
+
+def grown(column: npt.NDArray[Any], groups: int, fill: float) -> npt.NDArray[Any]:
+    """A column with room for so many groups: itself, or one twice as long; new groups have ``fill``."""
+    if groups <= len(column):
+        return column
+    larger = np.full((max(groups, 2 * len(column)), *column.shape[1:]), fill, column.dtype)
+    larger[: len(column)] = column
+    return larger
+
+
+def placed(places: Places | None, rows: int) -> Places:
+    """The group of each row, shape ``(rows,)``, also where it was not said."""
+    return np.zeros(rows, np.intp) if places is None else places
+
+
+def lying(places: Places | None, groups: int) -> Places:
+    """Where so many groups of a part lie in the whole, also where it was not said."""
+    return np.arange(groups, dtype=np.intp) if places is None else places[:groups]
