@@ -13,8 +13,9 @@ from streamagg.errors import DataDiffers, NothingCounted
 
 if TYPE_CHECKING:
     from streamagg.model.settings import DecodeSettings, RunSettings
+    from streamagg.tools.comparison import Verification
+    from streamagg.tools.published import Count, Difference
     from streamagg.tools.recount import Recount
-    from streamagg.tools.verify import Count, Difference, Verification
 
 SHOWN: Final = 50
 """Differences that a person gets to see; ``--json`` has all."""
@@ -39,14 +40,14 @@ def verify(
 ) -> None:
     """Recount the input topic in a simple, independent way and compare every published window.
 
-    Give it the settings of the run. The recount begins with the oldest record of the topic, so that it
-    fits runs which did so too; windows published as partial are not compared. Exit code 4 if anything
-    differs.
+    Periods of calendars, and the groups of both, are compared likewise. Give it the settings of the run.
+    The recount begins with the oldest record of the topic, so that it fits runs which did so too; windows
+    published as partial are not compared. Exit code 4 if anything differs.
     """
     resolver = opt.resolver(flags)
     settings = resolver.run()
     from streamagg.cli.progress import progress_bar
-    from streamagg.tools.verify import VerifySettings
+    from streamagg.tools.comparison import VerifySettings
     from streamagg.tools.verify import verify as compare_topics
 
     wanted = VerifySettings(
@@ -66,7 +67,7 @@ def verify(
         if json:
             typer.echo(as_json(outcome))
         else:
-            print_outcome(outcome)
+            print_outcome(outcome, _things(settings))
     finally:
         # Whether anybody reads it or not.
         _judge(outcome, settings)
@@ -76,19 +77,26 @@ def _judge(outcome: "Verification", settings: "RunSettings") -> None:
     """Raises DataDiffers and NothingCounted."""
     from streamagg.cli.printing import refuse_nothing
 
+    things = _things(settings)
     nothing_counted = _nothing_counted(outcome.recount, settings.decode)
     if outcome.differences:
         raise DataDiffers(
-            f"{len(outcome.differences):,} of the windows of {settings.output} differ from a recount of"
+            f"{len(outcome.differences):,} of the {things} of {settings.output} differ from a recount of"
             f" {settings.input}. If the run had other settings than this recount, give it those."
         )
     refuse_nothing(nothing_counted)
     if not outcome.matching:
         raise NothingCounted(
-            f"There was nothing to compare: {outcome.windows:,} windows recounted, {outcome.open:,} not"
+            f"There was nothing to compare: {outcome.windows:,} {things} recounted, {outcome.open:,} not"
             f" published yet, {outcome.partial:,} partial. Does the run publish in {settings.output}, and has"
             " it yet?"
         )
+
+
+def _things(settings: "RunSettings") -> str:
+    """What was compared, in words."""
+    periods = "windows and periods" if settings.window.calendars else "windows"
+    return f"{periods} and groups".replace(" and ", ", ", 1) if settings.decode.group_by else periods
 
 
 def _nothing_counted(recount: "Recount", decode: "DecodeSettings") -> str | None:
@@ -102,18 +110,20 @@ def _nothing_counted(recount: "Recount", decode: "DecodeSettings") -> str | None
     return FitWatch().end(symptoms, recount.counted, recount.rejected)
 
 
-def print_outcome(outcome: "Verification") -> None:
-    """Differences as a table, then two lines of totals."""
+def print_outcome(outcome: "Verification", things: str) -> None:
+    """Differences as a table, then two lines of totals, of what ``things`` says."""
     if outcome.differences:
         _print_table(outcome.differences)
     recount = outcome.recount
     rejected = "".join(f", {reason} {count:,}" for reason, count in sorted(recount.rejected.items()))
+    ignored = "".join(f", {name} {count:,}" for name, count in sorted(recount.ignored.items()))
     typer.echo(
         f"{recount.consumed:,} records recounted in {outcome.seconds:.1f} s: {recount.counted:,} counted,"
         f" {recount.late:,} late, {sum(recount.rejected.values()):,} rejected{rejected}"
+        + (f"; values ignored{ignored.replace(',', ':', 1)}" if ignored else "")
     )
     typer.echo(
-        f"{outcome.matching:,} of {outcome.windows:,} windows agree, {len(outcome.differences):,} differ,"
+        f"{outcome.matching:,} of {outcome.windows:,} {things} agree, {len(outcome.differences):,} differ,"
         f" {outcome.open:,} not published yet, {outcome.partial:,} partial"
     )
 
@@ -121,15 +131,16 @@ def print_outcome(outcome: "Verification") -> None:
 def _print_table(differences: "tuple[Difference, ...]") -> None:
     """On a terminal with lines and colours, in a pipe without."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("window start (UTC)", "epoch", "what", "recounted: users / records", "published")
     for difference in differences[:SHOWN]:
         table.add_row(
             *_when(difference.window_ms),
-            difference.kind,
+            escape(_what(difference)),
             "-" if difference.recounted is None else _words(difference.recounted),
-            "\n".join(map(_words, difference.published)) or difference.detail or "-",
+            "\n".join(map(_words, difference.published)) or escape(difference.detail) or "-",
         )
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     if not console.is_terminal:
@@ -146,8 +157,24 @@ def _when(window_ms: int | None) -> tuple[str, str]:
     return f"{start:%Y-%m-%d %H:%M:%S}", f"{window_ms / 1_000:.15g}"
 
 
+def _what(difference: "Difference") -> str:
+    """What is wrong with which period or group."""
+    from streamagg.tools.published import group_text
+
+    group = None if difference.group is None else group_text(difference.group)
+    return " ".join(word for word in (difference.kind, difference.calendar, group) if word is not None)
+
+
 def _words(count: "Count") -> str:
-    return f"{'about ' if count.approximate else ''}{count.unique:,} / {count.records:,}"
+    users = "-" if count.unique is None else f"{'about ' if count.approximate else ''}{count.unique:,}"
+    values = [f"{name} {'null' if value is None else value}" for name, value in count.measures]
+    return ", ".join([f"{users} / {count.records:,}", *_groups(count), *values])
+
+
+def _groups(count: "Count") -> list[str]:
+    if count.groups_dropped:
+        return ["groups dropped"]
+    return [] if count.groups is None else [f"{count.groups:,} groups"]
 
 
 def as_json(outcome: "Verification") -> str:
@@ -166,6 +193,7 @@ def as_json(outcome: "Verification") -> str:
             "counted": recount.counted,
             "late": recount.late,
             "rejected": recount.rejected,
+            "ignored": recount.ignored,
             "seconds": round(outcome.seconds, 3),
         }
     ).decode()
@@ -175,7 +203,15 @@ def _difference(one: "Difference") -> dict[str, object]:
     return {
         "ts": None if one.window_ms is None else one.window_ms / 1_000,
         "kind": one.kind,
-        "recounted": None if one.recounted is None else one.recounted._asdict(),
-        "published": [count._asdict() for count in one.published],
+        "calendar": one.calendar,
+        "group": one.group,
+        "recounted": None if one.recounted is None else _count(one.recounted),
+        "published": [_count(count) for count in one.published],
         "detail": one.detail,
     }
+
+
+def _count(count: "Count") -> dict[str, object]:
+    known = count._asdict() | {"measures": dict(count.measures)}
+    end_ms = known.pop("end_ms")
+    return known | {"end": None if end_ms is None else end_ms / 1_000}

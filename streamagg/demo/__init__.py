@@ -21,7 +21,7 @@ from streamagg.errors import DataDiffers, KafkaFailed
 from streamagg.kafka.embedded import PARTITIONS, embedded_broker
 from streamagg.model.settings import DecodeSettings, KafkaSettings
 from streamagg.signals import handled
-from streamagg.tools.verify import VerifySettings, compare
+from streamagg.tools.comparison import VerifySettings, compare
 
 INPUT: Final = "records"
 OUTPUT: Final = "unique-users"

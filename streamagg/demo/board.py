@@ -14,7 +14,7 @@ from streamagg.demo.feed import MINUTES, WINDOW
 from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS, Counters
 from streamagg.panel.glyphs import glyphs_for
 from streamagg.panel.table import Row, table
-from streamagg.tools.verify import Published
+from streamagg.tools.published import Published
 
 TITLE: Final = "streamagg demo: unique users of every minute, counted from a Kafka topic"
 PARTS: Final = (
@@ -58,7 +58,7 @@ class Board:
             row = self._early.pop(first_ms)
             self._rows.append(row)
             if not self._console.is_terminal:
-                users, records, _ = row.value
+                users, records, *_ = row.value
                 self._console.print(f"{_minute(row)}  {users:>8,} unique users  {records:>8,} records")
 
     def status(self, counters: Counters | None) -> None:

@@ -7,7 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from streamagg.kafka.client import consumer_config, kafka_error
 from streamagg.model.settings import KafkaSettings
-from streamagg.tools.verify import Difference, Published, published_count
+from streamagg.tools.published import Difference, Published, published_count
 
 BATCH_RECORDS: Final = 100
 """More windows than the show has."""

@@ -5,7 +5,8 @@ from rich.console import Console
 from streamagg.demo.feed import Feed
 from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS
 from streamagg.engine.reporting.stats import RunStats
-from streamagg.tools.verify import Difference, Verification
+from streamagg.tools.comparison import Verification
+from streamagg.tools.published import Difference
 
 SHOWN_DIFFERENCES = 5
 """There should be none; a few are enough for a report."""

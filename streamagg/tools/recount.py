@@ -6,6 +6,7 @@ the core; what both follow is the written policy (docs/decoding.md) and the rule
 
 import heapq
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,12 +14,21 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from time import time as wall_clock_s
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar, cast
 
 import orjson
 from xxhash import xxh3_64_intdigest
 
-from streamagg.model.settings import SKETCH_USERS, CeilingSettings, DecodeSettings, TimeUnit, WindowSettings
+from streamagg.model.settings import (
+    SKETCH_USERS,
+    CeilingSettings,
+    DecodeSettings,
+    MeasureSettings,
+    TimeUnit,
+    WindowSettings,
+)
+from streamagg.tools.exact import MEASURES, Measured, Value, When
+from streamagg.tools.periods import Period, Periods
 
 # The numbers of docs/decoding.md and of the rules in docs/design.md, written a second time on purpose:
 # what is checked here has its own.
@@ -26,6 +36,7 @@ YEAR_2001_MS: Final = 978_307_200_000
 YEAR_10000_MS: Final = 253_402_300_800_000
 DAY_MS: Final = 86_400_000
 MAX_USER_BYTES: Final = 512
+MAX_GROUP_BYTES: Final = 256
 MOST_LEVELS: Final = 512
 VOTES_NEEDED: Final = 24
 MOST_WAITING: Final = 32
@@ -54,16 +65,34 @@ ESCAPE: Final = re.compile(
 """An escape in a JSON string, or the two of a surrogate pair; ``half`` is one without the other."""
 TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 """What makes up the nesting of a document: strings, which do not, and brackets."""
+PLACE: Final = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+"""What in a path may be the place of a value in an array."""
 NAME: Final = re.compile(r"(?:\\.|[^.])+", re.DOTALL)
 UTF8_MARK: Final = b"\xef\xbb\xbf"
 ABSENT: Final = object()
+ODD: Final = object()
+"""What needs a closer look."""
+K = TypeVar("K")
+
+
+Group = tuple[str | None, ...]
+"""The texts of what is in the fields to group by, None where nothing is."""
 
 
 class Event(NamedTuple):
     """An accepted record."""
 
     time_ms: int
-    user: str
+    user: str | None
+    """None if no users are counted."""
+    group: Group = ()
+    """Empty if there are no groups."""
+    values: tuple[Value | None, ...] = ()
+    """Of each measure, None if it has none."""
+    ignored: tuple[str, ...] = ()
+    """Measures whose field holds something that is no value."""
+    place: tuple[int, int] = (0, 0)
+    """Partition, and how many records of it were before this one."""
 
 
 class Rejected(Exception):
@@ -74,13 +103,22 @@ class Integer(str):
     """The text of an integer in JSON, of any length."""
 
 
+class Field(NamedTuple):
+    """What a measure takes."""
+
+    measure: MeasureSettings
+    path: list[str]
+
+
 class Recounter:
     """Reads records as the policy says, each on its own."""
 
     def __init__(self, settings: DecodeSettings) -> None:
         self._settings = settings
         self._time_path = _keys(settings.time_field)
-        self._user_path = _keys(settings.user_field or "")
+        self._user_path = None if settings.user_field is None else _keys(settings.user_field)
+        self._group_paths = [_keys(path) for path in settings.group_by]
+        self._fields = [Field(measure, _keys(measure.path)) for measure in settings.measures]
 
     def event(self, payload: bytes | None) -> Event:
         """The event time and user of a record; raises Rejected."""
@@ -116,21 +154,43 @@ class Recounter:
             document = orjson.loads(payload)
         except orjson.JSONDecodeError:
             return None
-        time, user = _at(document, self._time_path), _at(document, self._user_path)
-        if type(time) is not int or type(user) is not str or not 0 < len(user) <= MAX_USER_BYTES // 4:
+        time = _at(document, self._time_path)
+        if type(time) is not int or not 0 <= time < YEAR_10000_MS // 1_000 or self._settings.time_unit != "s":
             return None
-        if self._settings.time_unit != "s" or not 0 <= time < YEAR_10000_MS // 1_000:
+        user = None if self._user_path is None else _at(document, self._user_path)
+        if self._user_path is not None and not _is_short(user):
             return None
-        return Event(time * 1_000, user)
+        group = tuple([_quick_text(_at(document, path)) for path in self._group_paths])
+        values = tuple([_quick_value(_at(document, path), measure) for measure, path in self._fields])
+        if ODD in group or ODD in values:
+            return None
+        return Event(time * 1_000, cast("str | None", user), group, values)
 
     def _careful(self, payload: bytes) -> Event:
         document = _parse(payload)
-        time, user = _at(document, self._time_path), _at(document, self._user_path)
+        time = _at(document, self._time_path)
+        user = None if self._user_path is None else _at(document, self._user_path)
+        group = [_at(document, path) for path in self._group_paths]
         if time is ABSENT or user is ABSENT:
             raise Rejected("missing_field")
-        if not _is_text(time) or not _is_text(user):
+        if not all(map(_is_text, (time, user, *group))):
             raise Rejected("bad_json")
-        return Event(_time_ms(time, self._settings.time_unit), _user(user))
+        time_ms = _time_ms(time, self._settings.time_unit)
+        name = None if self._user_path is None else _user(user)
+        texts = tuple(map(_group_text, group))
+        values, ignored = self._values(document)
+        return Event(time_ms, name, texts, values, ignored)
+
+    def _values(self, document: object) -> tuple[tuple[Value | None, ...], tuple[str, ...]]:
+        """Of each measure, and the names of those whose field holds something else."""
+        found, ignored = [], []
+        for measure, path in self._fields:
+            held = _at(document, path)
+            value = _unique(held) if measure.op == "uniques" else _double(held)
+            found.append(value)
+            if value is None and held is not None and held is not ABSENT:
+                ignored.append(measure.name)
+        return tuple(found), tuple(ignored)
 
 
 def _keys(path: str) -> list[str]:
@@ -174,10 +234,28 @@ def _nearest(number: str) -> Decimal:
 def _at(document: object, path: list[str]) -> object:
     """The value at a path, or ABSENT."""
     for name in path:
-        if not isinstance(document, dict):
+        if isinstance(document, dict):
+            document = document.get(name, ABSENT)
+        elif isinstance(document, list) and PLACE.fullmatch(name) and int(name) < len(document):
+            document = document[int(name)]
+        else:
             return ABSENT
-        document = document.get(name, ABSENT)
     return document
+
+
+def _quick_text(value: Any) -> Any:
+    return value if _is_short(value) else None if value is None or value is ABSENT else ODD
+
+
+def _quick_value(value: Any, measure: MeasureSettings) -> Any:
+    if measure.op == "uniques":
+        return _quick_text(value)
+    return float(value) if type(value) in (int, float) else None if value is None or value is ABSENT else ODD
+
+
+def _is_short(value: object) -> bool:
+    """A text that is good wherever one is asked for."""
+    return type(value) is str and 0 < len(value) <= MAX_GROUP_BYTES // 4
 
 
 def _is_text(value: object) -> bool:
@@ -190,6 +268,35 @@ def _user(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value.encode()) <= MAX_USER_BYTES:
         raise Rejected("bad_user")
     return "0" if isinstance(value, Integer) and value == "-0" else str(value)
+
+
+def _group_text(value: object) -> str | None:
+    """Of a field to group by; raises Rejected."""
+    if value is None or value is ABSENT:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal) and value.is_finite():
+        return repr(float(value))
+    if not isinstance(value, str) or len(value.encode()) > MAX_GROUP_BYTES:
+        raise Rejected("bad_group")
+    return "0" if isinstance(value, Integer) and value == "-0" else str(value)
+
+
+def _unique(value: object) -> str | None:
+    """What is a user in the field of a user, None if it is none."""
+    try:
+        return _user(value) if _is_text(value) else None
+    except Rejected:
+        return None
+
+
+def _double(value: object) -> float | None:
+    """The nearest double of a number, None if it is none or too large."""
+    if not isinstance(value, Integer | Decimal):
+        return None
+    nearest = float(value)
+    return nearest if math.isfinite(nearest) else None
 
 
 def _time_ms(value: object, unit: TimeUnit) -> int:
@@ -223,13 +330,35 @@ def _iso8601_ms(value: object) -> int | None:
 
 @dataclass(slots=True)
 class Window:
-    """What was counted in one window."""
+    """What was counted in one window, one period, or a group of them."""
 
     users: set[str] = field(default_factory=set)
     records: int = 0
+    measured: list[Measured] = field(default_factory=list)
+    """In the order of the settings."""
+    groups: "dict[Group, Window]" = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        """One record more."""
+        self.records += 1
+        if event.user is not None:
+            self.users.add(event.user)
+        if event.values:
+            self._measure(event)
+
+    def _measure(self, event: Event) -> None:
+        when: When = (event.time_ms, *event.place)
+        for measured, value in zip(self.measured, event.values, strict=True):
+            if value is not None:
+                measured.add(value, when)
 
 
-def counted_users(users: set[str], ceiling: CeilingSettings) -> tuple[int, bool]:
+def window_of(measures: tuple[MeasureSettings, ...]) -> Window:
+    """One without records."""
+    return Window(measured=[MEASURES[measure.op]() for measure in measures])
+
+
+def counted_users(users: set[str], ceiling: CeilingSettings, seed: int = 0) -> tuple[int, bool]:
     """How many users there are, and whether that is approximate.
 
     Above the ceiling it is what the least hashes say: as many as are in a sketch, over the share of all
@@ -237,7 +366,7 @@ def counted_users(users: set[str], ceiling: CeilingSettings) -> tuple[int, bool]
     """
     if ceiling.above == "stop" or ceiling.max_users is None or len(users) <= ceiling.max_users:
         return len(users), False
-    hashes = (xxh3_64_intdigest(user.encode()) >> 1 for user in users)
+    hashes = (xxh3_64_intdigest(user.encode(), seed) >> 1 for user in users)
     next_one = heapq.nsmallest(SKETCH_USERS + 1, hashes)[-1]
     return round(SKETCH_USERS / (next_one / 2**63)), True
 
@@ -247,11 +376,14 @@ class Recount:
     """What a topic came to: windows by their start in milliseconds, and what was not counted."""
 
     windows: dict[int, Window] = field(default_factory=dict)
+    periods: dict[Period, Window] = field(default_factory=dict)
     consumed: int = 0
     late: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     unlikely: dict[str, int] = field(default_factory=dict)
     """Accepted records from before 2001 (``early``) or a day ahead of Kafka's time (``ahead``)."""
+    ignored: dict[str, int] = field(default_factory=dict)
+    """By measure, accepted records whose field holds something that is no value."""
     samples: dict[str, bytes | None] = field(default_factory=dict)
     """The first payload of each reason of rejection, and of these two."""
 
@@ -291,8 +423,15 @@ class PartitionRecount:
     or are behind by 24. One within max jump moves the clock, unless most are half of max jump behind it.
     """
 
-    def __init__(self, window: WindowSettings, decode: DecodeSettings, recount: Recount) -> None:
+    def __init__(
+        self, window: WindowSettings, decode: DecodeSettings, recount: Recount, number: int = 0
+    ) -> None:
+        """``number``: that of the partition."""
         self._window = window
+        self._measures = decode.measures
+        self._periods = Periods(window)
+        self._number = number
+        self._consumed = 0
         self._jump_ms = window.max_jump_ms
         self._recounter = Recounter(decode)
         self._recount = recount
@@ -306,6 +445,7 @@ class PartitionRecount:
         ``by_broker``: that is when the broker has appended it, and not a time of its producer.
         """
         self._recount.consumed += 1
+        self._consumed += 1
         try:
             event = self._recounter.event(payload)
         except Rejected as rejected:
@@ -315,6 +455,10 @@ class PartitionRecount:
         if (why := _unlikely(event.time_ms, kafka_time_ms)) is not None:
             self._recount.unlikely[why] = self._recount.unlikely.get(why, 0) + 1
             self._recount.samples.setdefault(why, payload)
+        if event.values:
+            event = event._replace(place=(self._number, self._consumed))
+        for name in event.ignored:
+            self._recount.ignored[name] = self._recount.ignored.get(name, 0) + 1
         stands = self._agreement <= 0
         self._vote(event)
         if self._reaches(event):
@@ -379,6 +523,15 @@ class PartitionRecount:
             return
         if self._clock_ms is None or (moves and event.time_ms > self._clock_ms):
             self._clock_ms = event.time_ms
-        counted = self._recount.windows.setdefault(start_ms, Window())
-        counted.users.add(event.user)
-        counted.records += 1
+        self._count(self._recount.windows, start_ms, event)
+        for period in self._periods.of(start_ms):
+            self._count(self._recount.periods, period, event)
+
+    def _count(self, windows: dict[K, Window], key: K, event: Event) -> None:
+        """In one of the windows or periods, and in its group of that."""
+        counted = windows.get(key) or windows.setdefault(key, window_of(self._measures))
+        counted.add(event)
+        if event.group:
+            groups = counted.groups
+            own = groups.get(event.group) or groups.setdefault(event.group, window_of(self._measures))
+            own.add(event)

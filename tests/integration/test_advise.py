@@ -8,7 +8,8 @@ import pytest
 from streamagg.engine.advise import Advice, advise, extents
 from streamagg.engine.workers import open as opening
 from streamagg.model.settings import AdviseSettings, KafkaSettings, PipelineSettings, WindowSettings
-from streamagg.tools.verify import VerifySettings, recount_topic
+from streamagg.tools.comparison import VerifySettings
+from streamagg.tools.verify import recount_topic
 from tests.conftest import TopicFactory
 from tests.support.pipeline import DECODE, Feed, made_records, record
 

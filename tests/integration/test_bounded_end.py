@@ -14,7 +14,8 @@ from streamagg.engine.advise import Extent, advise, extents
 from streamagg.errors import HeldUp, TopicError
 from streamagg.kafka.admin import LONGEST_TRANSACTION_MS, Reach, reaches, transaction_timeout_ms
 from streamagg.model.settings import AdviseSettings, KafkaSettings, PipelineSettings
-from streamagg.tools.verify import VerifySettings, _TopicReader, recount_topic
+from streamagg.tools.comparison import VerifySettings
+from streamagg.tools.verify import _TopicReader, recount_topic
 from tests.integration.conftest import RunFactory
 from tests.integration.test_topic_faults import remake
 from tests.support.broker import HOST, Broker, free_port, new_cluster_id

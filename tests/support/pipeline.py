@@ -20,8 +20,9 @@ from streamagg.model.settings import (
     KafkaSettings,
     WindowSettings,
 )
+from streamagg.tools.comparison import Verification, VerifySettings
 from streamagg.tools.generate import GenerateSettings, records
-from streamagg.tools.verify import Verification, VerifySettings, verify
+from streamagg.tools.verify import verify
 from tests.support.instances import READY_S, Instance
 from tests.support.published import check_published
 

@@ -21,7 +21,8 @@ from streamagg.demo.pipeline import Counters
 from streamagg.errors import DataDiffers
 from streamagg.kafka.embedded import PARTITIONS, embedded_broker
 from streamagg.model.settings import KafkaSettings
-from streamagg.tools.verify import Count, Published, Verification, compare
+from streamagg.tools.comparison import Verification, compare
+from streamagg.tools.published import Count, Published
 
 MINUTE_MS = 60_000
 END_TIMEOUT_S = 60.0

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from streamagg.model.settings import DecodeSettings, WindowSettings
+from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings, WindowSettings
+from streamagg.tools.periods import Period
 from streamagg.tools.recount import Event, PartitionRecount, Recount, Recounter, Rejected, Window
 from tests.unit.test_decode import CASES, payload_of, settings_of, unfold
 
@@ -146,3 +147,139 @@ def test_windows_may_be_shifted() -> None:
         partition.add(b'{"ts":%d,"uid":"u"}' % time_s, None)
     partition.end()
     assert sorted(result.windows) == [93_000, 103_000]
+
+
+GROUPED = DecodeSettings(
+    group_by=("country", "page.section"),
+    measures=(
+        MeasureSettings("bytes", "sum", "bytes"),
+        MeasureSettings("price", "last", "price"),
+        MeasureSettings("devices", "uniques", "device"),
+    ),
+)
+
+
+def event(fields: str, decode: DecodeSettings = GROUPED) -> Event | str:
+    try:
+        return Recounter(decode).event(f'{{"ts":100,"uid":"u"{fields}}}'.encode())
+    except Rejected as rejected:
+        return str(rejected)
+
+
+def group(value: str) -> tuple[str | None, ...] | str:
+    found = event(f',"country":{value}')
+    return found if isinstance(found, str) else found.group[:1]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('"DE"', "DE"),
+        ('"M\\u00fcnchen"', "München"),
+        ('""', ""),
+        ("null", None),
+        ("true", "true"),
+        ("false", "false"),
+        ("-0", "0"),
+        ("42", "42"),
+        ("-123456789012345678901234567890", "-123456789012345678901234567890"),
+        ("-0.0", "-0.0"),
+        ("1.50", "1.5"),
+        ("1e16", "1e+16"),
+        ("1E2", "100.0"),
+        ("1" * 256, "1" * 256),
+        ('"' + "é" * 128 + '"', "é" * 128),
+    ],
+)
+def test_a_value_to_group_by_becomes_text(value: str, text: str | None) -> None:
+    assert group(value) == (text,)
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", '["DE"]', "1e999", "1" * 257, '"' + "é" * 128 + 'x"'])
+def test_what_is_no_group_is_rejected(value: str) -> None:
+    assert group(value) == "bad_group"
+
+
+def test_a_group_is_judged_after_time_and_user() -> None:
+    assert event(',"uid":[],"country":[]') == "bad_user"
+    assert event(',"ts":-1,"country":[]') == "bad_time"
+    assert event("") == Event(100_000, "u", (None, None), (None, None, None))
+
+
+def test_text_to_group_by_must_be_utf8() -> None:
+    with pytest.raises(Rejected, match="bad_json"):
+        Recounter(GROUPED).event(b'{"ts":100,"uid":"u","country":"\xff"}')
+
+
+def test_values_are_numbers_and_anything_else_is_ignored() -> None:
+    found = event(',"bytes":9007199254740993,"price":1.25,"device":"phone","page":{"section":"x"}')
+    assert found == Event(100_000, "u", (None, "x"), (2.0**53, 1.25, "phone"))
+    assert event(',"bytes":null,"device":7') == Event(100_000, "u", (None, None), (None, None, "7"))
+    for wrong in ('"7"', "true", "[]", "{}", "1e999", "-1e999", "9" * 400):
+        assert event(f',"bytes":{wrong}') == Event(100_000, "u", (None, None), (None, None, None), ("bytes",))
+    for wrong in ('""', "true", "[]", "{}", "1.0", '"' + "x" * 513 + '"'):
+        assert event(f',"device":{wrong}') == Event(
+            100_000, "u", (None, None), (None, None, None), ("devices",)
+        )
+
+
+def test_a_value_that_is_no_utf8_is_ignored() -> None:
+    found = Recounter(GROUPED).event(b'{"ts":100,"uid":"u","device":"\xff"}')
+    assert (found.values, found.ignored) == ((None, None, None), ("devices",))
+
+
+def test_a_path_leads_into_arrays() -> None:
+    decode = DecodeSettings(group_by=("tags.1.name",), user_field=None)
+    tags = '"tags":[0,{"name":"b"}]'
+    assert event(f",{tags}", decode) == Event(100_000, None, ("b",))
+    assert event(',"tags":{"1":{"name":"c"}}', decode) == Event(100_000, None, ("c",))
+    for out in ('"tags":[0]', '"tags":[0,[]]', '"tags":"1"'):
+        assert event(f",{out}", decode) == Event(100_000, None, (None,))
+    for path in ("tags.01.name", "tags.-1.name", "tags.1_0.name", "tags.9999999999"):
+        assert event(f",{tags}", DecodeSettings(group_by=(path,))) == Event(100_000, "u", (None,))
+
+
+def test_no_users_are_looked_for_where_none_are_counted() -> None:
+    decode = DecodeSettings(user_field=None)
+    assert Recounter(decode).event(b'{"ts":100,"uid":[]}') == Event(100_000, None)
+    assert Recounter(decode).event(b'{"ts":100}') == Event(100_000, None)
+
+
+def test_windows_periods_and_groups_are_counted_side_by_side() -> None:
+    #   100        110        120        130
+    #   |a1 b2     |a3        |late: a   |a5
+    #   |      20 s           |     20 s
+    window = WindowSettings(10_000, 0, 0, 12_000, calendars=(CalendarSettings("20s", 20_000),))
+    decode = DecodeSettings(group_by=("g",), measures=(MeasureSettings("last", "last", "n"),))
+    result = Recount()
+    partition = PartitionRecount(window, decode, result)
+    for time_s, g, n in ((100, "a", 1), (101, "b", 2), (111, "a", 3), (101, "a", 4), (122, "a", 5)):
+        partition.add(b'{"ts":%d,"uid":"%d","g":"%s","n":%d}' % (time_s, n, g.encode(), n), None)
+    partition.end()
+    assert result.late == 1
+    first = result.windows[100_000]
+    assert (first.users, first.records, first.measured[0].result()) == ({"1", "2"}, 2, 2)
+    assert {g: (own.users, own.measured[0].result()) for g, own in first.groups.items()} == {
+        ("a",): ({"1"}, 1),
+        ("b",): ({"2"}, 2),
+    }
+    period = result.periods[Period("20s", 100_000, 120_000)]
+    assert (period.users, period.measured[0].result()) == ({"1", "2", "3"}, 3)
+    assert {g: own.records for g, own in period.groups.items()} == {("a",): 2, ("b",): 1}
+    assert len(result.periods) == 2
+
+
+def test_of_the_same_time_the_last_value_is_that_of_the_higher_partition() -> None:
+    decode = DecodeSettings(
+        measures=(MeasureSettings("last", "last", "n"), MeasureSettings("first", "first", "n"))
+    )
+    result = Recount()
+    for number in (1, 0):
+        partition = PartitionRecount(WINDOW, decode, result, number)
+        for n in (2 * number, 2 * number + 1):
+            partition.add(b'{"ts":100,"uid":"u","n":%d}' % n, None)
+        partition.add(b'{"ts":100,"uid":"u","n":"none"}', None)
+        partition.end()
+    (window,) = result.windows.values()
+    assert [measured.result() for measured in window.measured] == [3, 0]
+    assert result.ignored == {"last": 2, "first": 2}
