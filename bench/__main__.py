@@ -20,11 +20,11 @@ from bench.contender import Contender
 from bench.contenders import all_contenders
 from bench.kafka import delete_topics
 from bench.machine import description, load
-from bench.results import FILE_ROWS, Results
+from bench.results import Results
 from bench.rounds import OUTPUT_PREFIX, Bench, Prepared
 from bench.scratch import DIRECTORY, RESULTS, site
 from bench.table import print_results
-from bench.topics import FILE, LOADS
+from bench.topics import LOADS
 from bench.topics import load as load_topic
 
 QUICK_TOPIC: Final = "large-4"
@@ -106,7 +106,8 @@ def _chosen(given: argparse.Namespace) -> list[Contender]:
 
 def runs_on(topic: str, contender: Contender, given: argparse.Namespace) -> bool:
     """Who is named runs wherever it can; else topic and benchmark decide."""
-    if (contender.name in FILE_ROWS) != (topic == FILE):
+    load = LOADS[topic]
+    if contender.reads != load.reads or not (contender.work == load.work or contender.everywhere):
         return False
     if given.only:
         return contender.name in given.only

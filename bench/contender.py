@@ -3,6 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from bench.work import Work
+
+Reads = Literal["topic", "file"]
+"""Where a contender takes the records from."""
 
 
 class NotAvailable(Exception):
@@ -50,10 +56,13 @@ class Contender:
          "windows": {"1468244340": 987} # start in seconds since the epoch -> unique users
         }
 
-    What else it holds is not looked at. A contender that publishes to ``job.output``, as
-    ``{"ts": start, "cnt": users}``, leaves ``windows`` out or says only how many there are, as
-    ``--stats-json`` of streamagg does: then they are read from there, and of several values of a window the
-    last one counts. A contender that looks at no record needs none and says so with ``counts=False``.
+    What else it holds is not looked at. Instead of ``windows`` it may name a file of rows as ``bench.work``
+    describes them, ``"rows": "/path"``; then ``records`` may be left out if every row has its own. A
+    contender that publishes such rows to ``job.output`` leaves both out or says only how many windows there
+    are, as ``--stats-json`` of streamagg does: then they are read from there. A contender that looks at no
+    record needs none and says so with ``counts=False``.
+
+    One that reads the file is timed from the start of its process to the end, whatever it says.
     """
 
     name: str
@@ -65,6 +74,11 @@ class Contender:
     component. Raises NotAvailable."""
     command: Callable[[Job, Path], list[str]]
     """The command line of one run; the second argument is the same cache directory."""
+    reads: Reads = "topic"
+    work: Work = "plain"
+    """The question that it answers, and on whose records it runs."""
+    everywhere: bool = False
+    """Also runs, and answers the same, where the others are asked something else: to compare them with."""
     counts: bool = True
     """False: reads and counts nothing."""
     quick: bool = False

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from bench.block import Block
-from bench.results import FILE_FLOOR, Results
+from bench.results import FILE_FLOOR, Results, Row
 from bench.table import markdown
-from bench.topics import FILE
 
 OURS: Final = "streamagg-2"
 LARGE, SMALL = "large-4", "small-4"
@@ -34,6 +33,14 @@ FASTER_THAN: Final = {
     "bytewax-folded": ("Bytewax, folded by hand", 1.5),
     "quix-windows": ("Quix, its own windows", 15.0),
 }
+
+
+FILES: Final = {
+    "file": ("2.2 KB", "", 1.2),
+    "file-small": ("180 bytes", "", 1.0),
+    "file-grouped": ("400 bytes, by minute and page", "-grouped", 1.0),
+}
+"""What each holds, what the names of its contenders end with, and the speed wanted beside DuckDB."""
 
 
 def goals(measured: Sequence[Results], found: Mapping[str, Found]) -> Block:
@@ -75,8 +82,37 @@ def _of_topics(topics: Mapping[str, Results]) -> Iterator[Goal]:
             yield Goal(f"180 bytes: speed beside {title}", " times", wanted, ratio)
     if large and (row := large.row(OURS)):
         yield Goal("memory of all processes, 2.2 KB", " MB", 500, row.peak_mb, at_most=True)
-    if (ratio := _ratio(topics.get(FILE), "streamagg-count", FILE_FLOOR)) is not None:
+    yield from _grouped(topics.get("grouped"))
+    yield from _files(topics)
+    if (ratio := _ratio(topics.get("file"), "streamagg-count", FILE_FLOOR)) is not None:
         yield Goal("`count` on a file beside two processes that only decode it", " times", 0.8, ratio)
+
+
+def _grouped(results: Results | None) -> Iterator[Goal]:
+    what = "400 bytes, by minute and page: speed beside"
+    if (ratio := _ratio(results, f"{OURS}-grouped", OURS)) is not None:
+        yield Goal(f"{what} the plain run of the same topic", " times", 0.5, ratio)
+    if (best := _best_other(results)) and (ratio := _ratio(results, f"{OURS}-grouped", best.name)):
+        yield Goal(f"{what} the fastest contender, {best.title}", " times", 1.0, ratio)
+
+
+def _files(topics: Mapping[str, Results]) -> Iterator[Goal]:
+    for name, (what, suffix, wanted) in FILES.items():
+        results, ours = topics.get(name), f"streamagg-count{suffix}"
+        if (ratio := _ratio(results, ours, f"duckdb-file{suffix}")) is not None:
+            yield Goal(f"`count` on a file, {what}: speed beside DuckDB", " times", wanted, ratio)
+        if (best := _best_other(results)) and (ratio := _ratio(results, ours, best.name)):
+            yield Goal(f"the same beside the fastest tool, {best.title}", " times", 1.0, ratio)
+
+
+def _best_other(results: Results | None) -> Row | None:
+    """The fastest that counts right and is neither streamagg nor a floor."""
+    others = [
+        row
+        for row in (results.by_rate() if results else ())
+        if row.rate and row.is_right and row.verdict is not None and not row.name.startswith("streamagg")
+    ]
+    return others[0] if others else None
 
 
 def _of_others(found: Mapping[str, Found]) -> Iterator[Goal]:

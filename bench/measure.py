@@ -10,15 +10,16 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bench.contender import Contender, Job
-from bench.kafka import read_windows
+from bench.kafka import read_rows
 from bench.machine import BUSY_CORES, machine_time
 from bench.processes import Family, sample
+from bench.work import Answer, Row, answer
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 SAMPLE_EVERY_S: Final = 0.1
@@ -136,7 +137,7 @@ def _own_cpu() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Windows of a run beside the truth."""
+    """Windows of a run, or pages of windows, beside the truth."""
 
     windows: int
     """Windows there are in truth."""
@@ -162,7 +163,7 @@ class Run:
     error: str | None
     """Why it failed, in one line; then the two below are None."""
     seconds: float | None
-    """From the first fetch to the last window complete."""
+    """From the first fetch to the last window complete; with a file, from start to end of the process."""
     verdict: Verdict | None
     """None also for a contender that counts nothing."""
 
@@ -171,7 +172,7 @@ def run_contender(
     contender: Contender,
     job: Job,
     cache: Path,
-    truth: Mapping[int, int],
+    truth: Answer,
     *,
     log: Path,
     broker_pid: int | None = None,
@@ -187,35 +188,48 @@ def run_contender(
     if cost.exit_code != 0:
         return Run(contender.name, cost, f"exit code {cost.exit_code}: {last_line(log)}", None, None)
     try:
-        seconds, verdict = _result(contender, job, truth)
+        seconds, verdict = _result(contender, job, cost, truth)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Run(contender.name, cost, f"no usable result: {error!r}", None, None)
     return Run(contender.name, cost, None, seconds, verdict)
 
 
-def _result(contender: Contender, job: Job, truth: Mapping[int, int]) -> tuple[float, Verdict | None]:
+def _result(contender: Contender, job: Job, cost: Cost, truth: Answer) -> tuple[float, Verdict | None]:
     """Seconds and verdict; raises ValueError when the contender has not read every record."""
     result = json.loads(job.result.read_bytes())
-    if result["records"] != job.topic.records:
-        raise ValueError(f"{result['records']:,} of {job.topic.records:,} records read")
-    seconds = float(result["seconds"])
+    written = _written(result)
+    read = result["records"] if "records" in result or not written else _records(written)
+    if read != job.topic.records:
+        raise ValueError(f"{read:,} of {job.topic.records:,} records read")
+    seconds = cost.wall_seconds if contender.reads == "file" else float(result["seconds"])
     if seconds <= 0:
         raise ValueError(f"it took {seconds:g} s")
     if not contender.counts:
         return seconds, None
-    return seconds, compare(_windows(result, job), truth)
+    return seconds, compare(answer(written or _told(result, job), contender.work), truth)
 
 
-def _windows(result: Mapping[str, Any], job: Job) -> dict[int, int]:
-    """Those of the result or else, where it has none or only their number, those that were published."""
+def _written(result: Mapping[str, Any]) -> list[Row]:
+    """The rows of the file that the result names, if it names one."""
+    if "rows" not in result:
+        return []
+    return [json.loads(line) for line in Path(result["rows"]).read_bytes().splitlines()]
+
+
+def _records(rows: Sequence[Row]) -> int:
+    return sum(int(row["records"]) for row in rows)
+
+
+def _told(result: Mapping[str, Any], job: Job) -> Iterable[Row]:
+    """Rows of the result or else, where it has none or only their number, those that were published."""
     windows = result.get("windows")
     if not isinstance(windows, dict):
-        return read_windows(job.bootstrap, job.output)
-    return {int(start): int(users) for start, users in windows.items()}
+        return read_rows(job.bootstrap, job.output)
+    return ({"ts": start, "cnt": users} for start, users in windows.items())
 
 
-def compare(windows: Mapping[int, int], truth: Mapping[int, int]) -> Verdict:
-    """Both map the start of a window to its unique users."""
+def compare(windows: Answer, truth: Answer) -> Verdict:
+    """What was counted beside what is true, key by key."""
     right = sum(windows.get(start) == users for start, users in truth.items())
     missing = len(truth.keys() - windows.keys())
     return Verdict(

@@ -19,7 +19,7 @@ from bench.measure import REPOSITORY
 from bench.results import MILLION, Results, Row, read_results, windows_cell
 from bench.scratch import RESULTS
 from bench.table import markdown, markdown_results
-from bench.topics import FILE, LOADS
+from bench.topics import LOADS
 
 REPORT: Final = REPOSITORY / "REPORT.md"
 PAGES: Final = (REPORT, REPOSITORY / "docs" / "reliability.md", REPOSITORY / "docs" / "operations.md")
@@ -49,12 +49,12 @@ PLOTS: Final = {
 def render(results: Path) -> list[Block]:
     """Every figure that the files of results give."""
     measured = [read_results(path) for name in LOADS if (path := results / f"{name}.json").exists()]
-    blocks = [files(each) if each.topic == FILE else topic(each) for each in measured]
+    blocks = [files(each) if LOADS[each.topic].reads == "file" else topic(each) for each in measured]
     found = {
         name: json.loads(path.read_bytes()) for name in PLOTS if (path := results / f"{name}.json").exists()
     }
     since = {each.topic: each for each in _main_rows_since(results, measured)}
-    blocks += [main_rows(name, since.get(name)) for name in LOADS if name != FILE]
+    blocks += [main_rows(name, since.get(name)) for name, load in LOADS.items() if load.reads == "topic"]
     if measured:
         newest = {each.topic: each for each in measured} | since
         blocks += [goals([*newest.values()], found), overview(measured), machine(measured[0])]
@@ -107,7 +107,12 @@ def describe(results: Results) -> str:
     """What the topic holds, in words."""
     partitions = "1 partition" if results.partitions == 1 else f"{results.partitions} partitions"
     packed = "" if results.compression == "none" else f", {results.compression}"
-    return f"{size(results)} in {partitions}{packed}"
+    return f"{size(results)} in {partitions}{packed}{asked(results)}"
+
+
+def asked(results: Results) -> str:
+    """What is asked besides unique users by minute."""
+    return "" if LOADS[results.topic].work == "plain" else ", by minute and page"
 
 
 def size(results: Results) -> str:
@@ -133,7 +138,7 @@ def _kind(row: Row) -> Kind:
 
 def overview(measured: Sequence[Results]) -> Block:
     """How many times as fast as each contender the main row is, on every topic."""
-    measured = [results for results in measured if results.topic != FILE]
+    measured = [results for results in measured if LOADS[results.topic].is_main]
     titles = {row.name: row.title for results in measured for row in results.by_rate()}
     rows = [
         [title, *(_times(results, name) for results in measured)]
@@ -153,7 +158,7 @@ def _times(results: Results, name: str) -> str:
 
 def sizing(measured: Sequence[Results]) -> Block:
     """What it takes to read as fast as it can: the table somebody needs who plans a machine."""
-    topics = [results for results in measured if results.topic != FILE]
+    topics = [results for results in measured if LOADS[results.topic].is_main]
     rows = [
         _sized(results, row, unmarshallers)
         for results in sorted(topics, key=lambda each: -each.record_bytes)
@@ -187,8 +192,8 @@ def _sized(results: Results, row: Row, unmarshallers: str) -> list[str]:
 
 def files(results: Results) -> Block:
     """What counting a file takes beside only decoding it."""
-    title = f"A file of {results.records:,} records of {size(results)}:"
-    parts = [title, markdown_results(results, of_file=True), source(results.command, results.made)]
+    title = f"A file of {results.records:,} records of {size(results)}{asked(results)}:"
+    parts = [title, markdown_results(results), source(results.command, results.made)]
     return Block(results.topic, "\n\n".join(parts))
 
 

@@ -13,7 +13,6 @@ FLOOR: Final = "bare-2"
 """The row that the others are compared with."""
 FILE_FLOOR: Final = "decode-file"
 """The same for those that read a file."""
-FILE_ROWS: Final = {FILE_FLOOR, "streamagg-count"}
 MILLION: Final = 1_000_000
 
 
@@ -105,10 +104,14 @@ class Results:
         """Names of the contenders with a run during which something else used the machine."""
         return [row.name for row in self.rows if any(run.cost.is_disturbed for run in row.runs)]
 
-    def by_rate(self, *, of_file: bool = False) -> list[Row]:
-        """The fastest first, then what failed, then what is not available; of a topic or of its file."""
-        rows = [row for row in self.rows if (row.name in FILE_ROWS) == of_file]
-        return sorted(rows, key=lambda row: (row.unavailable is not None, -(row.rate or 0)))
+    @property
+    def floor(self) -> Row | None:
+        """What the others are compared with, if it has a figure."""
+        return self.row(FLOOR) or self.row(FILE_FLOOR)
+
+    def by_rate(self) -> list[Row]:
+        """The fastest first, then what failed, then what is not available."""
+        return sorted(self.rows, key=lambda row: (row.unavailable is not None, -(row.rate or 0)))
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

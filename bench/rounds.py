@@ -109,7 +109,7 @@ class Bench:
                 contender,
                 job,
                 self.cache,
-                on.truth,
+                on.truths[contender.work],
                 log=logs / f"{contender.name}-{on.topic.name}.log",
                 broker_pid=self.broker_pid,
             )

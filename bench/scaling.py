@@ -27,10 +27,10 @@ import orjson
 from confluent_kafka import Producer
 from rich.console import Console
 
-from bench.kafka import read_windows
+from bench.kafka import read_rows
 from bench.measure import compare
 from bench.scratch import RunFailed, Site, is_quiet, save, site
-from bench.topics import unique_users
+from bench.work import answer, unique_users
 from streamagg.model.settings import WindowSettings
 from streamagg.tools.generate import GenerateSettings, records
 
@@ -183,7 +183,7 @@ def _run(
 ) -> dict[str, Any]:
     with here.topics(1) as (output,):
         cost, path = here.until_end(topic, output, *point.flags(), timeout_s=TIMEOUT_S)
-        verdict = compare(read_windows(here.bootstrap, output), expected)
+        verdict = compare(answer(read_rows(here.bootstrap, output), "plain"), expected)
     stats = json.loads(path.read_bytes())
     millions = point.made.count / MILLION
     complete = stats["counted"] == point.made.count

@@ -6,7 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench.results import FILE_FLOOR, FLOOR, Results, Row, note, windows_cell
+from bench.results import Results, Row, note, windows_cell
 
 PLAIN_WIDTH: Final = 170
 """Of a table that goes into a file or a pipe."""
@@ -39,32 +39,27 @@ def print_results(results: Results) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    for of_file in (False, True):
-        if rows := results.by_rate(of_file=of_file):
-            console.print(_rich(results, rows, of_file=of_file))
+    console.print(_rich(results))
     for row in results.rows:
         if row.unavailable is not None or row.errors:
             console.print(f"{row.name}: {note(row)}", markup=False)
 
 
-def _rich(results: Results, rows: Sequence[Row], *, of_file: bool) -> Table:
-    table = Table(title=f"{results.topic}{', from the file' if of_file else ''}")
+def _rich(results: Results) -> Table:
+    table = Table(title=results.topic)
     table.add_column("contender", no_wrap=True)
     for heading in FIGURES:
         table.add_column(heading, justify="right")
     table.add_column("windows right")
-    floor = results.row(FILE_FLOOR if of_file else FLOOR)
-    for row in rows:
-        table.add_row(row.title, *figures(row, floor), windows_cell(row))
+    for row in results.by_rate():
+        table.add_row(row.title, *figures(row, results.floor), windows_cell(row))
     return table
 
 
-def markdown_results(results: Results, *, of_file: bool = False) -> str:
+def markdown_results(results: Results) -> str:
     """For the report."""
-    floor = results.row(FILE_FLOOR if of_file else FLOOR)
     rows = [
-        [row.title, *figures(row, floor), windows_cell(row), note(row)]
-        for row in results.by_rate(of_file=of_file)
+        [row.title, *figures(row, results.floor), windows_cell(row), note(row)] for row in results.by_rate()
     ]
     headings = ["contender", *FIGURES, "windows right", "remarks"]
     return markdown(headings, rows, numbers=range(1, 1 + len(FIGURES)))

@@ -4,19 +4,19 @@ Every name carries a digest of how the records are made, so that other records a
 """
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-from bench.contender import Topic
+from bench.contender import Reads, Topic
 from bench.kafka import delete_topics, records_in
+from bench.work import Answer, Row, Work, answer, truth
 from streamagg.tools.generate import GenerateSettings, records
 
 WINDOW_S: Final = 60
@@ -36,6 +36,15 @@ class Load:
     made: GenerateSettings
     partitions: int
     compression: str = "none"
+    work: Work = "plain"
+    """What is asked of its records."""
+    reads: Reads = "topic"
+    """``file``: there is no topic, only the file that it would be loaded from."""
+
+    @property
+    def is_main(self) -> bool:
+        """A topic whose records are asked the plain question."""
+        return self.work == "plain" and self.reads == "topic"
 
     def tenth(self) -> "Load":
         """The same with the first tenth of the records."""
@@ -45,16 +54,20 @@ class Load:
 
 LARGE: Final = GenerateSettings(1_000_000, size_bytes=2_200, disorder=0.1, max_delay_s=MAX_DELAY_S)
 SMALL: Final = GenerateSettings(5_000_000, size_bytes=180, disorder=0.1, max_delay_s=MAX_DELAY_S)
-FILE: Final = "file"
-"""Not for its topic, but for the file that it is loaded from: ``bench.results.FILE_ROWS`` run here only."""
+GROUPED: Final = GenerateSettings(
+    1_000_000, size_bytes=400, disorder=0.1, max_delay_s=MAX_DELAY_S, visits=True
+)
 LOADS: Final = {
     load.name: load
     for load in (
         Load("large-4", LARGE, 4),
         Load("large-1", LARGE, 1),
-        Load(FILE, LARGE, 1),
         Load("small-4", SMALL, 4),
         Load("large-4-lz4", LARGE, 4, "lz4"),
+        Load("grouped", GROUPED, 4, work="grouped"),
+        Load("file", LARGE, 1, reads="file"),
+        Load("file-small", replace(SMALL, count=3_000_000), 1, reads="file"),
+        Load("file-grouped", GROUPED, 1, work="grouped", reads="file"),
     )
 }
 
@@ -64,8 +77,8 @@ class Loaded:
     """A topic that is complete, and what is true of it."""
 
     topic: Topic
-    truth: dict[int, int]
-    """Unique users by start of the window in seconds."""
+    truths: Mapping[Work, Answer]
+    """The plain one, and that of its own work."""
 
 
 def load(load: Load, bootstrap: str, directory: Path, told: Told) -> Loaded:
@@ -82,9 +95,11 @@ def load(load: Load, bootstrap: str, directory: Path, told: Told) -> Loaded:
         compression=load.compression,
         file=file,
     )
-    truth = _truth(file, told)
-    _fill(topic, bootstrap, told)
-    return Loaded(topic, truth)
+    works: set[Work] = {"plain", load.work}
+    truths = {work: _truth(file, work, told) for work in works}
+    if load.reads == "topic":
+        _fill(topic, bootstrap, told)
+    return Loaded(topic, truths)
 
 
 def digest(made: GenerateSettings) -> str:
@@ -104,41 +119,32 @@ def _generate(made: GenerateSettings, file: Path) -> None:
         "--max-delay": made.max_delay_s,
         "--seed": made.seed,
     }
-    _streamagg("generate", *(str(word) for flag in flags.items() for word in flag), "-o", str(file))
+    words = [str(word) for flag in flags.items() for word in flag] + ["--visits"] * made.visits
+    _streamagg("generate", *words, "-o", str(file))
 
 
-def _truth(file: Path, told: Told) -> dict[int, int]:
+def _truth(file: Path, work: Work, told: Told) -> Answer:
     """Kept beside the file once it is counted."""
-    kept = file.with_suffix(".truth.json")
+    kept = file.with_suffix(f".{work}.rows")
     if not kept.exists():
-        told(f"counting the truth of {file.name}")
+        told(f"counting the truth of {file.name}, {work}")
         partial = kept.with_suffix(".part")
-        partial.write_text(json.dumps(count_plainly(file)))
+        partial.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in count_plainly(file, work)))
         partial.replace(kept)
-    return {int(start): users for start, users in json.loads(kept.read_bytes()).items()}
+    with kept.open("rb") as rows:
+        return answer(map(orjson.loads, rows), work)
 
 
-def count_plainly(file: Path) -> dict[int, int]:
-    """Unique users of every window of a file, by its start in seconds.
+def count_plainly(file: Path, work: Work) -> list[Row]:
+    """The right rows of a file.
 
     Raises ValueError when a record is further behind than the benchmark promises its contenders.
     """
     with file.open("rb") as lines:
-        return unique_users(_not_too_late(map(orjson.loads, lines), file.name), WINDOW_S)
+        return [*truth(_not_too_late(map(orjson.loads, lines), file.name), work, WINDOW_S)]
 
 
-def unique_users(rows: Iterable[Mapping[str, Any]], window_s: int) -> dict[int, int]:
-    """Unique users by start of the window in seconds, with plain sets and no code of streamagg."""
-    windows: dict[int, set[str]] = {}
-    same: dict[str, str] = {}
-    for row in rows:
-        time, user = row["ts"], row["uid"]
-        # One string object for each user, in however many windows.
-        windows.setdefault(time - time % window_s, set()).add(same.setdefault(user, user))
-    return {start: len(users) for start, users in sorted(windows.items())}
-
-
-def _not_too_late(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[Mapping[str, Any]]:
+def _not_too_late(rows: Iterable[Row], name: str) -> Iterator[Row]:
     latest = 0
     for row in rows:
         latest = max(latest, row["ts"])

@@ -13,6 +13,7 @@ FAMILIES = (
     "kafka_streams",
     "flink",
     "python_loop",
+    "query_engines",
     "bytewax",
     "quix",
     "faust",

@@ -18,7 +18,7 @@ import pytest
 from bench import kafka, measure, plots, scratch
 from bench.__main__ import runs_on
 from bench.charts import Axis, Bar, Line, bar_chart, line_chart, linear_ticks, log_ticks, short_number
-from bench.contender import Contender, Job, Topic
+from bench.contender import Contender, Job, Reads, Topic
 from bench.contenders import all_contenders
 from bench.contenders.bare.decode_file import halves
 from bench.machine import Load, parse_machine_time
@@ -26,10 +26,11 @@ from bench.measure import Cost, Run, Verdict, compare, run_command, run_contende
 from bench.pairs import interval
 from bench.processes import Sample, sample
 from bench.render import CHARTS, NOT_MEASURED, PAGES, fill, render, topic
-from bench.results import FILE_ROWS, Results, Row, note, read_results, windows_cell
+from bench.results import Results, Row, note, read_results, windows_cell
 from bench.scratch import RESULTS
 from bench.table import markdown_results
 from bench.topics import LARGE, LOADS, count_plainly, digest
+from bench.work import answer, truth, unique_users
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the benchmark reads /proc")
 
@@ -97,16 +98,22 @@ def test_a_name_may_hold_blanks_and_parentheses(tmp_path: Path) -> None:
 # --- one contender
 
 
-def contender(code: str, *, counts: bool = True) -> Contender:
+def contender(code: str, *, counts: bool, reads: Reads) -> Contender:
     return Contender(
-        "c", "C", lambda cache: {}, lambda job, cache: [*python(code), str(job.result)], counts=counts
+        "c",
+        "C",
+        lambda cache: {},
+        lambda job, cache: [*python(code), str(job.result)],
+        counts=counts,
+        reads=reads,
     )
 
 
-def run(tmp_path: Path, code: str, *, counts: bool = True) -> Run:
+def run(tmp_path: Path, code: str, *, counts: bool = True, reads: Reads = "topic") -> Run:
     on = Topic("t", 1, 10, 100, "none", tmp_path / "file")
     job = Job("127.0.0.1:1", on, "o", tmp_path / "result", tmp_path)
-    return run_contender(contender(code, counts=counts), job, tmp_path, TRUTH, log=tmp_path / "log")
+    one = contender(code, counts=counts, reads=reads)
+    return run_contender(one, job, tmp_path, TRUTH, log=tmp_path / "log")
 
 
 def writes(result: object) -> str:
@@ -163,10 +170,37 @@ def test_who_counts_nothing_gets_no_verdict(tmp_path: Path) -> None:
 def test_windows_that_are_not_in_the_result_were_published(
     result: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = {("127.0.0.1:1", "o"): {60: 5}}
-    monkeypatch.setattr(measure, "read_windows", lambda bootstrap, topic: published[bootstrap, topic])
+    published = {("127.0.0.1:1", "o"): [{"ts": 60, "cnt": 4}, {"ts": 60, "cnt": 5}]}
+    monkeypatch.setattr(measure, "read_rows", lambda bootstrap, topic: published[bootstrap, topic])
     found = run(tmp_path, writes({"records": 10, "seconds": 1, **result}))
     assert found == Run("c", found.cost, None, 1, Verdict(2, 1, 0, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("result", "records", "error"),
+    [
+        ({}, (4, 6), None),
+        ({}, (4, 5), "9 of 10 records read"),
+        ({"records": 10}, (0, 0), None),
+        ({"records": 9}, (4, 6), "9 of 10 records read"),
+    ],
+)
+def test_rows_in_a_file_say_what_was_counted(
+    result: dict[str, int], records: tuple[int, int], error: str | None, tmp_path: Path
+) -> None:
+    counts = [{"ts": start, "cnt": users} for start, users in TRUTH.items()]
+    rows = [{**row, "records": seen} for row, seen in zip(counts, records, strict=True)]
+    (tmp_path / "rows").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = run(tmp_path, writes({"seconds": 1, "rows": str(tmp_path / "rows"), **result}))
+    if error is None:
+        assert found == Run("c", found.cost, None, 1, Verdict(2, 2, 0, 0, 0))
+    else:
+        assert error in (found.error or "")
+
+
+def test_who_reads_the_file_is_timed_from_start_to_end_of_its_process(tmp_path: Path) -> None:
+    found = run(tmp_path, writes({"records": 10, "windows": {"60": 5, "120": 7}}), reads="file")
+    assert found == Run("c", found.cost, None, found.cost.wall_seconds, Verdict(2, 2, 0, 0, 0))
 
 
 def test_topics_that_a_contender_made_for_a_run_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,9 +233,14 @@ def chosen(topic: str, *, only: list[str] | None = None, quick: bool = False) ->
 
 
 def test_who_runs_on_which_topic() -> None:
-    everybody = {each.name for each in all_contenders()} - FILE_ROWS
-    assert chosen("file") == FILE_ROWS
-    assert all(chosen(name) == everybody for name in LOADS if name != "file")
+    tools = {"duckdb-file", "polars-file", "chdb-file"}
+    assert chosen("file") == chosen("file-small") == {"decode-file", "streamagg-count"} | tools
+    grouped = {f"{name}-grouped" for name in {"streamagg-count"} | tools}
+    assert chosen("file-grouped") == {"decode-file", "streamagg-count"} | grouped
+    asked_both = {name for name in chosen("grouped") if not name.endswith("-grouped")}
+    assert asked_both == {"bare-2", "streamagg-2"}
+    everybody = {each.name for each in all_contenders() if each.work == "plain" and each.reads == "topic"}
+    assert all(chosen(name) == everybody for name, load in LOADS.items() if load.is_main)
 
 
 def test_the_quick_benchmark_runs_main_rows_only() -> None:
@@ -226,19 +265,50 @@ def test_the_truth_is_counted_from_root_fields_only(tmp_path: Path) -> None:
         '{"ts":118,"uid":"b"}',
     ]
     file.write_text("\n".join(rows) + "\n")
-    assert count_plainly(file) == {60: 2, 120: 1}
+    assert count_plainly(file, "plain") == [{"ts": 60, "cnt": 2}, {"ts": 120, "cnt": 1}]
 
 
 def test_records_that_are_too_late_are_no_topic_of_the_benchmark(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text('{"ts":66,"uid":"a"}\n{"ts":60,"uid":"a"}\n')
     with pytest.raises(ValueError, match="6 s behind"):
-        count_plainly(file)
+        count_plainly(file, "plain")
+
+
+def visit(ts: int, uid: str, path: str, size: int, ms: float) -> dict[str, object]:
+    return {"ts": ts, "uid": uid, "page": {"path": path, "section": "s"}, "bytes": size, "latency_ms": ms}
+
+
+def test_the_truth_of_pages() -> None:
+    visits = [
+        visit(60, "a", "/1", 5, 2.5),
+        visit(119, "a", "/1", 7, 1.5),
+        visit(61, "b", "/2", 1, 9.0),
+        visit(120, "a", "/1", 2, 0.5),
+    ]
+    rows = [*truth(visits, "grouped", 60)]
+    assert rows[0] == {"ts": 60, "page": "/1", "cnt": 1, "records": 2, "bytes": 12, "slowest": 2.5}
+    assert answer(rows, "grouped") == {
+        (60, "/1"): (1, 2, 12, 2.5),
+        (60, "/2"): (1, 1, 1, 9.0),
+        (120, "/1"): (1, 1, 2, 0.5),
+    }
+    assert unique_users(visits, 60) == {60: 2, 120: 1}
+
+
+def test_rows_for_all_users_are_no_pages() -> None:
+    figures = {"cnt": 1, "records": 2, "bytes": 12, "slowest": 2.5}
+    rows = [
+        {"ts": 60, "groups": 1, **figures},
+        {"ts": 60, "group": {"page.path": "/1"}, **figures, "cnt": 9},
+        {"ts": 60, "group": {"page.path": "/1"}, **figures},
+    ]
+    assert answer(rows, "grouped") == {(60, "/1"): (1, 2, 12, 2.5)}
 
 
 def test_other_records_have_another_name() -> None:
     names = {digest(load.made) for load in LOADS.values()} | {digest(LOADS["large-4"].tenth().made)}
-    assert len(names) == 3
+    assert len(names) == 5
     assert digest(LARGE) == digest(LOADS["large-4-lz4"].made)
 
 

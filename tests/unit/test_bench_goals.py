@@ -1,12 +1,15 @@
 """Goals beside what was reached."""
 
+from dataclasses import replace
+
 from bench.goals import goals
 from bench.measure import Cost, Run, Verdict
-from bench.results import Results, Row
+from bench.results import FILE_FLOOR, FLOOR, Results, Row
 
 
 def row(name: str, seconds: float) -> Row:
-    run = Run(name, Cost(0, seconds, 1.0, 600_000_000, 1.0, 0.0, 0.0), None, seconds, Verdict(1, 1, 0, 0, 0))
+    verdict = None if name in (FLOOR, FILE_FLOOR) else Verdict(1, 1, 0, 0, 0)
+    run = Run(name, Cost(0, seconds, 1.0, 600_000_000, 1.0, 0.0, 0.0), None, seconds, verdict)
     return Row(name, name, "", 1_000_000, {}, None, [run])
 
 
@@ -42,6 +45,31 @@ def test_a_goal_is_met_or_not() -> None:
     share = found["the coordinator's share of the CPU, 2,200 bytes"]
     assert share == ["at most 10 %", "20 %", "**no** |"]
     assert len(found) == 5
+
+
+def test_groups_and_files_are_compared_with_the_fastest_that_counts_right() -> None:
+    wrong = row("flink-sql-grouped", 0.5)
+    wrong.runs[0] = replace(wrong.runs[0], verdict=Verdict(1, 0, 1, 0, 0))
+    grouped = results(
+        "grouped", bare_2=0.5, streamagg_2=1.0, streamagg_2_grouped=4.0, polars_loop_grouped=5.0
+    )
+    grouped.rows.append(wrong)
+    files = [
+        results("file", streamagg_count=2.0, duckdb_file=3.0, chdb_file=1.0),
+        results("file-grouped", streamagg_count=0.1, streamagg_count_grouped=2.0, duckdb_file_grouped=1.0),
+    ]
+    table = goals([grouped, *files], {}).text.splitlines()[2:]
+    assert [line.split(" | ")[0].strip("| ").rpartition(" beside ")[2] for line in table] == [
+        "the plain run of the same topic",
+        "the fastest contender, polars-loop-grouped",
+        "DuckDB",
+        "the fastest tool, chdb-file",
+        "DuckDB",
+        "the fastest tool, duckdb-file-grouped",
+    ]
+    assert [line.split(" | ")[2] for line in table] == [
+        f"{times} times" for times in ("0.25", "1.25", "1.50", "0.50", "0.50", "0.50")
+    ]
 
 
 def test_what_was_not_measured_is_no_goal() -> None:

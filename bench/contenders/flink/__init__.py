@@ -13,6 +13,10 @@ CONNECTOR: Final = "flink-sql-connector-kafka"
 PROJECT: Final = Project("flink-connector", HERE / "pom.xml")
 ENVIRONMENT: Final = Environment("flink", HERE / "requirements.txt", newest_python=(3, 11))
 HEAP: Final = "2g"
+BOUNDED: Final = (
+    "bounded, so that its last window closes; no checkpoints; "
+    f"seconds by its log, from the first running source to the last finished task; heap of {HEAP}"
+)
 
 
 def prepare(cache: Path) -> dict[str, str]:
@@ -41,10 +45,7 @@ CONTENDERS: Final = [
         prepare=prepare,
         command=run(),
         quick=True,
-        remark=(
-            "bounded, so that its last window closes; no checkpoints; "
-            f"seconds by its log, from the first running source to the last finished task; heap of {HEAP}"
-        ),
+        remark=BOUNDED,
     ),
     Contender(
         name="flink-sql-eos",
@@ -52,5 +53,14 @@ CONTENDERS: Final = [
         prepare=prepare,
         command=run("--exactly-once"),
         remark=f"checkpoints every second; otherwise as without; heap of {HEAP}",
+    ),
+    Contender(
+        name="flink-sql-grouped",
+        title="Flink SQL, grouped, two slots",
+        prepare=prepare,
+        command=run("--grouped"),
+        work="grouped",
+        quick=True,
+        remark=BOUNDED,
     ),
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 SOURCE = """
 CREATE TABLE events (
   ts BIGINT,
-  uid STRING,
+  uid STRING,{fields}
   happened AS TO_TIMESTAMP_LTZ(ts, 0),
   WATERMARK FOR happened AS happened - INTERVAL '5' SECOND
 ) WITH (
@@ -31,7 +31,7 @@ CREATE TABLE events (
 SINK = """
 CREATE TABLE uniques (
   ts BIGINT,
-  cnt BIGINT
+  cnt BIGINT{figures}
 ) WITH (
   'connector' = 'kafka',
   'topic' = '{output}',
@@ -45,10 +45,17 @@ EXACTLY_ONCE = """,
   'properties.transaction.timeout.ms' = '600000'"""
 QUERY = """
 INSERT INTO uniques
-SELECT TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', window_start), COUNT(DISTINCT uid)
+SELECT TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', window_start), COUNT(DISTINCT uid){selected}
 FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(happened), INTERVAL '1' MINUTE))
-GROUP BY window_start, window_end
+GROUP BY window_start, window_end{keys}
 """
+PLAIN = {"fields": "", "figures": "", "selected": "", "keys": ""}
+GROUPED = {
+    "fields": " page ROW<path STRING>, `bytes` BIGINT, latency_ms DOUBLE,",
+    "figures": ", page STRING, records BIGINT, `bytes` BIGINT, slowest DOUBLE",
+    "selected": ", page.path, COUNT(*), SUM(`bytes`), MAX(latency_ms)",
+    "keys": ", page.path",
+}
 SETTINGS = {
     "parallelism.default": "2",
     "taskmanager.numberOfTaskSlots": "2",
@@ -82,10 +89,11 @@ def run(given: argparse.Namespace) -> None:
     for name, value in settings.items():
         tables.get_config().set(name, value)
     names = {"bootstrap": given.bootstrap, "topic": given.topic, "output": given.output}
+    names |= GROUPED if given.grouped else PLAIN
     tables.execute_sql(SOURCE.format(**names))
     delivery = EXACTLY_ONCE.format(**names) if given.exactly_once else ""
     tables.execute_sql(SINK.format(**names, delivery=delivery))
-    tables.execute_sql(QUERY).wait()
+    tables.execute_sql(QUERY.format(**names)).wait()
 
 
 def measured(log: str) -> dict[str, float]:
@@ -114,6 +122,7 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--heap", required=True)
     parser.add_argument("--exactly-once", action="store_true")
+    parser.add_argument("--grouped", action="store_true")
     given = parser.parse_args()
     run(given)
     [log] = given.scratch.glob("flink-*.log")

@@ -6,8 +6,14 @@ from pathlib import Path
 
 from bench.contender import Contender, Job
 from bench.environment import own_versions
+from bench.work import MEASURES, PAGE
 
 EXACTLY_ONCE = ("--delivery", "exactly-once")
+TWO = ("--unmarshallers", "2", "--aggregators", "1")
+GROUPED = (
+    *("--group-by", PAGE),
+    *(word for name, what in MEASURES.items() for word in ("--measure", f"{name}={what}")),
+)
 
 
 def _versions(cache: Path) -> dict[str, str]:
@@ -26,9 +32,14 @@ def _run(*flags: str) -> Callable[[Job, Path], list[str]]:
     return command
 
 
-def _count(job: Job, cache: Path) -> list[str]:
-    program = [sys.executable, "-m", "bench.contenders.streamagg.count_file"]
-    return [*program, str(job.topic.file), str(job.result), str(job.scratch)]
+def _count(*flags: str) -> Callable[[Job, Path], list[str]]:
+    """``streamagg count`` on the file."""
+
+    def command(job: Job, cache: Path) -> list[str]:
+        program = [sys.executable, "-m", "bench.contenders.streamagg.count_file"]
+        return [*program, str(job.topic.file), str(job.result), str(job.scratch), *flags]
+
+    return command
 
 
 def _shape(unmarshallers: int, *, quick: bool = False) -> Contender:
@@ -37,6 +48,7 @@ def _shape(unmarshallers: int, *, quick: bool = False) -> Contender:
         title=f"streamagg, {unmarshallers} unmarshaller{'s' if unmarshallers > 1 else ''}",
         prepare=_versions,
         command=_run("--unmarshallers", str(unmarshallers), "--aggregators", "1", *EXACTLY_ONCE),
+        everywhere=quick,
         quick=quick,
         remark="exactly-once, 1 aggregator",
     )
@@ -51,7 +63,7 @@ CONTENDERS = [
         name="streamagg-2-alo",
         title="streamagg, 2 unmarshallers, at-least-once",
         prepare=_versions,
-        command=_run("--unmarshallers", "2", "--aggregators", "1", "--delivery", "at-least-once"),
+        command=_run(*TWO, "--delivery", "at-least-once"),
         remark="at-least-once, 1 aggregator",
     ),
     Contender(
@@ -62,10 +74,32 @@ CONTENDERS = [
         remark="exactly-once, one process",
     ),
     Contender(
-        name="streamagg-count",
-        title="streamagg count, on the file",
+        name="streamagg-2-grouped",
+        title="streamagg, 2 unmarshallers, grouped",
         prepare=_versions,
-        command=_count,
-        remark="no Kafka: reads the records from a file",
+        command=_run(*TWO, *EXACTLY_ONCE, *GROUPED),
+        work="grouped",
+        quick=True,
+        remark="exactly-once, 1 aggregator; publishes each window's total too",
+    ),
+    Contender(
+        name="streamagg-count",
+        title="streamagg count",
+        prepare=_versions,
+        command=_count(),
+        reads="file",
+        everywhere=True,
+        quick=True,
+        remark="start and end of the process included",
+    ),
+    Contender(
+        name="streamagg-count-grouped",
+        title="streamagg count, grouped",
+        prepare=_versions,
+        command=_count(*GROUPED),
+        reads="file",
+        work="grouped",
+        quick=True,
+        remark="start and end of the process included; prints each window's total too",
     ),
 ]
