@@ -163,6 +163,20 @@ def _pairs(name: str, found: Found, command: str) -> Block:
     return Block(name, f"{table}\n\n{times}\n\n{command}")
 
 
+def strictness(found: Found) -> list[Block]:
+    """What tools that count a file do with a broken line."""
+    titles = [*found["versions"]]
+    rows = [[each["line"], *(each["tools"][title] for title in titles)] for each in found["lines"]]
+    table = markdown(["one line of five", *titles], rows, numbers=())
+    pinned = ", ".join(
+        f"{package} {version}"
+        for versions in found["versions"].values()
+        for package, version in versions.items()
+        if package in ("duckdb", "polars", "chdb")
+    )
+    return [Block("strictness", "\n\n".join((table, f"{pinned}; {source(found['command'], found['made'])}")))]
+
+
 def tools(found: Found) -> list[Block]:
     """Single parts: decoding, unique users, generate and replay."""
     command = source(found["command"], found["made"])

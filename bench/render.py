@@ -40,6 +40,7 @@ PLOTS: Final = {
     "metering": plots.metering,
     "pairs": plots.pairs,
     "tools": plots.tools,
+    "strictness": plots.strictness,
     "soak": reliability.soak,
     "chaos": reliability.chaos,
 }

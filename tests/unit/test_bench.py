@@ -28,6 +28,7 @@ from bench.processes import Sample, sample
 from bench.render import CHARTS, NOT_MEASURED, PAGES, fill, render, topic
 from bench.results import Results, Row, note, read_results, windows_cell
 from bench.scratch import RESULTS
+from bench.strictness import GOOD, TIME, judge
 from bench.table import markdown_results
 from bench.topics import LARGE, LOADS, count_plainly, digest
 from bench.work import answer, truth, unique_users
@@ -304,6 +305,24 @@ def test_rows_for_all_users_are_no_pages() -> None:
         {"ts": 60, "group": {"page.path": "/1"}, **figures},
     ]
     assert answer(rows, "grouped") == {(60, "/1"): (1, 2, 12, 2.5)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(TIME, 4, 4)], "leaves it out"),
+        ([(TIME, 5, 5)], "counts it"),
+        ([(TIME, 4, 5)], "counts it, without a new user"),
+        ([(TIME, 4, 4), (None, 1, 1)], "counts it in a window of its own"),
+        ([(TIME, 4, 4), (0, 1, 1)], "counts it in a window of its own"),
+        ([(TIME, 3, 3)], "loses good lines"),
+        ([], "loses good lines"),
+    ],
+)
+def test_what_became_of_a_broken_line(rows: list[tuple[int | None, int, int]], said: str) -> None:
+    assert TIME % 60 == 0
+    assert len(GOOD) == 4
+    assert judge([{"ts": ts, "cnt": users, "records": records} for ts, users, records in rows]) == said
 
 
 def test_other_records_have_another_name() -> None:
