@@ -130,4 +130,5 @@ def test_the_fields_that_no_row_fills_are_few() -> None:
         "group_by",
         "measures",
         "hash_seed",
+        "state_topic",
     }
