@@ -114,3 +114,47 @@ def test_repetitions_do_not_pile_up() -> None:
         tracemalloc.stop()
     assert uniques.count() == 1_000
     assert held_bytes < 16 * module._LEAST_ROWS, "a million rows are 8 MB"
+
+
+@pytest.mark.parametrize("rows_worth_a_merge", [1, 7, 1_000])
+@given(st.lists(st.tuples(st.booleans(), st.sets(USERS, max_size=30)), max_size=10))
+def test_of_another_set_the_new_users_are_told(
+    rows_worth_a_merge: int, pieces: list[tuple[bool, set[int]]]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_LEAST_ROWS", rows_worth_a_merge)
+        uniques, expected = UserSet(), set[int]()
+        for looked, piece in pieces:
+            users = np.array(sorted(piece), np.uint64)
+            if looked:
+                assert uniques.fresh(users).tolist() == sorted(piece - expected)
+            else:
+                uniques.add(users)
+            expected |= piece
+        assert uniques.count() == len(expected)
+        assert uniques.members().tolist() == sorted(expected)
+        assert uniques.rows == len(expected)
+
+
+@pytest.mark.parametrize("rows_worth_a_merge", [1, 7, 1_000])
+@given(st.lists(st.sets(USERS, max_size=30), max_size=10), st.integers(0, 40), st.integers(0, 20))
+def test_above_the_ceiling_the_smallest_of_other_sets_are_known(
+    rows_worth_a_merge: int, pieces: list[set[int]], most: int, keep: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_LEAST_ROWS", rows_worth_a_merge)
+        uniques, expected = UserSet(most, keep), set[int]()
+        for piece in pieces:
+            new = set(uniques.fresh(np.array(sorted(piece), np.uint64)).tolist())
+            smallest = set(sorted(expected | piece)[:keep])
+            assert (piece - expected) & smallest <= new <= piece - expected
+            expected |= piece
+        assert uniques.count() == (None if len(expected) > most else len(expected))
+        assert uniques.smallest(keep).tolist() == sorted(expected)[:keep]
+
+
+def test_looking_leaves_a_column_that_is_used_again_alone() -> None:
+    uniques, column = UserSet(), np.array([1, 2, 3], np.uint64)
+    assert uniques.fresh(column).tolist() == [1, 2, 3]
+    column[:] = 7
+    assert uniques.members().tolist() == [1, 2, 3]

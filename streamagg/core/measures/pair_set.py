@@ -1,12 +1,13 @@
 """Exact counting of the distinct users of every group: a set of pairs in sorted columns."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from streamagg.core.measures.contract import Places
-from streamagg.core.measures.user_set import Pile, UserSet
+from streamagg.core.measures.user_set import Pile, UserSet, each_once
 from streamagg.model.columns import BoolColumn, Int64Column, UInt32Column, UInt64Column
 
 _LEAST_ROWS: Final = 1 << 16
@@ -15,51 +16,105 @@ _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that every place spreads users in another way."""
 
 
+class _Run(NamedTuple):
+    """Pairs, each once, ascending by key; shape ``(n,)``."""
+
+    keys: UInt64Column
+    places: UInt32Column
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def users(self) -> UInt64Column:
+        """Of each pair."""
+        return _spread(self.keys, self.places)
+
+    def absent(self, keys: UInt64Column, places: UInt32Column) -> BoolColumn:
+        """Which of other pairs are not here, shape ``(m,)``."""
+        absent = np.ones(len(keys), np.bool_)
+        at = np.searchsorted(self.keys, keys)
+        asked = np.arange(len(keys))
+        while len(asked):
+            asked = asked[at[asked] < len(self)]
+            asked = asked[self.keys[at[asked]] == keys[asked]]
+            same = self.places[at[asked]] == places[asked]
+            absent[asked[same]] = False
+            # One key, another place: it may be the next pair.
+            asked = asked[~same]
+            at[asked] += 1
+        return absent
+
+
+_NOBODY: Final = _Run(np.empty(0, np.uint64), np.empty(0, np.uint32))
+
+
 class PairSet:
     """A set of pairs of a place and a user, and beside it the set of their users.
 
-    A pair is kept as a key and its place, sorted by key, 12 bytes at rest and about 40 in a merge::
+    A pair is kept as a key and its place, sorted by key, 12 bytes at rest and about 45 in a merge::
 
         key    uint64 | user ^ (place + 1) * odd    tells pairs apart nearly always, and gives the user back
         place  uint32 | settles it                  two pairs may have one key, by chance or on purpose
 
-    As in ``UserSet``, rows wait in a pile until it has grown to half of the columns. Only users of pairs that
-    are new may be new, and are handed to the set of users; no ceiling on these is one on pairs.
+    As in ``UserSet``, rows wait in a pile until it has grown to half of all, and what is new of another set
+    is gathered in runs, each less than half as long as the one before. Only users of pairs that are new may
+    be new, and are handed to the set of users; no ceiling on these is one on pairs.
     """
 
-    __slots__ = ("_keys", "_pile", "_pile_places", "_places", "users")
+    __slots__ = ("_pile", "_pile_places", "_runs", "users")
 
     def __init__(self, most: int | None = None, keep: int = 0) -> None:
         """As of the set of users."""
         self.users = UserSet(most, keep)
         """Those of all pairs that are merged."""
-        self._keys: UInt64Column = np.empty(0, np.uint64)
-        self._places: UInt32Column = np.empty(0, np.uint32)
+        self._runs = [_NOBODY]
+        """No pair is in two of them."""
         self._pile = Pile(np.uint64)
         self._pile_places = Pile(np.uint32)
 
     def add(self, places: Places, users: UInt64Column) -> None:
         """Add pairs, columns of shape ``(n,)``, in any order, with repetitions."""
-        self._pile.add(_keys(places, users))
+        self._pile.add(_spread(users, places))
         self._pile_places.add(places.astype(np.uint32))
-        if self._pile.rows >= max(_LEAST_ROWS, len(self._keys) // 2):
+        if self._pile.rows >= max(_LEAST_ROWS, len(self._runs[0]) // 2):
             self.merge()
 
+    def fresh(self, places: Places, users: UInt64Column) -> tuple[Places, UInt64Column]:
+        """Add pairs, each once, in any order; places and users of those that were not here yet."""
+        if self._pile.rows:
+            self.merge()
+        keys, small = _spread(users, places), places.astype(np.uint32)
+        order = _ascending(keys, 0)
+        for run in self._runs:
+            order = order[run.absent(keys[order], small[order])]
+        self.users.fresh(each_once(users[order]))
+        self._gather(_Run(keys[order], small[order]))
+        return places[order], users[order]
+
     def merge(self) -> None:
-        """Make one set of all that was added."""
-        keys, places = _distinct(self._pile.take(), self._pile_places.take())
-        keys, places = self._absorb(keys, places)
-        self.users.add(_users(keys, places))
+        """Make one run of all that was added; users of new pairs go to the set of users."""
+        if not self._pile.rows and len(self._runs) == 1:
+            return
+        pile = _Run(self._pile.take(), self._pile_places.take())
+        old = sum(map(len, self._runs))
+        rows, run = _distinct((*self._runs, pile))
+        self._runs = [run]
+        if len(pile):
+            new = rows >= old
+            self.users.add(_spread(run.keys[new], run.places[new]))
 
     def counts(self, groups: int) -> Int64Column:
         """How many users each place has, shape ``(groups,)``."""
-        self.merge()
-        return np.bincount(self._places, minlength=groups).astype(np.int64, copy=False)
+        if self._pile.rows:
+            self.merge()
+        return sum(
+            (np.bincount(run.places, minlength=groups) for run in self._runs), np.zeros(groups, np.int64)
+        )
 
     def members(self) -> tuple[UInt32Column, UInt64Column]:
         """Places and users of all pairs, shape ``(n,)``, ascending by key."""
         self.merge()
-        return self._places, _users(self._keys, self._places)
+        return self._runs[0].places, self._runs[0].users()
 
     @property
     def waiting(self) -> int:
@@ -69,80 +124,62 @@ class PairSet:
     @property
     def nbytes(self) -> int:
         """Memory of all, the users included."""
-        piles = self._pile.nbytes + self._pile_places.nbytes
-        return self._keys.nbytes + self._places.nbytes + piles + self.users.nbytes
+        runs = sum(run.keys.nbytes + run.places.nbytes for run in self._runs)
+        return runs + self._pile.nbytes + self._pile_places.nbytes + self.users.nbytes
 
-    def _absorb(self, keys: UInt64Column, places: UInt32Column) -> tuple[UInt64Column, UInt32Column]:
-        """Take pairs, ascending and each once; gives those that are new."""
-        if not len(keys):
-            return keys, places
-        at = np.searchsorted(self._keys, keys)
-        absent = self._absent(keys, places, at)
-        keys, places, at = keys[absent], places[absent], at[absent]
-        at += np.arange(len(at))
-        old = np.ones(len(self._keys) + len(at), np.bool_)
-        old[at] = False
-        self._keys, self._places = _woven(self._keys, keys, old), _woven(self._places, places, old)
-        return keys, places
-
-    def _absent(self, keys: UInt64Column, places: UInt32Column, at: Places) -> BoolColumn:
-        """Which pairs are not here; ``at``: where the first of their key would be."""
-        absent, at = np.ones(len(keys), np.bool_), at.copy()
-        asked = np.arange(len(keys))
-        while len(asked):
-            asked = asked[at[asked] < len(self._keys)]
-            asked = asked[self._keys[at[asked]] == keys[asked]]
-            same = self._places[at[asked]] == places[asked]
-            absent[asked[same]] = False
-            asked = asked[~same]
-            at[asked] += 1
-        return absent
+    def _gather(self, run: _Run) -> None:
+        while len(self._runs) and len(self._runs[-1]) <= 2 * len(run):
+            _, run = _distinct((self._runs.pop(), run))
+        self._runs.append(run)
 
 
-def _keys(places: Places | UInt32Column, users: UInt64Column) -> UInt64Column:
-    return users ^ _masks(places)
-
-
-def _users(keys: UInt64Column, places: UInt32Column) -> UInt64Column:
-    return keys ^ _masks(places)
-
-
-def _masks(places: Places | UInt32Column) -> UInt64Column:
+def _spread(column: UInt64Column, places: Places | UInt32Column) -> UInt64Column:
+    """Users as keys, or keys as users."""
     masks = places.astype(np.uint64)
     masks += np.uint64(1)
     masks *= _SPREAD
+    masks ^= column
     return masks
 
 
-def _distinct(keys: UInt64Column, places: UInt32Column) -> tuple[UInt64Column, UInt32Column]:
-    """Pairs in ascending order of their keys, each once."""
-    order = _ascending(keys)
-    keys, places = keys[order], places[order]
-    same_key = keys[1:] == keys[:-1]
-    if (places[1:] != places[:-1])[same_key].any():
+def _distinct(runs: Sequence[_Run]) -> tuple[Places, _Run]:
+    """The pairs of all in the order of their keys, each once; and which row of them each was, the first one.
+
+    Only the first one has to be ascending.
+    """
+    keys, places = (np.concatenate(columns) for columns in zip(*runs, strict=True))
+    order = _ascending(keys, len(runs[0]))
+    sorted_keys, sorted_places = keys[order], places[order]
+    other_key, other_place = _changes(sorted_keys), _changes(sorted_places)
+    if (other_place > other_key).any():
         order = np.lexsort((places, keys))
-        keys, places = keys[order], places[order]
-    fresh = np.ones(len(keys), np.bool_)
-    np.not_equal(keys[1:], keys[:-1], out=fresh[1:])
-    fresh[1:] |= places[1:] != places[:-1]
-    return keys[fresh], places[fresh]
+        sorted_keys, sorted_places = keys[order], places[order]
+        other_key, other_place = _changes(sorted_keys), _changes(sorted_places)
+    first = np.flatnonzero(other_key | other_place)
+    return order[first], _Run(sorted_keys[first], sorted_places[first])
 
 
-def _ascending(keys: UInt64Column) -> Places:
-    """The order of keys: a sort of their high bits with the rows below, in half the time of ``argsort``."""
-    bits = np.uint64(max(1, (len(keys) - 1).bit_length()))
-    rows = np.arange(len(keys), dtype=np.uint64)
-    packed = (keys >> bits << bits) | rows
-    packed.sort()
-    order = (packed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.intp)
-    sorted_keys = keys[order]
-    if (sorted_keys[1:] < sorted_keys[:-1]).any():
-        # Keys of equal high bits are next to each other already, so that Timsort has hardly anything to do.
-        order = order[np.argsort(sorted_keys, kind="stable")]
+def _changes(column: npt.NDArray[Any]) -> BoolColumn:
+    """Where a column differs from the row before."""
+    changes = np.ones(len(column), np.bool_)
+    np.not_equal(column[1:], column[:-1], out=changes[1:])
+    return changes
+
+
+def _ascending(keys: UInt64Column, ascending: int) -> Places:
+    """The order of keys, of equal ones as they come; so many at the beginning are in order already.
+
+    The high bits of keys, and the number of the row below them, are sorted in half the time of ``argsort``.
+    """
+    bits = np.uint64(len(keys).bit_length())
+    packed = keys >> bits << bits
+    packed |= np.arange(len(keys), dtype=np.uint64)
+    packed[ascending:].sort()
+    packed.sort(kind="stable")  # Timsort: two sorted runs, so this is one merge.
+    packed &= (np.uint64(1) << bits) - np.uint64(1)
+    order = packed.view(np.intp)
+    found = keys[order]
+    if (found[1:] < found[:-1]).any():
+        # Where high bits are equal; hardly anything is left to do for Timsort.
+        order = order[np.argsort(found, kind="stable")]
     return order
-
-
-def _woven(old: npt.NDArray[Any], new: npt.NDArray[Any], is_old: BoolColumn) -> npt.NDArray[Any]:
-    whole = np.empty(len(is_old), old.dtype)
-    whole[is_old], whole[~is_old] = old, new
-    return whole
