@@ -33,11 +33,16 @@ def as_published(exact: Fraction | float | None) -> Number:
     exact = Fraction(exact)
     if exact.denominator == 1 and abs(exact) < 2**63:
         return int(exact)
+    nearest = nearest_double(exact)
+    return int(nearest) if nearest is not None and nearest.is_integer() and abs(nearest) < 2**63 else nearest
+
+
+def nearest_double(exact: Fraction) -> float | None:
+    """None if it is too large for one."""
     try:
-        nearest = float(exact)
+        return float(exact)
     except OverflowError:
         return None
-    return int(nearest) if nearest.is_integer() and abs(nearest) < 2**63 else nearest
 
 
 class Count:
@@ -81,13 +86,13 @@ class Sum:
 
 
 class Average(Sum):
-    """Their sum by their number, rounded once."""
+    """Their sum by their number, rounded to a double even where it is a whole number."""
 
     __slots__ = ()
 
     def result(self) -> Number:
         """The average, rounded."""
-        return as_published(self._exact() / self._values) if self._values else None
+        return as_published(nearest_double(self._exact() / self._values)) if self._values else None
 
 
 class Best:

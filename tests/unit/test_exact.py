@@ -33,6 +33,7 @@ def test_a_sum_is_exact_in_any_order() -> None:
 def test_an_average_is_rounded_once() -> None:
     assert of("avg", 1, 2) == 1.5
     assert of("avg", *[0.1] * 3) == 0.1
+    assert of("avg", 2, 2.0**54) == 2**53
     values = [0.1, 0.2, 0.4, 1e16, -1e16]
     assert of("avg", *values) == float(sum(map(Fraction, values)) / len(values))
 
