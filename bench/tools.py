@@ -18,7 +18,6 @@ from bench import uniques
 from bench.scratch import DIRECTORY, Site, main_of, succeed, verb
 from bench.topics import Told
 from streamagg.decode import Decoder
-from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
 from streamagg.model.settings import DecodeSettings
 from streamagg.tools.generate import GenerateSettings, records
@@ -45,7 +44,7 @@ def microseconds(decode: Callable[[list[bytes | None]], object], payloads: list[
 def decoding() -> list[dict[str, Any]]:
     """µs a record of each reader."""
     settings = DecodeSettings()
-    patient = PatientReader(find_paths(settings), settings.time_unit)
+    patient = PatientReader(settings)
     readers: dict[str, Callable[[list[bytes | None]], object]] = {
         "reader in C": Decoder(settings, native=True).decode,
         "strict reader (msgspec)": Decoder(settings, native=False).decode,

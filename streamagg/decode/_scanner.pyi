@@ -1,11 +1,16 @@
 from collections.abc import Sequence
 
-from streamagg.model.columns import Int64Column, UInt64Column
+from streamagg.model.columns import Columns, Int64Column
 
 class Scanner:
     def __new__(
-        cls, time: tuple[bytes, ...], user: tuple[bytes, ...], unit: str, max_bytes: int, framing: str
+        cls,
+        fields: tuple[tuple[int, tuple[bytes, ...]], ...],
+        unit: str,
+        max_bytes: int,
+        framing: str,
+        seed: int,
     ) -> Scanner: ...
     def scan(
-        self, payloads: Sequence[bytes | None], event_time_ms: Int64Column, user: UInt64Column, /
-    ) -> list[int]: ...
+        self, payloads: Sequence[bytes | None], event_time_ms: Int64Column, columns: Columns, /
+    ) -> tuple[list[int], tuple[int, ...], tuple[bytes, bytes, bytes, bytes]]: ...

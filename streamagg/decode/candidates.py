@@ -5,8 +5,8 @@ from difflib import SequenceMatcher
 from typing import Final, NamedTuple, get_args
 
 from streamagg.decode.event_time import parse_time
-from streamagg.decode.fields import MAX_USER_BYTES
-from streamagg.decode.shape import Digits, Keys, Shape
+from streamagg.decode.fields import MAX_USER_BYTES, Keys
+from streamagg.decode.shape import Digits, Shape
 from streamagg.model.settings import TimeUnit
 
 EARLIEST_MS: Final = 978_307_200_000

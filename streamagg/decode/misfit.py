@@ -14,6 +14,7 @@ from streamagg.decode.fields import MAX_USER_BYTES, find_paths
 from streamagg.decode.foreign import foreign
 from streamagg.decode.shape import Digits, Shape, at, kind, parse
 from streamagg.decode.wrapping import unwrapped
+from streamagg.model.groups import MAX_GROUP_BYTES
 from streamagg.model.messages import Misfit
 from streamagg.model.settings import DecodeSettings, Framing, TimeUnit
 
@@ -79,15 +80,19 @@ class _Look:
         self._why = why
         self._settings = settings
         self._latest_ms = now_ms + AHEAD_MS
-        self._time = paths.shared + paths.time
-        self._user = paths.shared + paths.user
-        self._time_value = at(document, self._time, _ABSENT)
-        self._user_value = at(document, self._user, _ABSENT)
+        self._time = paths.time
+        self._user = paths.user
+        self._time_value = at(document, paths.time, _ABSENT)
+        self._user_value = None if paths.user is None else at(document, paths.user, _ABSENT)
+        self._groups = [at(document, keys, None) for keys in paths.groups]
 
     def misfit(self) -> Misfit:
         """All that does not fit, and what would."""
         time, user = self._of_time(), self._of_user()
-        words = "; ".join([*self._absent(), *time.words, *user.words]) or "a field of theirs is damaged"
+        words = (
+            "; ".join([*self._absent(), *time.words, *user.words, *self._of_group()])
+            or "a field of theirs is damaged"
+        )
         flags = [quote(flag) for flag in time.flags + user.flags]
         hint = f"{words}, give {' '.join(flags)}" if flags else words
         return Misfit(self._why, self._shape.text(), hint, mendable=time.flags[:1] == ["--time-unit"])
@@ -137,7 +142,7 @@ class _Look:
 
     def _of_user(self) -> _Finding:
         value = self._user_value
-        if is_user(value):
+        if self._user is None or is_user(value):
             return _Finding([], [])
         wrong = []
         if value is not _ABSENT:
@@ -147,6 +152,16 @@ class _Look:
             return _Finding(wrong, [])
         listed = " or ".join(f"`{name}`" for name in found)
         return _Finding([*wrong, f"the user may be in {listed}"], ["--user-field", found[0]])
+
+    def _of_group(self) -> list[str]:
+        """About the fields of the group that cannot name one."""
+        wrong = []
+        for name, value in zip(self._settings.group_by, self._groups, strict=True):
+            if isinstance(value, dict | list):
+                wrong.append(f"`{name}` holds {_holding(value)}, which names no group")
+            elif isinstance(value, str) and len(value.encode("utf-8", "replace")) > MAX_GROUP_BYTES:
+                wrong.append(f"`{name}` holds more than {MAX_GROUP_BYTES} bytes, which name no group")
+        return wrong
 
 
 def _user_words(value: object) -> str:

@@ -8,8 +8,7 @@ import re
 from collections import deque
 from typing import Final, NoReturn
 
-Keys = tuple[str, ...]
-"""Where a field is, from the root of the document."""
+from streamagg.decode.fields import Keys, index_of
 
 MOST_FIELDS: Final = 200
 """Fields of a document that are looked at: it bounds the time that one document takes, whatever is in it."""
@@ -62,7 +61,13 @@ def kind(value: object) -> str:
 def at(document: object, keys: Keys, absent: object) -> object:
     """The value at a path, or ``absent``."""
     for key in keys:
-        document = document.get(key, absent) if isinstance(document, dict) else absent
+        index = index_of(key)
+        if isinstance(document, dict):
+            document = document.get(key, absent)
+        elif isinstance(document, list) and index is not None and index < len(document):
+            document = document[index]
+        else:
+            return absent
     return document
 
 

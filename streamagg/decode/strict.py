@@ -1,6 +1,7 @@
 """The strict reader: fast, and accepts only what is certainly right."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -9,13 +10,24 @@ from msgspec import Meta
 from xxhash import xxh3_64_intdigest
 
 from streamagg.decode.depth import DEEPEST, may_be_too_deep
-from streamagg.decode.event_time import Iso8601, Unit, parse_iso8601
-from streamagg.decode.fields import MAX_USER_BYTES, Paths, Readings, struct_type
+from streamagg.decode.event_time import UNITS, Iso8601, parse_iso8601
+from streamagg.decode.fields import (
+    MAX_USER_BYTES,
+    Keys,
+    Paths,
+    Readings,
+    Tree,
+    find_paths,
+    struct_type,
+    tree_of,
+)
+from streamagg.decode.values import UNREADABLE
 from streamagg.decode.wrapping import unwrapped
-from streamagg.model.settings import Framing
+from streamagg.model.columns import schema_of
+from streamagg.model.settings import DecodeSettings
 
-_REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
-"""What msgspec raises: wrong JSON or type, not UTF-8, nested too deeply, None."""
+_REFUSALS: Final = (*UNREADABLE, TypeError)
+"""What msgspec raises of bad documents, and of None."""
 
 # max_length counts code points, of at most four bytes each.
 _USER_TYPE: Final[Any] = (
@@ -25,23 +37,29 @@ _USER_TYPE: Final[Any] = (
 
 
 class StrictReader:
-    """Reads certainly right records into rows: nested structs that follow the paths to the two fields."""
+    """Reads certainly right records into rows: nested structs that follow the paths to time and user.
 
-    def __init__(self, paths: Paths, unit: Unit, max_record_bytes: int, framing: Framing = "auto") -> None:
-        self._paths = paths
-        self._unit = unit
-        self._max_record_bytes = max_record_bytes
-        self._framing = framing
-        row_type = struct_type(
-            time=(paths.time[0], _nest(unit.json_type, "time", paths.time[1:])),
-            user=(paths.user[0], _nest(_USER_TYPE, "user", paths.user[1:])),
-        )
-        row_type = _nest(row_type, "shared", paths.shared)
-        self._read: Callable[[Any], Any] = msgspec.json.Decoder(row_type, dec_hook=_decode_hook).decode
-        self._blank = self._read(_smallest_document(paths, unit.smallest))
+    It refuses all records of which more is wanted.
+    """
+
+    def __init__(self, settings: DecodeSettings) -> None:
+        """Raises SettingsError as ``find_paths`` does."""
+        self._schema = schema_of(settings)
+        self._paths = paths = find_paths(settings)
+        self._unit = UNITS[settings.time_unit]
+        self._settings = settings
+        tree = tree_of(paths.required)
+        self._read: Callable[[Any], Any] = msgspec.json.Decoder(
+            _row_type(tree, {paths.time: self._unit.json_type, paths.user: _USER_TYPE}),
+            dec_hook=_decode_hook,
+        ).decode
+        self._time_of, *self._user_of = (attrgetter(_attribute(tree, keys)) for keys in paths.required)
+        self._blank = self._read(_smallest_document(paths, self._unit.smallest))
 
     def read(self, payloads: Sequence[bytes | None]) -> Readings:
         """Records by column, and which were refused."""
+        if self._paths.groups or self._paths.values:
+            return self._nothing(len(payloads))
         rows: list[Any] = []
         refused: list[int] = []
         rest = map(self._read, self._documents(self._plausible(payloads)))
@@ -57,7 +75,7 @@ class StrictReader:
 
     def _plausible(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
         """None in the place of what is too large, or may be nested too deeply."""
-        limit = self._max_record_bytes
+        limit = self._settings.max_record_bytes
         if max(map(len, filter(None, payloads)), default=0) <= min(limit, DEEPEST):
             return payloads
         return [
@@ -67,27 +85,37 @@ class StrictReader:
 
     def _documents(self, payloads: Sequence[bytes | None]) -> Sequence[bytes | None]:
         """What is wrapped only here and there is refused, and left to the patient reader."""
-        if self._framing != "registry":
+        if self._settings.framing != "registry":
             return payloads
         return [None if payload is None else unwrapped(payload, "registry") for payload in payloads]
 
+    def _nothing(self, count: int) -> Readings:
+        return Readings(np.zeros(count, np.int64), self._schema.empty(count), list(range(count)))
+
     def _readings(self, rows: list[Any], refused: list[int]) -> Readings:
-        for _ in self._paths.shared:
-            rows = [row.shared for row in rows]
-        times = users = rows
-        for _ in self._paths.time:
-            times = [row.time for row in times]
-        for _ in self._paths.user:
-            users = [row.user for row in users]
-        event_time_ms = self._unit.to_ms(np.fromiter(times, self._unit.dtype, len(rows)))
-        user = np.fromiter(_hashes(users), np.uint64, len(rows))
-        return Readings(event_time_ms, (user,), refused)
+        event_time_ms = self._unit.to_ms(np.fromiter(map(self._time_of, rows), self._unit.dtype, len(rows)))
+        seed = self._settings.hash_seed
+        columns = [np.array(_hashes([*map(user, rows)], seed), np.uint64) for user in self._user_of]
+        return Readings(event_time_ms, tuple(columns), refused)
 
 
-def _nest(inner: Any, attribute: str, keys: tuple[str, ...]) -> Any:
-    for key in reversed(keys):
-        inner = struct_type(**{attribute: (key, inner)})
-    return inner
+def _row_type(tree: Tree, types: dict[Keys | None, Any]) -> Any:
+    """A struct type with an attribute for each key, named by its place in the tree."""
+    return struct_type(
+        **{
+            f"at{place}": (key, _row_type(below, types) if isinstance(below, dict) else types[below])
+            for place, (key, below) in enumerate(tree.items())
+        }
+    )
+
+
+def _attribute(tree: Tree, keys: Keys) -> str:
+    """The dotted attribute of the row type that a path leads to."""
+    names = []
+    for key in keys:
+        names.append(f"at{list(tree).index(key)}")
+        tree = tree[key]
+    return ".".join(names)
 
 
 def _decode_hook(_: type, value: Any) -> Iso8601:
@@ -98,16 +126,16 @@ def _decode_hook(_: type, value: Any) -> Iso8601:
 
 def _smallest_document(paths: Paths, time: int | str) -> bytes:
     document: dict[str, Any] = {}
-    for path, value in ((paths.time, time), (paths.user, "-")):
+    for keys, value in zip(paths.required, (time, "-"), strict=False):
         place = document
-        for key in (*paths.shared, *path[:-1]):
+        for key in keys[:-1]:
             place = place.setdefault(key, {})
-        place[path[-1]] = value
+        place[keys[-1]] = value
     return msgspec.json.encode(document)
 
 
-def _hashes(users: list[Any]) -> list[int]:
+def _hashes(users: list[Any], seed: int) -> list[int]:
     try:
-        return [xxh3_64_intdigest(user.encode()) for user in users]
+        return [xxh3_64_intdigest(user.encode(), seed) for user in users]
     except AttributeError:
-        return [xxh3_64_intdigest(str(user).encode()) for user in users]
+        return [xxh3_64_intdigest(str(user).encode(), seed) for user in users]

@@ -45,9 +45,13 @@ class Schema:
         """Raw bytes as columns; nothing is copied."""
         return tuple([np.frombuffer(raw, dtype) for raw, dtype in zip(columns, self._dtypes, strict=True)])
 
+    def empty(self, rows: int) -> Columns:
+        """Columns of so many rows to be filled; they hold anything."""
+        return tuple([np.empty(rows, dtype) for dtype in self._dtypes])
+
     def none(self) -> Columns:
         """Columns without rows."""
-        return tuple([np.empty(0, dtype) for dtype in self._dtypes])
+        return self.empty(0)
 
     def pack(self, columns: Columns) -> memoryview:
         """Rows one after the other; a single column as it lies there."""

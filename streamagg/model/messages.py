@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from streamagg.model.columns import BoolColumn, Int64Column
+from streamagg.model.groups import NO_TEXTS, GroupTexts
 from streamagg.model.measured import ClientNumbers, StageTimes
 from streamagg.model.results import Group
 from streamagg.model.settings import CeilingSettings, DecodeSettings, SourceSettings
@@ -72,7 +73,7 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     row ``i`` of every column is the same accepted record::
 
         event_time_ms  |  8 bytes int64   |  milliseconds since the epoch
-        columns        |  see model.columns.ROWS: what else a record carries
+        columns        |  see model.columns.schema_of: what else a record carries
         delta          |  4 bytes uint32  |  offset minus ``first``
         live           |  1 byte bool     |  absent, or: appended by the broker within max_jump of event time
     """
@@ -100,6 +101,10 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Accepted records from a day after Kafka's time, or after the wall clock where that is unknown."""
     misfits: tuple[Misfit, ...] = ()
     """Of each reason of rejection here, ``early`` and ``ahead``: the first one that this reader has seen."""
+    groups: GroupTexts = NO_TEXTS
+    """At least those of the rows."""
+    ignored: dict[str, int] = {}
+    """Rows whose value is none and not null, by column; without zeros."""
 
     def __len__(self) -> int:
         return len(self.delta) // 4

@@ -5,6 +5,7 @@ from typing import Final
 REASONS: Final = (
     "bad_time",
     "bad_user",
+    "bad_group",
     "missing_field",
     "bad_json",
     "tombstone",

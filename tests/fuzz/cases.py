@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from streamagg.model.settings import DecodeSettings
+from tests.support.corpus import decode_settings
 
 
 def save(path: Path, settings: DecodeSettings, payloads: Sequence[bytes]) -> None:
@@ -18,4 +19,4 @@ def save(path: Path, settings: DecodeSettings, payloads: Sequence[bytes]) -> Non
 def load(path: Path) -> tuple[DecodeSettings, list[bytes]]:
     """Settings and documents of a file."""
     content = json.loads(path.read_text())
-    return DecodeSettings(**content["settings"]), [base64.b64decode(text) for text in content["documents"]]
+    return decode_settings(content["settings"]), [base64.b64decode(text) for text in content["documents"]]

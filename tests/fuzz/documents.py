@@ -7,7 +7,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from streamagg.model.field_path import keys_of
-from streamagg.model.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings, MeasureSettings
 from tests.support.corpus import CASES, payload_of, settings_of
 
 LONGEST: Final = 1_200_000
@@ -30,7 +30,33 @@ _TOKENS: Final = [
     b'{"ts":1,"uid":"u"}',
     "é😀".encode(),
 ]
-_KEYS: Final = ["ts", "uid", "event", "time", "user", "id", "meta", "x", "", "é", "t\\u0073", "\\u0075id"]
+_KEYS: Final = [
+    "ts",
+    "uid",
+    "value",
+    "event",
+    "time",
+    "user",
+    "id",
+    "meta",
+    "x",
+    "",
+    "é",
+    "t\\u0073",
+    "\\u0075id",
+]
+RICH: Final = DecodeSettings(
+    group_by=("x", "event.0", "user.id", "uid"),
+    measures=(
+        MeasureSettings("a", "sum", "value"),
+        MeasureSettings("b", "uniques", "value"),
+        MeasureSettings("c", "max", "event.2"),
+        MeasureSettings("d", "min", "ts"),
+        MeasureSettings("e", "uniques", "x"),
+    ),
+    hash_seed=17,
+)
+"""Everything that can be wanted, in equal places and in others."""
 
 
 class Document(NamedTuple):
@@ -54,7 +80,7 @@ class Maker:
         self._corpus = corpus()
         self._short = [document for document in self._corpus if len(document.payload) <= _USUAL]
         found = {document.settings: None for document in self._corpus}
-        self._settings = [DecodeSettings(), DecodeSettings(time_unit="iso8601"), *found]
+        self._settings = [DecodeSettings(), DecodeSettings(time_unit="iso8601"), *[RICH] * 20, *found]
         self._mutations: list[Callable[[bytearray], None]] = [
             *[self._flip, self._put_token, self._cut_out, self._copy_part, self._splice] * 4,
             *[self._swap_digits, self._truncate, self._wrap, self._stretch],
@@ -98,25 +124,41 @@ class Maker:
         return self._chance.choice(encoders)()
 
     def _likely(self, settings: DecodeSettings) -> str:
-        """An object that has both fields where they belong, with values that may be good."""
+        """An object that has all fields where they belong, with values that may be good."""
         time, user = self._value(1), self._value(0)
         if self._chance.random() < 0.7:
             user = self._chance.choice(['"u1"', "17", "-5", '"\\u00e9"', '"é"', f'"{"a" * 140}"'])
         if self._chance.random() < 0.7:
             ts = self._chance.randrange(10 ** self._chance.choice([9, 11, 11, 13, 16, 18]))
             time = json.dumps("2016-07-11T13:39:44.123Z") if settings.time_unit == "iso8601" else str(ts)
-        members = [(list(keys_of(settings.time_field)), time), (list(keys_of(settings.user_field)), user)]
-        return self._nested(members, 2)
+        others = [*settings.group_by, *(measure.path for measure in settings.measures)]
+        values = {path: self._value(self._chance.choice([0, 0, 1])) for path in others}
+        values |= {settings.user_field or "uid": user, settings.time_field: time}
+        return self._nested([(list(keys_of(path)), value) for path, value in values.items()], 2)
 
     def _nested(self, fields: list[tuple[list[str], str]], depth: int) -> str:
         """An object with values at these paths, and others beside them."""
+        below = self._below(fields, depth)
         members = [self._member(depth) for _ in range(self._chance.choice([0, 0, 1, 2]))]
-        for key in dict.fromkeys(path[0] for path, _ in fields):
-            below = [(path[1:], value) for path, value in fields if path[0] == key]
-            value = self._nested(below, depth) if below[0][0] else below[0][1]
-            members.append(f'"{key}":{value}')
+        members += [f'"{key}":{value}' for key, value in below.items()]
         self._chance.shuffle(members)
         return "{" + ",".join(members) + "}"
+
+    def _listed(self, fields: list[tuple[list[str], str]], depth: int) -> str:
+        """The same as an array, which has those whose keys are small numbers."""
+        below = self._below(fields, depth)
+        size = self._chance.randrange(5)
+        return "[" + ",".join(below.get(str(at)) or self._value(1) for at in range(size)) + "]"
+
+    def _below(self, fields: list[tuple[list[str], str]], depth: int) -> dict[str, str]:
+        """By the first key, what is there."""
+        made = {}
+        for key in dict.fromkeys(path[0] for path, _ in fields):
+            below = [(path[1:], value) for path, value in fields if path[0] == key]
+            listed = below[0][0][:1] == ["0"] and self._chance.random() < 0.8
+            make = self._listed if listed else self._nested
+            made[key] = make(below, depth) if below[0][0] else below[0][1]
+        return made
 
     def _made_up(self, depth: int) -> str:
         """An object with keys that matter, in any order and number."""

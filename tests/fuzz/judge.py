@@ -16,15 +16,15 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from streamagg.decode import Decoder
-from streamagg.decode.fields import find_paths
 from streamagg.decode.patient import PatientReader
 from streamagg.model.field_path import keys_of
 from streamagg.model.settings import DecodeSettings
 from streamagg.tools.recount import Recounter, Rejected
-from tests.support.blocks import outcomes
+from tests.support.corpus import is_plain
+from tests.support.decoded import Row, decode_rows, row_of
 
-Outcome = tuple[int, int] | str
-"""Event time in milliseconds and hash of the user, or the reason of the rejection."""
+Opinion = Row | str
+"""What was read of a record, or why it is rejected."""
 MS_PER_UNIT: Final = {
     "s": Fraction(1_000),
     "ms": Fraction(1),
@@ -38,7 +38,7 @@ class Difference:
     """A document about which opinions differ."""
 
     payload: bytes
-    opinions: dict[str, Outcome]
+    opinions: dict[str, Opinion]
 
     def __str__(self) -> str:
         start = self.payload[:200]
@@ -58,34 +58,34 @@ class Judge:
     def __post_init__(self) -> None:
         self.native = Decoder(self.settings, native=True)
         self.strict = Decoder(self.settings, native=False)
-        self._patient = PatientReader(
-            find_paths(self.settings), self.settings.time_unit, self.settings.framing
-        )
+        self._patient = PatientReader(self.settings)
         self._recounter = Recounter(self.settings)
 
-    def outcomes(self, payloads: Sequence[bytes]) -> list[Outcome]:
+    def outcomes(self, payloads: Sequence[bytes]) -> list[Opinion]:
         """What the decoder makes of them."""
-        return outcomes(self.native.decode(payloads))
+        return decode_rows(self.native, payloads, self.settings)
 
     def differences(self, payloads: Sequence[bytes]) -> Iterator[Difference]:
         """The documents about which opinions differ."""
-        native, strict = self.outcomes(payloads), outcomes(self.strict.decode(payloads))
-        placed = outcomes(self.native.decode(Placed(payloads)))
+        native, strict = self.outcomes(payloads), decode_rows(self.strict, payloads, self.settings)
+        placed = decode_rows(self.native, Placed(payloads), self.settings)
         for payload, one, other, third in zip(payloads, native, strict, placed, strict=True):
-            opinions = {"native": one, "strict": other, "placed": third, "recount": self._recounted(payload)}
+            opinions = {"native": one, "strict": other, "placed": third}
+            if is_plain(self.settings):
+                opinions["recount"] = self._recounted(payload)
             if one != "too_large":
-                opinions["patient"] = self._patient.read(payload)
+                opinions["patient"] = row_of(self._patient.read(payload), self.settings)
             if not isinstance(one, str):
                 opinions["json"] = by_json(payload, self.settings)
             if len(set(opinions.values())) > 1:
                 yield Difference(payload, opinions)
 
-    def _recounted(self, payload: bytes) -> Outcome:
+    def _recounted(self, payload: bytes) -> Opinion:
         try:
             event = self._recounter.event(payload)
         except Rejected as rejected:
             return str(rejected)
-        return event.time_ms, xxh3_64_intdigest(event.user.encode())
+        return Row(event.time_ms, xxh3_64_intdigest(event.user.encode()))
 
 
 class Placed(Sequence[bytes]):
@@ -114,15 +114,21 @@ class _Number(str):
     """A JSON number as it is written."""
 
 
-def by_json(payload: bytes, settings: DecodeSettings) -> Outcome:
-    """Time and user as the standard library finds them, or why it finds none."""
+def by_json(payload: bytes, settings: DecodeSettings) -> Opinion:
+    """What the standard library finds of an accepted record, or why it finds it is none."""
     try:
         text = _document(payload, settings).decode("utf-8", "surrogateescape")
         document = json.loads(text, parse_int=_Number, parse_float=_Number)
-        time, user = (_at(document, path) for path in (settings.time_field, settings.user_field))
-        return _time_ms(time, settings.time_unit), xxh3_64_intdigest(str(user).encode())
+        time_ms = _time_ms(_text(_at(document, settings.time_field)), settings.time_unit)
+        user = None
+        if settings.user_field is not None:
+            user = _hash(_text(_at(document, settings.user_field)), settings)
+        group = [_part(_at(document, path)) for path in settings.group_by]
+        values, ignored = _values(document, settings)
+        compact = json.dumps(group, ensure_ascii=False, separators=(",", ":")).encode() if group else None
     except (ValueError, LookupError, TypeError) as error:
         return f"json: {type(error).__name__}: {error}"
+    return Row(time_ms, user, compact, values, ignored)
 
 
 def _document(payload: bytes, settings: DecodeSettings) -> bytes:
@@ -134,13 +140,69 @@ def _document(payload: bytes, settings: DecodeSettings) -> bytes:
 
 
 def _at(document: Any, path: str) -> Any:
+    """None if it is not there."""
     for key in keys_of(path):
-        document = document[key]
-    if isinstance(document, _Number):
-        return "0" if document == "-0" else str(document)
-    if not isinstance(document, str):
-        raise TypeError(type(document).__name__)
+        if isinstance(document, list):
+            document = dict(zip(map(str, range(len(document))), document, strict=True))
+        document = document.get(key) if isinstance(document, dict) else None
     return document
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, _Number):
+        return "0" if value == "-0" else str(value)
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _hash(text: str, settings: DecodeSettings) -> int:
+    return xxh3_64_intdigest(text.encode(), settings.hash_seed)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, _Number) and not set(value) & set(".eE")
+
+
+def _part(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(float(value)) if isinstance(value, _Number) and not _is_integer(value) else _text(value)
+    if len(text.encode()) > 256 or (isinstance(value, _Number) and "inf" in text):
+        raise ValueError("no group")
+    return text
+
+
+def _values(
+    document: Any, settings: DecodeSettings
+) -> tuple[tuple[tuple[str, float | int], ...], tuple[str, ...]]:
+    """Those that are there, by column, and the columns that have something else."""
+    found, ignored = dict[str, float | int](), dict[str, None]()
+    for measure in settings.measures:
+        kind = "hash" if measure.op == "uniques" else "number"
+        value, column = _at(document, measure.path), f"{kind}:{measure.path}"
+        if value is None:
+            continue
+        try:
+            found[column] = _hash(_id(value), settings) if kind == "hash" else _double(value)
+        except (ValueError, TypeError):
+            ignored[column] = None
+    return tuple(found.items()), tuple(sorted(ignored))
+
+
+def _id(value: Any) -> str:
+    text = _text(value)
+    if not 0 < len(text.encode()) <= 512 or (isinstance(value, _Number) and not _is_integer(value)):
+        raise ValueError("no id")
+    return text
+
+
+def _double(value: Any) -> float:
+    if not isinstance(value, _Number) or not math.isfinite(float(value)):
+        raise ValueError("no number")
+    return float(value) or 0.0
 
 
 def _time_ms(value: str, unit: str) -> int:

@@ -133,7 +133,7 @@ import resource, sys
 from pathlib import Path
 from streamagg.decode import Decoder
 from streamagg.model.settings import DecodeSettings
-from tests.fuzz.judge import outcomes
+from tests.support.blocks import outcomes
 payload = Path(sys.argv[1]).read_bytes()
 limit, native = int(sys.argv[2]), sys.argv[3] == "True"
 decoder = Decoder(DecodeSettings(max_record_bytes=limit), native=native)

@@ -13,10 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamagg.decode import Decoder
-from streamagg.decode.event_time import UNITS, YEAR_10000_MS, seconds_to_ms
-from streamagg.decode.fields import find_paths
+from streamagg.decode.event_time import YEAR_10000_MS, seconds_to_ms
 from streamagg.decode.native import NativeReader
-from streamagg.decode.patient import PatientReader
+from streamagg.decode.patient import Accepted, PatientReader
 from streamagg.decode.strict import StrictReader
 from streamagg.model.columns import USER
 from streamagg.model.field_path import keys_of
@@ -158,14 +157,11 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_what_a_fast_reader_accepts_the_patient_one_reads_alike(
     settings: DecodeSettings, payload: bytes
 ) -> None:
-    paths, unit, limit = find_paths(settings), settings.time_unit, settings.max_record_bytes
-    framing = settings.framing
-    fasts = StrictReader(paths, UNITS[unit], limit, framing), NativeReader(paths, unit, limit, framing)
-    for fast in fasts:
+    for fast in StrictReader(settings), NativeReader(settings):
         columns = fast.read([payload])
         if not columns.refused:
             found = columns.event_time_ms.item(), columns.columns[USER].item()
-            assert PatientReader(paths, unit, framing).read(payload) == found, type(fast)
+            assert PatientReader(settings).read(payload) == Accepted(found), type(fast)
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])

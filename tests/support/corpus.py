@@ -2,7 +2,10 @@
 
 A line of it is one case: ``name``, ``settings`` (other than the defaults), ``input`` and ``expect``. The
 input is text, ``{"base64": ...}`` for bytes, ``{"parts": [[text, count], ...]}`` for repeated text, or null
-for a record without a value. Expected are ``ts_ms`` and ``user`` (text or ``parts``), or a ``reason``.
+for a record without a value. Expected are ``ts_ms`` and ``user`` (text or ``parts``; absent where no users
+are counted), or a ``reason``; of groups the ``group``, a list of values (text, ``parts`` or null); of
+measures ``values`` by column (null: none; of a ``hash:`` column the text that is hashed), and the columns
+``ignored``.
 """
 
 import base64
@@ -10,7 +13,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from streamagg.model.settings import DecodeSettings
+import orjson
+from xxhash import xxh3_64_intdigest
+
+from streamagg.decode.fields import find_paths, index_of
+from streamagg.model.settings import DecodeSettings, MeasureSettings
+from tests.support.decoded import Outcome, Row
 
 CORPUS: Final = Path(__file__).parents[1] / "conformance" / "decode.jsonl"
 CASES: Final[list[dict[str, Any]]] = [json.loads(line) for line in CORPUS.read_bytes().split(b"\n") if line]
@@ -18,7 +26,20 @@ CASES: Final[list[dict[str, Any]]] = [json.loads(line) for line in CORPUS.read_b
 
 def settings_of(case: dict[str, Any]) -> DecodeSettings:
     """The settings that the record is decoded by."""
-    return DecodeSettings(**case.get("settings", {}))
+    return decode_settings(case.get("settings", {}))
+
+
+def decode_settings(said: dict[str, Any]) -> DecodeSettings:
+    """Settings as JSON has them."""
+    measures = tuple(MeasureSettings(**measure) for measure in said.get("measures", ()))
+    return DecodeSettings(**said | {"group_by": tuple(said.get("group_by", ())), "measures": measures})
+
+
+def is_plain(settings: DecodeSettings) -> bool:
+    """Only time and user are wanted, and no element of an array."""
+    paths = find_paths(settings)
+    indexes = [index_of(key) for keys in paths.all for key in keys]
+    return len(paths.all) == 2 and not settings.hash_seed and indexes == [None] * len(indexes)
 
 
 def unfold(text: str | dict[str, Any]) -> str:
@@ -35,3 +56,20 @@ def payload_of(case: dict[str, Any]) -> bytes | None:
             return base64.b64decode(encoded)
         case text:
             return unfold(text).encode()
+
+
+def expected(case: dict[str, Any]) -> Outcome:
+    """What the record has to come to."""
+    expect, seed = case["expect"], settings_of(case).hash_seed
+    if "reason" in expect:
+        return str(expect["reason"])
+    user = xxh3_64_intdigest(unfold(expect["user"]).encode(), seed) if "user" in expect else None
+    group = None
+    if "group" in expect:
+        group = orjson.dumps([None if part is None else unfold(part) for part in expect["group"]])
+    values = tuple(
+        (column, xxh3_64_intdigest(unfold(value).encode(), seed) if column[:5] == "hash:" else float(value))
+        for column, value in expect.get("values", {}).items()
+        if value is not None
+    )
+    return Row(expect["ts_ms"], user, group, values, tuple(sorted(expect.get("ignored", ()))))

@@ -8,7 +8,6 @@ import pytest
 import xxhash
 
 from streamagg.decode import Decoder
-from streamagg.decode.fields import find_paths
 from streamagg.decode.native import AVAILABLE
 from streamagg.decode.patient import PatientReader
 from streamagg.errors import SettingsError
@@ -16,16 +15,10 @@ from streamagg.model.columns import USER
 from streamagg.model.rejections import REASONS
 from streamagg.model.settings import DecodeSettings
 from tests.support.blocks import outcomes
-from tests.support.corpus import CASES, payload_of, settings_of, unfold
+from tests.support.corpus import CASES, expected, payload_of, settings_of
+from tests.support.decoded import decode_rows, row_of
 
 GOOD = b'{"ts":1468244384,"uid":"u1"}'
-
-
-def expected(case: dict[str, Any]) -> tuple[int, int] | str:
-    if "reason" in case["expect"]:
-        return case["expect"]["reason"]
-    user = unfold(case["expect"]["user"]).encode()
-    return case["expect"]["ts_ms"], xxhash.xxh3_64_intdigest(user)
 
 
 BOTH = pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
@@ -39,8 +32,9 @@ def test_the_native_reader_was_built() -> None:
 @BOTH
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_corpus(case: dict[str, Any], native: bool) -> None:
-    decoder = Decoder(settings_of(case), native=native)
-    assert outcomes(decoder.decode([payload_of(case)])) == [expected(case)]
+    settings = settings_of(case)
+    decoder = Decoder(settings, native=native)
+    assert decode_rows(decoder, [payload_of(case)], settings) == [expected(case)]
 
 
 @BOTH
@@ -49,8 +43,9 @@ def test_corpus_in_one_batch_for_each_settings(native: bool) -> None:
     for case in CASES:
         batches[settings_of(case)].append(case)
     for settings, cases in batches.items():
-        decoded = Decoder(settings, native=native).decode([payload_of(case) for case in cases])
-        assert outcomes(decoded) == [expected(case) for case in cases]
+        payloads = [payload_of(case) for case in cases]
+        decoder = Decoder(settings, native=native)
+        assert decode_rows(decoder, payloads, settings) == [expected(case) for case in cases]
 
 
 def test_corpus_by_the_patient_reader_alone() -> None:
@@ -59,8 +54,7 @@ def test_corpus_by_the_patient_reader_alone() -> None:
         payload, settings = payload_of(case), settings_of(case)
         if payload is None or expected(case) == "too_large":
             continue
-        reader = PatientReader(find_paths(settings), settings.time_unit, settings.framing)
-        if reader.read(payload) != expected(case):
+        if row_of(PatientReader(settings).read(payload), settings) != expected(case):
             wrong.append(case["name"])
     assert wrong == []
 

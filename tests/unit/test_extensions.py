@@ -28,7 +28,8 @@ else:
 """
 SCAN = """
 time, user = (memoryview(bytearray(8)).cast("Q") for _ in range(2))
-assert module.Scanner((b"ts",), (b"uid",), "s", 100, "auto").scan([b"{"], time, user) == [0]
+scanner = module.Scanner(((0, (b"ts",)), (1, (b"uid",))), "s", 100, "auto", 0)
+assert scanner.scan([b"{"], time, (user,))[0] == [0]
 """
 
 

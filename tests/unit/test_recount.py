@@ -12,7 +12,7 @@ import pytest
 from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings, WindowSettings
 from streamagg.tools.periods import Period
 from streamagg.tools.recount import Event, PartitionRecount, Recount, Recounter, Rejected, Window
-from tests.unit.test_decode import CASES, payload_of, settings_of, unfold
+from tests.support.corpus import CASES, is_plain, payload_of, settings_of, unfold
 
 WINDOW = WindowSettings(granularity_ms=10_000, max_lag_ms=2_000, max_jump_ms=12_000)
 
@@ -24,7 +24,10 @@ def outcome(case: dict[str, Any]) -> Event | str:
         return str(rejected)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+PLAIN = [case for case in CASES if is_plain(settings_of(case))]
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=lambda case: case["name"])
 def test_corpus(case: dict[str, Any]) -> None:
     expect = case["expect"]
     expected = expect["reason"] if "reason" in expect else Event(expect["ts_ms"], unfold(expect["user"]))

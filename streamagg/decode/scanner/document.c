@@ -1,29 +1,30 @@
-/* The structure of the whole document is checked, and the two fields are looked at. */
+/* The structure of the whole document is checked, and the wanted fields are looked at. */
 #include "document.h"
 
 #include <Python.h>
 
+#include <math.h>
+
 #include "json.h"
+#include "number.h"
 #include "xxh3.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "little-endian machines only; elsewhere the reader in Python does this work"
 #endif
 
-#define TO_TIME 1u
-#define TO_USER 2u
 /* Bytes of a key with escapes, taken apart on the stack; longer ones are left to the patient reader. */
 #define LONGEST_KEY 256
 /* What clients of a schema registry put before a message: a zero, and a number of four bytes. */
 #define REGISTRY_BYTES 5
 
-/* What has been found of one document; the ways to the fields that led to one. */
+/* What has been found of one document; bits of fields, by their numbers. */
 typedef struct {
     const fields *wanted;
     position end;
-    int64_t time_ms;
-    uint64_t user;
-    unsigned ways;
+    row *row;
+    uint32_t present;
+    part parts[MAX_PARTS];
 } finding;
 
 static bool is_utf8(const uint8_t *text, size_t size)
@@ -41,11 +42,11 @@ static bool is_utf8(const uint8_t *text, size_t size)
 }
 
 /* A string of 1 to XXH3_LONGEST bytes of UTF-8. */
-static position take_text_user(position first, position end, uint64_t *user)
+static position take_text_id(position first, const finding *found, uint64_t *hash)
 {
     bool escaped;
     uint8_t plain[XXH3_LONGEST + 4];
-    position last = string_end(first, end, &escaped), text = first;
+    position last = string_end(first, found->end, &escaped), text = first;
     if (!last)
         return NULL;
     size_t size = (size_t)(last - first);
@@ -55,12 +56,12 @@ static position take_text_user(position first, position end, uint64_t *user)
     }
     if (size == 0 || size > XXH3_LONGEST || !is_utf8(text, size))
         return NULL;
-    *user = xxh3(text, size);
+    *hash = xxh3(text, size, found->wanted->seed);
     return last + 1;
 }
 
 /* An integer of up to XXH3_LONGEST characters. */
-static position take_integer_user(position first, uint64_t *user)
+static position take_integer_id(position first, const finding *found, uint64_t *hash)
 {
     position last = skip_integer(first);
     if (!last || last - first > XXH3_LONGEST)
@@ -68,46 +69,145 @@ static position take_integer_user(position first, uint64_t *user)
     /* 1.0 and 1e3 are numbers, but no users; -0 is the user 0. */
     if (*last == '.' || (*last | 0x20) == 'e' || (first[0] == '-' && first[1] == '0'))
         return NULL;
-    *user = xxh3(first, (size_t)(last - first));
+    *hash = xxh3(first, (size_t)(last - first), found->wanted->seed);
     return last;
+}
+
+static position take_id(position p, const finding *found, uint64_t *hash)
+{
+    return *p == '"' ? take_text_id(p + 1, found, hash) : take_integer_id(p, found, hash);
+}
+
+static bool is_numeric(position p)
+{
+    return is_digit(*p) || *p == '-';
+}
+
+/* A value that is none, and ignored if it is not null. */
+static position take_none(position p, finding *found, unsigned level, unsigned number)
+{
+    if (*p != 'n')
+        found->row->ignored |= 1u << number;
+    return skip_value(p, found->end, level + 1);
+}
+
+static position take_double(position p, finding *found, unsigned level, unsigned number)
+{
+    double value = NAN;
+    position next = is_numeric(p) ? take_number(p, &value) : take_none(p, found, level, number);
+    if (isinf(value)) {
+        value = NAN;
+        take_none(p, found, level, number);
+    }
+    /* -0 is 0. */
+    value += 0.0;
+    memcpy(&found->row->cells[found->wanted->list[number].place], &value, sizeof value);
+    return next;
+}
+
+/* What may be an id, but not for sure, is left to the patient reader. */
+static position take_hash(position p, finding *found, unsigned level, unsigned number)
+{
+    uint64_t *hash = &found->row->cells[found->wanted->list[number].place];
+    position next = take_id(p, found, hash);
+    if (next) {
+        *hash += *hash == 0;
+        return next;
+    }
+    next = take_none(p, found, level, number);
+    *hash = 0;
+    if (!next || (*p == '"' && next - p > 2) || (is_numeric(p) && skip_integer(p) == next))
+        return NULL;
+    return next;
+}
+
+static position take_part(position p, finding *found, unsigned number)
+{
+    if (*p == '{' || *p == '[')
+        return NULL;
+    position next = skip_scalar(p, found->end);
+    found->parts[found->wanted->list[number].place] = (part){p, next};
+    return next;
+}
+
+static position take_field(position p, finding *found, unsigned level, unsigned number)
+{
+    switch (found->wanted->list[number].kind) {
+    case TO_TIME:
+        found->row->time_ms = take_time(&p, found->wanted->unit);
+        return found->row->time_ms == REFUSED ? NULL : p;
+    case TO_USER:
+        return take_id(p, found, &found->row->cells[found->wanted->list[number].place]);
+    case TO_GROUP:
+        return take_part(p, found, number);
+    case TO_NUMBER:
+        return take_double(p, found, level, number);
+    default:
+        return take_hash(p, found, level, number);
+    }
+}
+
+/* The value of all these fields, which have the same path; they agree on where it ends. */
+static position take_fields(position p, finding *found, unsigned level, uint32_t here)
+{
+    position next = NULL;
+    found->present |= here;
+    for (; here; here &= here - 1) {
+        position last = take_field(p, found, level, (unsigned)__builtin_ctz(here));
+        if (!last || (next && last != next))
+            return NULL;
+        next = last;
+    }
+    return next;
 }
 
 static inline bool is_key(const key *key, position name, size_t size)
 {
-    return key->size == size && *key->text == *name && !memcmp(key->text, name, size);
+    return key->size == size && !memcmp(key->text, name, size);
 }
 
-/* Which way a key leads on: bits of TO_TIME and TO_USER, those it has come along until here given. */
-static unsigned ways_of(const fields *wanted, unsigned level, unsigned ways, position name, size_t size)
+/* Which fields a key leads on to, of those whose way has come along until here. */
+static uint32_t fields_at_key(const fields *wanted, unsigned level, uint32_t ways, position name, size_t size)
 {
-    if (ways & TO_TIME && !(level < wanted->time.count && is_key(&wanted->time.keys[level], name, size)))
-        ways &= ~TO_TIME;
-    if (ways & TO_USER && !(level < wanted->user.count && is_key(&wanted->user.keys[level], name, size)))
-        ways &= ~TO_USER;
+    ways &= wanted->levels[level].begins[*name];
+    for (uint32_t left = ways; left; left &= left - 1) {
+        unsigned number = (unsigned)__builtin_ctz(left);
+        if (!is_key(&wanted->list[number].keys[level], name, size))
+            ways &= ~(1u << number);
+    }
     return ways;
 }
 
-static position read_object(position p, finding *found, unsigned level, unsigned ways);
+/* The same of an element of an array. */
+static uint32_t fields_at_index(const fields *wanted, unsigned level, uint32_t ways, uint64_t index)
+{
+    for (uint32_t left = ways; left; left &= left - 1) {
+        unsigned number = (unsigned)__builtin_ctz(left);
+        if (wanted->list[number].keys[level].index != index)
+            ways &= ~(1u << number);
+    }
+    return ways;
+}
 
-/* The value of a key that lies on a way: the last one of equal keys wins, whatever the first held. */
-static position read_on_way(position p, finding *found, unsigned level, unsigned ways)
+static position read_object(position p, finding *found, unsigned level, uint32_t ways);
+static position read_array(position p, finding *found, unsigned level, uint32_t ways);
+
+/* A value that lies on a way: the last one of equal keys wins, whatever the first held. */
+static position read_on_way(position p, finding *found, unsigned level, uint32_t ways)
 {
     const fields *wanted = found->wanted;
-    found->ways &= ~ways;
-    if (ways & TO_TIME && level + 1 == wanted->time.count) {
-        found->ways |= TO_TIME;
-        found->time_ms = take_time(&p, wanted->unit);
-        return found->time_ms == REFUSED ? NULL : p;
-    }
-    if (ways & TO_USER && level + 1 == wanted->user.count) {
-        found->ways |= TO_USER;
-        return *p == '"' ? take_text_user(p + 1, found->end, &found->user) : take_integer_user(p, &found->user);
-    }
-    return *p == '{' ? read_object(p, found, level + 1, ways) : skip_value(p, found->end, level + 1);
+    found->present &= ~ways;
+    found->row->ignored &= ~ways;
+    if (ways & wanted->levels[level].ends)
+        return take_fields(p, found, level, ways);
+    if (*p == '{')
+        return read_object(p, found, level + 1, ways);
+    uint32_t inside = ways & wanted->levels[level + 1].indexes;
+    return *p == '[' && inside ? read_array(p, found, level + 1, inside) : skip_value(p, found->end, level + 1);
 }
 
 /* From the first quote of a key to the first byte of its value; *ways loses those it does not lie on. */
-static position read_key(position p, finding *found, unsigned level, unsigned *ways)
+static position read_key(position p, finding *found, unsigned level, uint32_t *ways)
 {
     bool escaped;
     uint8_t plain[LONGEST_KEY];
@@ -121,19 +221,21 @@ static position read_key(position p, finding *found, unsigned level, unsigned *w
             return NULL;
         name = plain;
     }
-    *ways = ways_of(found->wanted, level, *ways, name, size);
+    *ways = fields_at_key(found->wanted, level, *ways, name, size);
     p = skip_blanks(p + 1);
     return *p == ':' ? skip_blanks(p + 1) : NULL;
 }
 
-/* An object on the way to the fields; recursion goes as deep as the longer path, not as the document. */
-static position read_object(position p, finding *found, unsigned level, unsigned ways)
+/* An object on the way to the fields; recursion goes as deep as the longest path, not as the document. */
+static position read_object(position p, finding *found, unsigned level, uint32_t ways)
 {
+    if (level == DEEPEST)
+        return NULL;
     p = skip_blanks(p + 1);
     if (*p == '}')
         return p + 1;
     for (;;) {
-        unsigned on = ways;
+        uint32_t on = ways;
         p = read_key(p, found, level, &on);
         if (!p)
             return NULL;
@@ -142,6 +244,28 @@ static position read_object(position p, finding *found, unsigned level, unsigned
             return NULL;
         p = skip_blanks(p);
         if (*p == '}')
+            return p + 1;
+        if (*p != ',')
+            return NULL;
+        p = skip_blanks(p + 1);
+    }
+}
+
+/* An array on the way to the fields. */
+static position read_array(position p, finding *found, unsigned level, uint32_t ways)
+{
+    if (level == DEEPEST)
+        return NULL;
+    p = skip_blanks(p + 1);
+    if (*p == ']')
+        return p + 1;
+    for (uint64_t index = 0;; index++) {
+        uint32_t on = fields_at_index(found->wanted, level, ways, index);
+        p = on ? read_on_way(p, found, level, on) : skip_value(p, found->end, level + 1);
+        if (!p || p == found->end)
+            return NULL;
+        p = skip_blanks(p);
+        if (*p == ']')
             return p + 1;
         if (*p != ',')
             return NULL;
@@ -169,7 +293,35 @@ static payload unwrapped(enum framing framing, payload document)
     return (payload){text, size};
 }
 
-bool read_document(const fields *wanted, payload document, int64_t *time_ms, uint64_t *user)
+/* Cells of fields that are not in the document, and the text of the group. */
+static bool complete(finding *found)
+{
+    static const double none = NAN;
+    const fields *wanted = found->wanted;
+    row *row = found->row;
+    for (uint32_t absent = wanted->all & ~found->present; absent; absent &= absent - 1) {
+        const field *field = &wanted->list[__builtin_ctz(absent)];
+        switch (field->kind) {
+        case TO_GROUP:
+            found->parts[field->place].first = NULL;
+            break;
+        case TO_NUMBER:
+            memcpy(&row->cells[field->place], &none, sizeof none);
+            break;
+        case TO_HASH:
+            row->cells[field->place] = 0;
+            break;
+        default:
+            return false;
+        }
+    }
+    if (!wanted->parts)
+        return true;
+    row->group_size = put_group(found->parts, wanted->parts, row->group);
+    return row->group_size && row->group_size <= XXH3_LONGEST && is_utf8(row->group, row->group_size);
+}
+
+bool read_document(const fields *wanted, payload document, row *row)
 {
     document = unwrapped(wanted->framing, document);
     position p = document.text, end = p + document.size;
@@ -180,10 +332,11 @@ bool read_document(const fields *wanted, payload document, int64_t *time_ms, uin
     p = skip_blanks(p);
     if (*p != '{')
         return false;
-    finding found = {.wanted = wanted, .end = end};
-    if (read_object(p, &found, 0, TO_TIME | TO_USER) != end)
-        return false;
-    *time_ms = found.time_ms;
-    *user = found.user;
-    return found.ways == (TO_TIME | TO_USER);
+    finding found;
+    found.wanted = wanted;
+    found.end = end;
+    found.row = row;
+    found.present = 0;
+    row->ignored = 0;
+    return read_object(p, &found, 0, wanted->all) == end && complete(&found);
 }

@@ -1,4 +1,4 @@
-/* The native reader: JSON documents to columns of event times and hashed users.
+/* The native reader: JSON documents to columns of event times, hashed users, groups and values.
  *
  * It accepts only what is certainly right, like the strict reader in Python, and leaves everything else
  * to the patient one.
@@ -8,11 +8,15 @@
 #include <string.h>
 
 #include "document.h"
+#include "group_table.h"
 
 typedef struct {
     PyObject_HEAD
     fields wanted;
     Py_ssize_t max_bytes;
+    /* Of a row, beside its time. */
+    unsigned columns;
+    unsigned group_column;
 } Scanner;
 
 /* The bytes of an object; without a text if it has none. */
@@ -68,77 +72,214 @@ static payload payload_at(const source *from, Py_ssize_t i)
     return from->list ? payload_of(PyList_GetItem(from->list, i)) : ((const payload *)from->places.buf)[i];
 }
 
-static PyObject *scan_into(const Scanner *scanner, const source *from, int64_t *times_ms, uint64_t *users)
+/* What a scan fills. */
+typedef struct {
+    Py_buffer times_ms;
+    Py_buffer columns[MAX_FIELDS];
+    unsigned open;
+    group_table groups;
+    PyObject *refused;
+    /* Rows whose value was ignored, by column. */
+    unsigned long long ignored[MAX_FIELDS];
+} scan;
+
+static bool open_columns(scan *scan, PyObject *times_ms, PyObject *columns, unsigned count, Py_ssize_t rows)
 {
-    PyObject *refused = PyList_New(0);
-    for (Py_ssize_t i = 0; refused && i < from->count; i++) {
-        payload document = payload_at(from, i);
-        if (document.text && document.size <= (size_t)scanner->max_bytes &&
-            read_document(&scanner->wanted, document, times_ms + i, users + i))
-            continue;
-        times_ms[i] = 0;
-        users[i] = 0;
-        PyObject *number = PyLong_FromSsize_t(i);
-        if (!number || PyList_Append(refused, number) < 0)
-            Py_CLEAR(refused);
-        Py_XDECREF(number);
+    if (PyTuple_Size(columns) != (Py_ssize_t)count) {
+        PyErr_Format(PyExc_ValueError, "%u columns are wanted", count);
+        return false;
     }
-    return refused;
+    if (!open_column(times_ms, rows, &scan->times_ms))
+        return false;
+    for (; scan->open < count; scan->open++)
+        if (!open_column(PyTuple_GetItem(columns, scan->open), rows, &scan->columns[scan->open]))
+            return false;
+    return true;
 }
 
-static PyObject *scan_columns(const Scanner *scanner, const source *from, PyObject *times, PyObject *users)
+static void close_scan(scan *scan)
 {
-    Py_buffer time_view, user_view;
-    if (!open_column(times, from->count, &time_view))
-        return NULL;
-    PyObject *refused = NULL;
-    if (open_column(users, from->count, &user_view)) {
-        refused = scan_into(scanner, from, time_view.buf, user_view.buf);
-        PyBuffer_Release(&user_view);
+    PyBuffer_Release(&scan->times_ms);
+    while (scan->open > 0)
+        PyBuffer_Release(&scan->columns[--scan->open]);
+    free_table(&scan->groups);
+    Py_XDECREF(scan->refused);
+}
+
+static bool refuse(scan *scan, Py_ssize_t i)
+{
+    PyObject *number = PyLong_FromSsize_t(i);
+    bool done = number && PyList_Append(scan->refused, number) == 0;
+    Py_XDECREF(number);
+    return done;
+}
+
+static void put_row(scan *scan, Py_ssize_t i, const row *row)
+{
+    ((int64_t *)scan->times_ms.buf)[i] = row->time_ms;
+    for (unsigned column = 0; column < scan->open; column++)
+        ((uint64_t *)scan->columns[column].buf)[i] = row->cells[column];
+}
+
+/* False with an exception. */
+static bool scan_all(const Scanner *scanner, const source *from, scan *scan)
+{
+    static const row blank;
+    const fields *wanted = &scanner->wanted;
+    row row;
+    for (Py_ssize_t i = 0; i < from->count; i++) {
+        payload document = payload_at(from, i);
+        if (!document.text || document.size > (size_t)scanner->max_bytes || !read_document(wanted, document, &row)) {
+            put_row(scan, i, &blank);
+            if (!refuse(scan, i))
+                return false;
+            continue;
+        }
+        if (wanted->parts &&
+            !find_group(&scan->groups, row.group, row.group_size, &row.cells[scanner->group_column]))
+            return false;
+        put_row(scan, i, &row);
+        for (; row.ignored; row.ignored &= row.ignored - 1)
+            scan->ignored[wanted->list[__builtin_ctz(row.ignored)].place]++;
     }
-    PyBuffer_Release(&time_view);
-    return refused;
+    return true;
+}
+
+static PyObject *ignored_of(const scan *scan)
+{
+    PyObject *counts = PyTuple_New(scan->open);
+    for (unsigned column = 0; counts && column < scan->open; column++) {
+        PyObject *count = PyLong_FromUnsignedLongLong(scan->ignored[column]);
+        if (!count || PyTuple_SetItem(counts, column, count) < 0)
+            Py_CLEAR(counts);
+    }
+    return counts;
+}
+
+static PyObject *result_of(scan *scan)
+{
+    PyObject *ignored = ignored_of(scan), *groups = ignored ? table_columns(&scan->groups) : NULL;
+    return Py_BuildValue("ONN", scan->refused, ignored, groups);
 }
 
 static PyObject *Scanner_scan(PyObject *self, PyObject *args)
 {
-    PyObject *payloads, *times, *users;
+    const Scanner *scanner = (const Scanner *)self;
+    PyObject *payloads, *times_ms, *columns, *result = NULL;
     source from;
-    if (!PyArg_ParseTuple(args, "OOO:scan", &payloads, &times, &users))
+    if (!PyArg_ParseTuple(args, "OOO!:scan", &payloads, &times_ms, &PyTuple_Type, &columns))
         return NULL;
     if (!open_source(payloads, &from))
         return NULL;
-    PyObject *refused = scan_columns((const Scanner *)self, &from, times, users);
+    scan scan = {.groups.seed = scanner->wanted.seed, .refused = PyList_New(0)};
+    if (scan.refused && open_columns(&scan, times_ms, columns, scanner->columns, from.count) &&
+        scan_all(scanner, &from, &scan))
+        result = result_of(&scan);
+    close_scan(&scan);
     close_source(&from);
-    return refused;
+    return result;
 }
 
-static void free_path(path *way)
+/* The number that a key is, written as JSON has integers, or NO_INDEX; no array has more than 18 digits of
+ * elements. */
+static uint64_t index_in(const char *text, Py_ssize_t size)
 {
-    for (unsigned i = 0; i < way->count; i++)
-        PyMem_Free((void *)way->keys[i].text);
-    PyMem_Free(way->keys);
+    uint64_t index = 0;
+    if (size == 0 || size > 18 || (*text == '0' && size > 1))
+        return NO_INDEX;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (!is_digit((uint8_t)text[i]))
+            return NO_INDEX;
+        index = index * 10 + (uint64_t)(text[i] - '0');
+    }
+    return index;
 }
 
 /* Copy a tuple of bytes; false with an exception. */
-static bool copy_path(PyObject *tuple, path *way)
+static bool copy_keys(PyObject *tuple, field *field)
 {
     Py_ssize_t count = PyTuple_Size(tuple);
-    way->keys = PyMem_Calloc((size_t)count + 1, sizeof *way->keys);
-    if (!way->keys)
+    field->keys = PyMem_Calloc((size_t)count + 1, sizeof *field->keys);
+    if (!field->keys)
         return PyErr_NoMemory(), false;
     for (Py_ssize_t i = 0; i < count; i++) {
         char *text;
         Py_ssize_t size;
         if (PyBytes_AsStringAndSize(PyTuple_GetItem(tuple, i), &text, &size) < 0)
             return false;
-        uint8_t *copy = PyMem_Malloc((size_t)size + 1);
+        uint8_t *copy = PyMem_Calloc((size_t)size + 1, 1);
         if (!copy)
             return PyErr_NoMemory(), false;
         memcpy(copy, text, (size_t)size);
-        way->keys[way->count++] = (key){copy, (size_t)size};
+        field->keys[field->count++] = (key){copy, (size_t)size, index_in(text, size)};
     }
     return true;
+}
+
+/* The column of the next field, or of one of a group its place there; all of a group share a column. */
+static unsigned next_place(Scanner *scanner, enum kind kind)
+{
+    if (kind == TO_TIME)
+        return 0;
+    if (kind != TO_GROUP)
+        return scanner->columns++;
+    if (scanner->wanted.parts == 0)
+        scanner->group_column = scanner->columns++;
+    return scanner->wanted.parts++;
+}
+
+/* Copy what is said of a field: a kind and a tuple of keys; false with an exception. */
+static bool copy_field(PyObject *said, Scanner *scanner)
+{
+    PyObject *keys;
+    int kind;
+    fields *wanted = &scanner->wanted;
+    if (!PyArg_ParseTuple(said, "iO!:field", &kind, &PyTuple_Type, &keys))
+        return false;
+    if (kind < TO_TIME || kind > TO_HASH || (kind == TO_GROUP && wanted->parts == MAX_PARTS)) {
+        PyErr_SetString(PyExc_ValueError, "no such kind of a field, or too many of it");
+        return false;
+    }
+    field *field = &wanted->list[wanted->count++];
+    field->kind = (enum kind)kind;
+    field->place = next_place(scanner, field->kind);
+    return copy_keys(keys, field);
+}
+
+/* What the keys of all fields are, by level; one level more, so that there always is a next one. */
+static bool make_levels(fields *wanted)
+{
+    unsigned depth = 0;
+    for (unsigned number = 0; number < wanted->count; number++)
+        depth = wanted->list[number].count > depth ? wanted->list[number].count : depth;
+    wanted->levels = PyMem_Calloc((size_t)depth + 1, sizeof *wanted->levels);
+    if (!wanted->levels)
+        return PyErr_NoMemory(), false;
+    for (unsigned number = 0; number < wanted->count; number++) {
+        const field *field = &wanted->list[number];
+        uint32_t bit = 1u << number;
+        wanted->all |= bit;
+        for (unsigned i = 0; i < field->count; i++) {
+            level *level = &wanted->levels[i];
+            level->begins[*field->keys[i].text] |= bit;
+            level->indexes |= field->keys[i].index == NO_INDEX ? 0 : bit;
+            level->ends |= i + 1 == field->count ? bit : 0;
+        }
+    }
+    return true;
+}
+
+static bool copy_fields(PyObject *said, Scanner *scanner)
+{
+    Py_ssize_t count = PyTuple_Size(said);
+    if (count > MAX_FIELDS) {
+        PyErr_Format(PyExc_ValueError, "more than %d fields", MAX_FIELDS);
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (!copy_field(PyTuple_GetItem(said, i), scanner))
+            return false;
+    return make_levels(&scanner->wanted);
 }
 
 /* Where a word is among words that a NULL ends, or -1. */
@@ -152,12 +293,13 @@ static int index_of(const char *word, const char *const *words)
 
 static PyObject *Scanner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"time", "user", "unit", "max_bytes", "framing", NULL};
-    PyObject *time, *user;
+    static char *names[] = {"fields", "unit", "max_bytes", "framing", "seed", NULL};
+    PyObject *wanted;
     const char *unit, *framing;
     Py_ssize_t max_bytes;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!sns:Scanner", names, &PyTuple_Type, &time, &PyTuple_Type,
-                                     &user, &unit, &max_bytes, &framing))
+    unsigned long long seed;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!snsK:Scanner", names, &PyTuple_Type, &wanted, &unit,
+                                     &max_bytes, &framing, &seed))
         return NULL;
     static const char *const units[] = {"s", "ms", "us", "ns", "iso8601", NULL};
     static const char *const framings[] = {"auto", "none", "registry", NULL};
@@ -173,29 +315,44 @@ static PyObject *Scanner_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     self->wanted.unit = (enum unit)unit_number;
     self->wanted.framing = (enum framing)framing_number;
     self->max_bytes = max_bytes;
-    if (!copy_path(time, &self->wanted.time) || !copy_path(user, &self->wanted.user))
+    self->wanted.seed = seed;
+    if (!copy_fields(wanted, self))
         Py_CLEAR(self);
     return (PyObject *)self;
+}
+
+static void free_fields(fields *wanted)
+{
+    for (unsigned number = 0; number < wanted->count; number++) {
+        field *field = &wanted->list[number];
+        for (unsigned i = 0; i < field->count; i++)
+            PyMem_Free((void *)field->keys[i].text);
+        PyMem_Free(field->keys);
+    }
+    PyMem_Free(wanted->levels);
 }
 
 static void Scanner_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    free_path(&((Scanner *)self)->wanted.time);
-    free_path(&((Scanner *)self)->wanted.user);
+    free_fields(&((Scanner *)self)->wanted);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 
 static PyMethodDef scanner_methods[] = {
     {"scan", Scanner_scan, METH_VARARGS,
-     "scan(payloads, event_time_ms, user)\n--\n\n"
-     "Fill two columns of eight bytes a payload; returns the positions of the refused ones, which get zeros."},
+     "scan(payloads, event_time_ms, columns)\n--\n\n"
+     "Fill columns of eight bytes a payload. Returns the positions of the refused ones, which get zeros; how many "
+     "values were ignored, by column; and ids, checks, lengths and text of the groups."},
     {0},
 };
 
 static PyType_Slot scanner_slots[] = {
-    {Py_tp_doc, "Scanner(time, user, unit, max_bytes, framing)\n--\n\nReads two fields, each a tuple of keys from the root."},
+    {Py_tp_doc,
+     "Scanner(fields, unit, max_bytes, framing, seed)\n--\n\n"
+     "Reads fields, in the order of their columns: each a kind (0 time, 1 user, 2 of the group, 3 number, 4 hash) "
+     "and a tuple of keys from the root."},
     {Py_tp_new, Scanner_new},
     {Py_tp_dealloc, Scanner_dealloc},
     {Py_tp_methods, scanner_methods},
@@ -223,7 +380,7 @@ static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, fill_module}, {0}};
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "streamagg.decode._scanner",
-    .m_doc = "JSON documents to columns of event times and hashed users.",
+    .m_doc = "JSON documents to columns of event times, hashed users, groups and values.",
     .m_slots = module_slots,
 };
 

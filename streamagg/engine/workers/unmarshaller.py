@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from streamagg.decode import Decoded
 from streamagg.engine.reporting.examiner import Examiner, Findings
 from streamagg.model.batch import Batch, behind_first
-from streamagg.model.columns import ROWS
+from streamagg.model.columns import ROWS, Schema, schema_of
 from streamagg.model.measured import ClientNumbers, StageTimes
 from streamagg.model.messages import ColumnBlock, Heartbeat, Lease, Revoke, Trying, UnmarshallerSetup
 from streamagg.sources.contract import DeadLetters, Reader
@@ -35,8 +35,9 @@ class Unmarshaller:
         dead_letters: DeadLetters | None = None,
         client: ClientNumbers | None = None,
         examiner: Examiner | None = None,
+        schema: Schema = ROWS,
     ) -> None:
-        """``client``: where the reader notes what its clients meet with."""
+        """``client``: where the reader notes what its clients meet with; ``schema``: of what is decoded."""
         self._reader = reader
         self._decoder = decoder
         self._max_jump_ms = max_jump_ms
@@ -44,6 +45,7 @@ class Unmarshaller:
         self._examiner = examiner
         self.client = client or ClientNumbers()
         self.times = StageTimes()
+        self._poison = Decoded(np.empty(0, np.uint32), np.empty(0, np.int64), schema.none(), [(0, "poison")])
         self._careful: dict[int, Lease] = {}
         """Leases of which some records need care, by id."""
 
@@ -105,7 +107,7 @@ class Unmarshaller:
         for single in _singles(batch):
             offsets = single.offsets.tolist()
             if offsets and offsets[0] in lease.poison:
-                yield self._read(single, _POISON)
+                yield self._read(single, self._poison)
                 continue
             if offsets:
                 yield Trying(lease.id, batch.partition, offsets[0])
@@ -125,10 +127,8 @@ def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshalle
     numbers = ClientNumbers()
     reader = open_source(setup.source).reader(setup.decode.max_record_bytes, numbers)
     letters = open_dead_letters(setup.source, setup.dead_letter)
-    return Unmarshaller(reader, decoder, setup.max_jump_ms, letters, numbers, Examiner(setup.decode))
-
-
-_POISON: Final = Decoded(np.empty(0, np.uint32), np.empty(0, np.int64), ROWS.none(), [(0, "poison")])
+    examiner, schema = Examiner(setup.decode), schema_of(setup.decode)
+    return Unmarshaller(reader, decoder, setup.max_jump_ms, letters, numbers, examiner, schema)
 
 
 def _singles(batch: Batch) -> Iterator[Batch]:
@@ -182,4 +182,6 @@ def _block(batch: Batch, decoded: Decoded, max_jump_ms: int, findings: Findings)
         early=findings.early,
         ahead=findings.ahead,
         misfits=findings.misfits,
+        groups=decoded.groups,
+        ignored=decoded.ignored,
     )
