@@ -117,8 +117,8 @@ class DecodeSettings:
     group_by: tuple[str, ...] = ()
     """Dotted paths of the fields whose values name the group of a record."""
     measures: tuple[MeasureSettings, ...] = ()
-    hash_seed: int = 0
-    """Of the hashes of users and groups, uint64; a secret where it is not 0."""
+    hash_seed: int = field(default=0, repr=False)
+    """Of the hashes of users and groups, uint64; a secret where it is not 0, and so not in the ``repr``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from streamagg.events import Log
 from streamagg.kafka.passthrough import SECRETS
 from streamagg.settings.given import Given
 from streamagg.settings.parsers import switch
-from streamagg.settings.secret_files import refuse_on_command_line, revealed
+from streamagg.settings.secret_files import hash_seed, refuse_on_command_line, revealed
 from streamagg.settings.table import SETTINGS, Setting
 from streamagg.settings.trusted_file import TRUST_VARIABLE, read_trusted
 
@@ -103,6 +103,16 @@ class Layers:
             )
         layers = (revealed(layer, trusting=self._trusting) for layer in self._client)
         return {key: given for layer in layers for key, given in layer.items()}
+
+    @cached_property
+    def hash_seed(self) -> int:
+        """The seed in the file of that setting, 0 without one.
+
+        Raises ``SettingsError`` for a file that cannot be read or trusted, or holds too little.
+        """
+        if not self.value("hash_seed_file"):
+            return 0
+        return hash_seed(self.given("hash_seed_file"), trusting=self._trusting)
 
 
 def _from_flags(flags: Mapping[str, object]) -> dict[str, Given]:

@@ -80,7 +80,7 @@ class Resolver:
 
     def decode(self) -> DecodeSettings:
         """How a payload becomes an event time and a user."""
-        found = self._filled(DecodeSettings)
+        found = self._filled(DecodeSettings, hash_seed=self._layers.hash_seed)
         time_field, user_field = f"{found.time_field}.", f"{found.user_field}."
         if time_field.startswith(user_field) or user_field.startswith(time_field):
             raise SettingsError(

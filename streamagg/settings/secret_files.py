@@ -1,5 +1,6 @@
-"""Secrets of the Kafka client that a setting does not hold but names the file of."""
+"""Secrets that a setting does not hold but names the file of: of the Kafka client, and of hashes."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,9 @@ from streamagg.errors import SettingsError
 from streamagg.events import Log
 from streamagg.kafka.passthrough import FILE_SUFFIX, SECRETS
 from streamagg.settings.given import Given
-from streamagg.settings.trusted_file import read_trusted
+from streamagg.settings.trusted_file import TRUST_VARIABLE, read_trusted
+
+LEAST_SEED_BYTES: Final = 16
 
 log: Final = Log(__name__)
 
@@ -31,6 +34,29 @@ def revealed(layer: Mapping[str, Given], *, trusting: bool) -> dict[str, Given]:
             )
         found[secret] = Given(_read(secret, named, trusting), named.origin)
     return found
+
+
+def hash_seed(named: Given, *, trusting: bool) -> int:
+    """The seed, uint64 and not 0, that the text in a file makes; blanks and line ends around it do not count.
+
+    Raises ``SettingsError`` for a text that is too short, and for a file that every user of the machine can
+    read, unless ``trusting``. Its text never holds what is in the file.
+    """
+    what = f"The file for the hash seed ({named.origin}),"
+    path = Path(str(named.value))
+    file = read_trusted(path, what, trusting=trusting)
+    if file.readable_by_all and not trusting:
+        raise SettingsError(
+            f"{what} {path} can be read by every user of this machine. Run: chmod o-r {path},"
+            f" or set {TRUST_VARIABLE}=true to use it as it is."
+        )
+    text = file.text.strip().encode()
+    if len(text) < LEAST_SEED_BYTES:
+        raise SettingsError(
+            f"{what} {path} holds a text of {len(text)} bytes: at least {LEAST_SEED_BYTES} are needed, which"
+            " nobody can guess, such as those of openssl rand -hex 32."
+        )
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") or 1
 
 
 def refuse_on_command_line(key: str) -> None:

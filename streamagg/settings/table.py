@@ -333,6 +333,15 @@ _ROWS: Final = (
         verbs="run count advise verify",
     ),
     Setting(
+        "hash_seed_file",
+        text,
+        "File with a secret, of at least 16 bytes, that seeds the hashes of users and groups.",
+        "PATH",
+        RECORDS,
+        default_note="no seed",
+        verbs="run count verify",
+    ),
+    Setting(
         "from",
         start_at,
         "committed: continue. Start anew: earliest, latest or a time (ISO 8601 or epoch seconds).",
