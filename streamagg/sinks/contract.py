@@ -7,7 +7,8 @@ crash. What makes that exact:
   out without their checkpoint, never the other way round: they come once more.)
 - What is to be kept for whoever publishes next, as open periods, is out with its publication, too: keys and
   values that mean something to the core alone. (With at-least-once delivery it may be out without the
-  checkpoint: never before the results, and where some of it is out, then the first records of it.)
+  checkpoint. It then comes in steps, each when the one before is out: the results, all values but the last,
+  the last value, what is removed. So the last value may tell that the others are there.)
 - It gives back the last checkpoint: for each partition the offset to go on from, and a text that means
   something to ``core.checkpoint`` alone.
 - One instance publishes. Which one is decided elsewhere, by a leadership; but a leader that was replaced may
@@ -41,7 +42,8 @@ from streamagg.model.results import WindowTable
 Stored = dict[int, tuple[int, str]]
 """Checkpoints as they are kept: offset and text by partition, those without one left out."""
 State = tuple[tuple[bytes, bytes | None], ...]
-"""Keys and values: each takes the place of the last value of its key, None removes it."""
+"""Keys and values: each takes the place of the last value of its key, None removes it. What is removed in a
+publication is not given a value behind that in the same one."""
 Leadership = TypeVar("Leadership", contravariant=True)
 """What makes an instance the leader, if the sink has to know: the membership in a group."""
 

@@ -178,12 +178,16 @@ class SimPublisher:
         self._stage = "offsets"
 
     def _append_state(self, state: State) -> bool:
-        """At-least-once: all of it, or the first records and the end of the publication."""
-        broken = bool(state) and self._fails()
-        self._broker.append_state(state[: self._chance.randrange(len(state))] if broken else state)
-        if broken:
-            self._end(PublishFailed("not delivered"))
-        return not broken
+        """At-least-once: all of it; or the first steps, a part of the next, and it has failed."""
+        steps = _steps(state)
+        broken = self._chance.randrange(len(steps)) if state and self._fails() else len(steps)
+        for step in steps[:broken]:
+            self._broker.append_state(step)
+        if broken == len(steps):
+            return True
+        self._broker.append_state(tuple(record for record in steps[broken][1:] if self._fails(2)))
+        self._end(PublishFailed("not delivered"))
+        return False
 
     def _commit(self, publication: Publication) -> None:
         if not self._fails():
@@ -213,3 +217,9 @@ class SimPublisher:
     def _end(self, result: Publication | Exception) -> None:
         self._publication = None
         self._result = result
+
+
+def _steps(state: State) -> tuple[State, ...]:
+    """Of ``sinks.contract``: values but the last, the last, what is removed."""
+    values = tuple(record for record in state if record[1] is not None)
+    return values[:-1], values[-1:], tuple(record for record in state if record[1] is None)

@@ -186,6 +186,16 @@ def test_what_the_broker_has_against_the_start_is_told(monkeypatch: pytest.Monke
     publisher.close(WAIT_S)
 
 
+def test_a_transaction_left_open_is_looked_for_in_every_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = Mock()
+    monkeypatch.setattr(output, "Producer", lambda config: GoodProducer())
+    monkeypatch.setattr(output, "settle", settle)
+    settings = RunSettings("in", "out", late_topic="late", state_topic="state")
+    into = Output(settings, Mock(), "print", lambda: None, lambda point: None, PublisherNumbers())
+    into.open(lambda: True)
+    assert settle.call_args.args[2] == ("out", "late", "state")
+
+
 def batches(numbers: PublisherNumbers) -> dict[str, int]:
     return {stage: sum(times.counts) for stage, times in numbers.times.by_stage.items()}
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from streamagg.errors import CheckpointError, KafkaUnreachable, TopicError
-from streamagg.kafka.admin import COMPACTED, ensure_topic, log_ends, partitions_of, topic_setting
+from streamagg.kafka.admin import COMPACTED, end_offsets, ensure_topic, log_ends, partitions_of, topic_setting
 from streamagg.kafka.client import Right, consumer_config, kafka_error
 from streamagg.kafka.client_metrics import observing
 from streamagg.kafka.identity import TopicIdentity
@@ -83,11 +83,13 @@ class StateTopic:
         """
         self._id = self._identity.ask().id
         end = log_ends(self._kafka, self.name, [0])[0]
+        # A client that is to find the beginning by itself waits for half a second first.
+        begin = end_offsets(self._kafka, self.name, [0], at="earliest")[0]
         values: dict[bytes, bytes] = {}
-        if end:
+        if begin < end:
             consumer = Consumer(self._config())
             try:
-                consumer.assign([TopicPartition(self.name, 0, OFFSET_BEGINNING)])
+                consumer.assign([TopicPartition(self.name, 0, begin)])
                 self._read_to(consumer, end, values, alive)
             finally:
                 consumer.close()

@@ -36,7 +36,7 @@ from streamagg.kafka.delivery import Reports
 from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
-from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, Stored
+from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, State, Stored
 from streamagg.sinks.json_records import render, render_late
 from streamagg.sinks.kafka.previous_transaction import settle
 from streamagg.sinks.kafka.state import StateTopic
@@ -193,9 +193,6 @@ class Output:
         if self._exactly_once:
             owned["transactional_id"] = self._transactional_id
             owned["transaction_timeout_ms"] = TRANSACTION_TIMEOUT_MS
-        elif self._settings.state_topic is not None:
-            # No record of the state is out without those before it.
-            owned |= {"enable_gapless_guarantee": True, "message_timeout_ms": 0}
         return producer_config(self._settings.kafka, **observing(self._numbers.client), **owned)
 
     @property
@@ -295,16 +292,18 @@ class Output:
     def _produce_state(self, publication: Publication) -> None:
         assert self._state is not None
         self._state.confirm()
-        if not self._exactly_once:
-            # State that is out says that the results are.
-            self._deliver()
-        for key, value in publication.state:
-            self._enqueue(self._state.name, key, value)
+        for step in (publication.state,) if self._exactly_once else _steps(publication.state):
+            if not self._exactly_once:
+                self._deliver()
+            for key, value in step:
+                self._enqueue(self._state.name, key, value)
 
     def _deliver(self) -> None:
-        if self._flush():
-            raise OutputAway("the output topic did not take the records in time")
+        left = self._flush()
+        # Behind a record that is refused the others wait.
         self._require_delivery(but=_PURGED)
+        if left:
+            raise OutputAway("the output topic did not take the records in time")
 
     def _require_delivery(self, but: Container[int] = ()) -> None:
         """Raises KafkaException if a record did not arrive, but for these reasons."""
@@ -374,6 +373,12 @@ class Output:
             )
             for partition, at in publication.checkpoints.items()
         ]
+
+
+def _steps(state: State) -> tuple[State, State, State]:
+    """Without transactions each is out before the next: ``sinks.contract`` says why."""
+    values = tuple(record for record in state if record[1] is not None)
+    return values[:-1], values[-1:], tuple(record for record in state if record[1] is None)
 
 
 def _failure(cause: BaseException) -> Exception:
