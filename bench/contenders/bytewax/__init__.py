@@ -38,6 +38,14 @@ CONTENDERS: Final = [
         remark="batches become sets by partition and minute before its windows see them",
     ),
     Contender(
+        name="bytewax-folded-grouped",
+        title="Bytewax, folded by hand, 2 processes, grouped",
+        prepare=prepare,
+        command=command("grouped", processes=2),
+        work="grouped",
+        remark="batches become pages by partition and minute before its windows see them",
+    ),
+    Contender(
         name="bytewax-windows",
         title="Bytewax, its own windows, 2 processes",
         prepare=prepare,

@@ -8,6 +8,7 @@ from typing import Final
 from bench.contender import Contender, Job
 from bench.environment import own_versions
 
+TUNED: Final = "consume() in batches of 1,000, client settings of streamagg"
 PROGRAM: Final = Path(__file__).parent / "loop.py"
 
 
@@ -21,7 +22,8 @@ def command(*flags: str) -> Callable[[Job, Path], list[str]]:
 
     def run(job: Job, cache: Path) -> list[str]:
         words = [sys.executable, str(PROGRAM), job.topic.name, str(job.topic.records), str(job.result)]
-        return [*words, "--bootstrap-servers", job.bootstrap, "--group", job.output, *flags]
+        place = ["--bootstrap-servers", job.bootstrap, "--group", job.output]
+        return [*words, str(job.scratch / "rows.jsonl"), *place, *flags]
 
     return run
 
@@ -41,6 +43,14 @@ CONTENDERS: Final = [
         prepare=prepare,
         command=command("--tuned"),
         quick=True,
-        remark="consume() in batches of 1,000, client settings of streamagg",
+        remark=TUNED,
+    ),
+    Contender(
+        name="loop-tuned-grouped",
+        title="Python: one loop, tuned client settings, grouped",
+        prepare=prepare,
+        command=command("--tuned", "--grouped"),
+        work="grouped",
+        remark=TUNED,
     ),
 ]

@@ -66,11 +66,15 @@ def event_time(value: tuple[int, Any]) -> datetime:
 
 def publish(counts: KeyedStream[tuple[int, int]]) -> None:
     """Write the counts of windows; the later one of a window replaces the earlier one."""
-    lines = op.map_value("as json", counts, _line)
+    write(op.map_value("as rows", counts, lambda counted: row(counted[0], cnt=counted[1])))
+
+
+def row(window: int, **said: Any) -> dict[str, Any]:
+    """What is said of a window, with its start."""
+    return {"ts": window * int(WINDOW.total_seconds()), **said}
+
+
+def write(rows: KeyedStream[dict[str, Any]]) -> None:
+    """Write rows, each with the time at which that was."""
+    lines = op.map_value("as json", rows, lambda row: json.dumps({**row, "at": time.time()}))
     op.output("publish", lines, FileSink(Path(os.environ["SCRATCH"]) / "windows"))
-
-
-def _line(counted: tuple[int, int]) -> str:
-    window, users = counted
-    start = window * int(WINDOW.total_seconds())
-    return json.dumps({"ts": start, "cnt": users, "at": time.time()})
