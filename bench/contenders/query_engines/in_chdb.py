@@ -72,7 +72,7 @@ def count_file(file: str, rows: str, work: str) -> None:
 def count_batches(batches: Iterable[list[bytes]], rows: str, work: str) -> None:
     """Count batches of JSON documents into a file of rows."""
     ask = QUERIES[work]
-    database = Session()
+    database = Session(f"{rows}.database")
     database.query("CREATE DATABASE b")
     database.query(f"CREATE TABLE b.visits ({ask.fields}) ENGINE = Null")
     database.query(
