@@ -1,7 +1,8 @@
 """What is asked in pairs of runs, as two runs of one kind differ by more: ``python -m bench.pairs``.
 
-What exactly-once costs beside at-least-once, and how fast one partition is read beside four. Two runs to the
-end of a topic make a pair, and every other pair is run backwards. The median of all pairs stands beside an
+What exactly-once costs beside at-least-once, how fast one partition is read beside four, and what groups with
+measures and what calendars cost. Two runs to the end of a topic make a pair, and every other pair is run
+backwards. The median of all pairs stands beside an
 interval that holds the true one with a probability of 95 %. Writes ``bench/results/pairs.json``; with
 ``--quick`` it runs two pairs of each and writes nothing.
 """
@@ -13,11 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from bench.contenders.streamagg import GROUPED
 from bench.scratch import DIRECTORY, Site, main_of
 from bench.topics import LOADS, Told
 from bench.topics import load as load_topic
 
-FOUR, ONE = "large-4", "large-1"
+FOUR, ONE, VISITS = "large-4", "large-1", "grouped"
+PERIODS: Final = ("--calendar", "hour", "--calendar", "day")
 QUICK_PAIRS: Final = 2
 
 
@@ -46,6 +49,16 @@ QUESTIONS: Final = (
         },
     ),
     Question("partitions", 10, {"4 partitions": Kind(FOUR, ()), "1 partition": Kind(ONE, ())}),
+    Question("groups", 10, {"plain": Kind(VISITS, ()), "by page": Kind(VISITS, GROUPED)}),
+    Question("calendars", 10, {"minutes": Kind(VISITS, ()), "and hours and days": Kind(VISITS, PERIODS)}),
+    Question(
+        "calendars-grouped",
+        10,
+        {
+            "minutes by page": Kind(VISITS, GROUPED),
+            "and hours and days by page": Kind(VISITS, (*GROUPED, *PERIODS)),
+        },
+    ),
 )
 
 
@@ -88,7 +101,8 @@ def ask(place: Site, question: Question, topics: Mapping[str, str], pairs: int) 
 def measure(place: Site, quick: bool, told: Told) -> dict[str, Any]:
     """All questions, by name."""
     topics = {
-        name: load_topic(LOADS[name], place.bootstrap, DIRECTORY, told).topic.name for name in (FOUR, ONE)
+        name: load_topic(LOADS[name], place.bootstrap, DIRECTORY, told).topic.name
+        for name in (FOUR, ONE, VISITS)
     }
     return {
         question.name: ask(place, question, topics, QUICK_PAIRS if quick else question.pairs)

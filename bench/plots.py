@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from bench.block import Block, source
 from bench.charts import Axis, Line, line_chart
@@ -10,6 +10,8 @@ from bench.table import markdown
 
 Found = Mapping[str, Any]
 """What a file of results holds."""
+PAIRS: Final = ("delivery", "partitions", "groups", "calendars", "calendars-grouped")
+"""What is asked in pairs, and the name of each figure."""
 
 
 def scaling(found: Found) -> list[Block]:
@@ -143,10 +145,8 @@ def metering(found: Found) -> list[Block]:
 
 def pairs(found: Found) -> list[Block]:
     """What was asked in pairs of runs."""
-    return [
-        _pairs(name, found[name], source(found["command"], found["made"]))
-        for name in ("delivery", "partitions")
-    ]
+    command = source(found["command"], found["made"])
+    return [_pairs(name, found[name], command) for name in PAIRS if name in found]
 
 
 def _pairs(name: str, found: Found, command: str) -> Block:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from bench.goals import goals
 from bench.measure import Cost, Run, Verdict
+from bench.pairs import QUESTIONS
+from bench.plots import PAIRS
 from bench.results import FILE_FLOOR, FLOOR, Results, Row
 
 
@@ -60,7 +62,6 @@ def test_groups_and_files_are_compared_with_the_fastest_that_counts_right() -> N
     ]
     table = goals([grouped, *files], {}).text.splitlines()[2:]
     assert [line.split(" | ")[0].strip("| ").rpartition(" beside ")[2] for line in table] == [
-        "the plain run of the same topic",
         "the fastest contender, polars-loop-grouped",
         "DuckDB",
         "the fastest tool, chdb-file",
@@ -68,8 +69,19 @@ def test_groups_and_files_are_compared_with_the_fastest_that_counts_right() -> N
         "the fastest tool, duckdb-file-grouped",
     ]
     assert [line.split(" | ")[2] for line in table] == [
-        f"{times} times" for times in ("0.25", "1.25", "1.50", "0.50", "0.50", "0.50")
+        f"{times} times" for times in ("1.25", "1.50", "0.50", "0.50", "0.50")
     ]
+
+
+def test_what_more_work_costs_is_asked_in_pairs() -> None:
+    times = {question.name: {"times": 0.9 if question.name != "groups" else 0.4} for question in QUESTIONS}
+    table = goals([], {"pairs": {**times, "delivery": {"times": 1.01}}}).text.splitlines()[2:]
+    assert [line.split(" | ")[1:] for line in table[2:]] == [
+        ["at least 0.50 times", "0.40 times", "**no** |"],
+        ["at least 0.80 times", "0.90 times", "yes |"],
+        ["at least 0.80 times", "0.90 times", "yes |"],
+    ]
+    assert {question.name for question in QUESTIONS} == set(PAIRS)
 
 
 def test_what_was_not_measured_is_no_goal() -> None:
