@@ -20,8 +20,7 @@ from streamagg.decode.patient import PatientReader
 from streamagg.model.field_path import keys_of
 from streamagg.model.settings import DecodeSettings
 from streamagg.tools.recount import Recounter, Rejected
-from tests.support.corpus import is_plain
-from tests.support.decoded import Row, decode_rows, row_of
+from tests.support.decoded import Row, decode_rows, row_of, row_of_event
 
 Opinion = Row | str
 """What was read of a record, or why it is rejected."""
@@ -70,9 +69,7 @@ class Judge:
         native, strict = self.outcomes(payloads), decode_rows(self.strict, payloads, self.settings)
         placed = decode_rows(self.native, Placed(payloads), self.settings)
         for payload, one, other, third in zip(payloads, native, strict, placed, strict=True):
-            opinions = {"native": one, "strict": other, "placed": third}
-            if is_plain(self.settings):
-                opinions["recount"] = self._recounted(payload)
+            opinions = {"native": one, "strict": other, "placed": third, "recount": self._recounted(payload)}
             if one != "too_large":
                 opinions["patient"] = row_of(self._patient.read(payload), self.settings)
             if not isinstance(one, str):
@@ -85,7 +82,7 @@ class Judge:
             event = self._recounter.event(payload)
         except Rejected as rejected:
             return str(rejected)
-        return Row(event.time_ms, xxh3_64_intdigest(event.user.encode()))
+        return row_of_event(event, self.settings)
 
 
 class Placed(Sequence[bytes]):

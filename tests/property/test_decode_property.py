@@ -4,6 +4,8 @@ import json
 import math
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,12 @@ from hypothesis import strategies as st
 from streamagg.decode import Decoder
 from streamagg.decode.event_time import YEAR_10000_MS, seconds_to_ms
 from streamagg.decode.native import NativeReader
-from streamagg.decode.patient import Accepted, PatientReader
+from streamagg.decode.patient import PatientReader
 from streamagg.decode.strict import StrictReader
-from streamagg.model.columns import USER
 from streamagg.model.field_path import keys_of
 from streamagg.model.rejections import REASONS
-from streamagg.model.settings import DecodeSettings
-from tests.support.blocks import outcomes
+from streamagg.model.settings import DecodeSettings, MeasureSettings
+from tests.support.decoded import Outcome, Row, decode_rows, row_of
 
 SETTINGS = [
     DecodeSettings(),
@@ -34,8 +35,31 @@ SETTINGS = [
     DecodeSettings(time_field=r"event\.ts", user_field=r"event.user\.uid"),
     DecodeSettings(framing="none"),
     DecodeSettings(framing="registry"),
+    DecodeSettings(user_field=None, group_by=("x",), hash_seed=3),
+    DecodeSettings(
+        group_by=("x", "user.0", "uid"),
+        measures=(
+            MeasureSettings("a", "sum", "x"),
+            MeasureSettings("b", "uniques", "x"),
+            MeasureSettings("c", "max", "user.1"),
+            MeasureSettings("d", "uniques", "event.x"),
+            MeasureSettings("e", "min", "ts"),
+            MeasureSettings("f", "last", "x"),
+        ),
+    ),
 ]
 MS_PER_UNIT = {"s": Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000), "ns": Fraction(1, 10**6)}
+
+
+@cache
+def decoder_of(settings: DecodeSettings, native: bool) -> Decoder:
+    return Decoder(settings, native=native)
+
+
+@cache
+def readers_of(settings: DecodeSettings) -> tuple[PatientReader, NativeReader, StrictReader]:
+    return PatientReader(settings), NativeReader(settings), StrictReader(settings)
+
 
 digits = st.integers(0, 10**22).map(str)
 numbers = st.one_of(
@@ -74,7 +98,13 @@ values = st.recursive(scalars, lambda inner: objects(inner) | arrays(inner), max
 likely = st.builds(
     '{{"ts":{0},"uid":{1},"event":{{"ts":{0},"user":{{"uid":{1}}}}}}}'.format, scalars, scalars
 )
-documents = st.one_of(likely, likely, objects(values), values).map(str.encode)
+wanted = st.builds(
+    '{{"ts":1,"uid":"u","x":{},"user":{},"event":{}}}'.format,
+    scalars,
+    scalars | arrays(scalars) | objects(scalars),
+    objects(scalars),
+)
+documents = st.one_of(likely, likely, wanted, wanted, objects(values), values).map(str.encode)
 
 
 class Number(str):
@@ -107,29 +137,84 @@ def oracle_time_ms(value: Any, unit: str) -> int | None:
     return time_ms if 0 <= time_ms < YEAR_10000_MS else None
 
 
-def oracle_user(value: Any) -> int | None:
-    if not isinstance(value, str) or (isinstance(value, Number) and set(value) & set(".eE")):
+def has_fraction(value: Any) -> bool:
+    return isinstance(value, Number) and bool(set(value) & set(".eE"))
+
+
+def oracle_id(value: Any, seed: int) -> int | None:
+    if not isinstance(value, str) or has_fraction(value):
         return None
     user = b"0" if isinstance(value, Number) and value == "-0" else value.encode()
-    return xxhash.xxh3_64_intdigest(user) if 0 < len(user) <= 512 else None
+    return xxhash.xxh3_64_intdigest(user, seed) if 0 < len(user) <= 512 else None
 
 
-def oracle(document: bytes, settings: DecodeSettings) -> tuple[int, int] | str:
-    found = []
+def oracle_part(value: Any) -> str | None:
+    """Raises ValueError if it is no part of a group."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case Number() if has_fraction(value) and math.isfinite(float(value)):
+            return repr(float(value))
+        case str() if not has_fraction(value) and len(value.encode()) <= 256:
+            return "0" if isinstance(value, Number) and value == "-0" else str(value)
+    raise ValueError(value)
+
+
+def oracle_number(value: Any) -> float | None:
+    return float(value) if isinstance(value, Number) and math.isfinite(float(value)) else None
+
+
+ABSENT = object()
+
+
+def oracle_at(value: Any, path: str) -> Any:
+    for key in keys_of(path):
+        if isinstance(value, dict):
+            value = value.get(key, ABSENT)
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return ABSENT
+    return value
+
+
+def oracle_values(root: Any, settings: DecodeSettings) -> tuple[dict[str, float | int], set[str]]:
+    found, ignored = dict[str, float | int](), set[str]()
+    for measure in settings.measures:
+        hashed = measure.op == "uniques"
+        column = f"{'hash' if hashed else 'number'}:{measure.path}"
+        held = oracle_at(root, measure.path)
+        value = oracle_id(held, settings.hash_seed) if hashed else oracle_number(held)
+        if value is not None:
+            found[column] = value
+        elif held is not None and held is not ABSENT:
+            ignored.add(column)
+    return found, ignored
+
+
+def oracle(document: bytes, settings: DecodeSettings) -> Outcome:
     root = parse(document)
     if not isinstance(root, dict):
         return "bad_json"
-    for path in (settings.time_field, settings.user_field):
-        value = root
-        for key in keys_of(path):
-            if not isinstance(value, dict) or key not in value:
-                return "missing_field"
-            value = value[key]
-        found.append(value)
-    time_ms, user = oracle_time_ms(found[0], settings.time_unit), oracle_user(found[1])
+    counts_users = settings.user_field is not None
+    time, user = oracle_at(root, settings.time_field), oracle_at(root, settings.user_field or "uid")
+    if time is ABSENT or (counts_users and user is ABSENT):
+        return "missing_field"
+    time_ms, user = oracle_time_ms(time, settings.time_unit), oracle_id(user, settings.hash_seed)
     if time_ms is None:
         return "bad_time"
-    return "bad_user" if user is None else (time_ms, user)
+    if counts_users and user is None:
+        return "bad_user"
+    parts = [oracle_at(root, path) for path in settings.group_by]
+    try:
+        group = [None if part is ABSENT else oracle_part(part) for part in parts]
+    except ValueError:
+        return "bad_group"
+    text = json.dumps(group, ensure_ascii=False, separators=(",", ":")).encode() if group else None
+    values, ignored = oracle_values(root, settings)
+    return Row(time_ms, user if counts_users else None, text, tuple(values.items()), tuple(sorted(ignored)))
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
@@ -139,7 +224,7 @@ def test_agrees_with_the_oracle(settings: DecodeSettings, native: bool, payloads
     expected = [oracle(payload, settings) for payload in payloads]
     if settings.framing == "registry":
         payloads = [REGISTRY + payload for payload in payloads]
-    assert outcomes(Decoder(settings, native=native).decode(payloads)) == expected
+    assert decode_rows(decoder_of(settings, native), payloads, settings) == expected
 
 
 @st.composite
@@ -157,11 +242,10 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_what_a_fast_reader_accepts_the_patient_one_reads_alike(
     settings: DecodeSettings, payload: bytes
 ) -> None:
-    for fast in StrictReader(settings), NativeReader(settings):
-        columns = fast.read([payload])
-        if not columns.refused:
-            found = columns.event_time_ms.item(), columns.columns[USER].item()
-            assert PatientReader(settings).read(payload) == Accepted(found), type(fast)
+    patient = row_of(readers_of(settings)[0].read(payload), settings)
+    for native, fast in zip((True, False), readers_of(settings)[1:], strict=True):
+        if not fast.read([payload]).refused:
+            assert decode_rows(decoder_of(settings, native), [payload], settings) == [patient]
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
@@ -170,12 +254,12 @@ def test_what_a_fast_reader_accepts_the_patient_one_reads_alike(
 def test_every_payload_has_one_outcome_wherever_the_batch_is_cut(
     settings: DecodeSettings, native: bool, payloads: list[bytes | None], cut: int
 ) -> None:
-    decoder = Decoder(settings, native=native)
-    whole = decoder.decode(payloads)
-    assert len(outcomes(whole)) == len(payloads)
-    assert {reason for _, reason in whole.rejected} <= set(REASONS)
-    parts = decoder.decode(payloads[:cut]), decoder.decode(payloads[cut:])
-    assert outcomes(parts[0]) + outcomes(parts[1]) == outcomes(whole)
+    decoder = decoder_of(settings, native)
+    whole = decode_rows(decoder, payloads, settings)
+    assert len(whole) == len(payloads)
+    assert {reason for reason in whole if isinstance(reason, str)} <= set(REASONS)
+    parts = [decode_rows(decoder, part, settings) for part in (payloads[:cut], payloads[cut:])]
+    assert [*chain(*parts)] == whole
 
 
 def floor_of_text(seconds: float) -> int:

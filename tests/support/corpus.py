@@ -16,7 +16,6 @@ from typing import Any, Final
 import orjson
 from xxhash import xxh3_64_intdigest
 
-from streamagg.decode.fields import find_paths, index_of
 from streamagg.model.settings import DecodeSettings, MeasureSettings
 from tests.support.decoded import Outcome, Row
 
@@ -33,13 +32,6 @@ def decode_settings(said: dict[str, Any]) -> DecodeSettings:
     """Settings as JSON has them."""
     measures = tuple(MeasureSettings(**measure) for measure in said.get("measures", ()))
     return DecodeSettings(**said | {"group_by": tuple(said.get("group_by", ())), "measures": measures})
-
-
-def is_plain(settings: DecodeSettings) -> bool:
-    """Only time and user are wanted, and no element of an array."""
-    paths = find_paths(settings)
-    indexes = [index_of(key) for keys in paths.all for key in keys]
-    return len(paths.all) == 2 and not settings.hash_seed and indexes == [None] * len(indexes)
 
 
 def unfold(text: str | dict[str, Any]) -> str:

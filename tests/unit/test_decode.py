@@ -12,8 +12,9 @@ from streamagg.decode.native import AVAILABLE
 from streamagg.decode.patient import PatientReader
 from streamagg.errors import SettingsError
 from streamagg.model.columns import USER
+from streamagg.model.groups import NO_TEXTS, texts_of
 from streamagg.model.rejections import REASONS
-from streamagg.model.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings, MeasureSettings
 from tests.support.blocks import outcomes
 from tests.support.corpus import CASES, expected, payload_of, settings_of
 from tests.support.decoded import decode_rows, row_of
@@ -87,6 +88,24 @@ def test_without_rejects_the_index_counts_up() -> None:
     assert decoded.rejected == []
 
 
+def test_groups_of_both_readers_are_in_one_table() -> None:
+    settings = DecodeSettings(group_by=("x",), hash_seed=5)
+    payloads = [
+        b'{"ts":%s,"uid":"u","x":%s}' % pair for pair in ((b"1", b'"a"'), (b"1e0", b'"a"'), (b"1e0", b"7"))
+    ]
+    decoded = Decoder(settings).decode([*payloads, None, b'{"ts":1,"uid":"u","x":[]}', *payloads])
+    assert decoded.groups == texts_of([b'["a"]', b'["7"]'], 5)
+    one, other = decoded.groups.id_column.tolist()
+    assert decoded.columns[1].tolist() == [one, one, other] * 2
+    assert decoded.rejected == [(3, "tombstone"), (4, "bad_group")]
+
+
+@BOTH
+def test_a_plain_record_has_no_groups_and_ignores_nothing(native: bool) -> None:
+    decoded = Decoder(DecodeSettings(), native=native).decode([GOOD])
+    assert (decoded.groups, decoded.ignored) == (NO_TEXTS, {})
+
+
 def test_text_and_integer_users_in_one_batch() -> None:
     payloads = [b'{"ts":1,"uid":%s}' % uid for uid in (b'"7"', b"7", b'"x"', b"-0", b'"0"')]
     user = Decoder(DecodeSettings()).decode(payloads).columns[USER].tolist()
@@ -128,3 +147,39 @@ def test_nesting_bomb_met_deep_in_the_stack() -> None:
 def test_impossible_fields_are_refused(time_field: str, user_field: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Decoder(DecodeSettings(time_field=time_field, user_field=user_field))
+
+
+def measures(*paths: str) -> tuple[MeasureSettings, ...]:
+    return tuple(MeasureSettings(f"m{number}", "sum", path) for number, path in enumerate(paths))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"group_by": ("a", "")}, "group_by '' is empty"),
+        ({"measures": measures("a..b")}, r"measure m0 'a\.\.b' is empty or has an empty part"),
+        ({"group_by": ("ts",)}, "time_field 'ts' and group_by 'ts' are the same field"),
+        ({"group_by": ("a.b", "a")}, r"group_by 'a\.b' and group_by 'a' are the same field, or one contains"),
+        ({"measures": measures("uid.x")}, r"user_field 'uid' and measure 'uid\.x' are"),
+        ({"measures": measures("ts.0")}, r"time_field 'ts' and measure 'ts\.0' are"),
+        ({"group_by": ("a",), "measures": measures("a.0")}, r"group_by 'a' and measure 'a\.0' are"),
+        ({"group_by": tuple("abcde")}, "group_by names 5 fields. Name 4 at most"),
+        (
+            {"measures": measures(*map(str, range(25)))},
+            "take 25 different values of a record. Take 24 at most",
+        ),
+    ],
+)
+def test_impossible_groups_and_values_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Decoder(DecodeSettings(**settings))
+
+
+@BOTH
+def test_as_many_fields_as_there_may_be(native: bool) -> None:
+    names = [f"f{number}" for number in range(24)]
+    settings = DecodeSettings(group_by=("f0", "f1", "f2", "f3"), measures=measures(*names, *names))
+    document = b'{"ts":1,"uid":"u",%s}' % b",".join(b'"f%d":%d' % (n, n) for n in range(24))
+    decoded = Decoder(settings, native=native).decode([document])
+    assert [column.item() for column in decoded.columns[2:]] == [*range(24)]
+    assert decoded.groups.texts() == [b'["0","1","2","3"]']

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import xxhash
 
+from streamagg.decode import Decoder
 from streamagg.decode._scanner import Scanner
 from streamagg.decode.native import NativeReader
 from streamagg.decode.patient import PatientReader
 from streamagg.model.columns import USER
-from streamagg.model.settings import DecodeSettings
+from streamagg.model.groups import texts_of
+from streamagg.model.settings import DecodeSettings, MeasureSettings
+from tests.support.decoded import decode_rows, row_of
 
 SETTINGS = DecodeSettings()
 LONGEST_USER = 240
@@ -38,11 +41,12 @@ def takes(document: str | bytes, settings: DecodeSettings = SETTINGS) -> bool:
     return True
 
 
-def test_users_of_every_length_get_their_xxh3() -> None:
+@pytest.mark.parametrize("seed", [0, 1, 2**64 - 1, 0x9E3779B97F4A7C15])
+def test_users_of_every_length_get_their_xxh3(seed: int) -> None:
     users = [random.Random(size).randbytes(size).hex().encode()[:size] for size in range(1, LONGEST_USER + 1)]
-    columns = reader().read([b'{"ts":1,"uid":"%s"}' % user for user in users])
+    columns = reader(DecodeSettings(hash_seed=seed)).read([b'{"ts":1,"uid":"%s"}' % user for user in users])
     assert columns.refused == []
-    assert columns.columns[USER].tolist() == [xxhash.xxh3_64_intdigest(user) for user in users]
+    assert columns.columns[USER].tolist() == [xxhash.xxh3_64_intdigest(user, seed) for user in users]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,60 @@ def test_users_of_every_length_get_their_xxh3() -> None:
 )
 def test_takes_usual_documents_itself(document: str) -> None:
     assert takes(document)
+
+
+RICH = DecodeSettings(
+    group_by=("g", "values.1"),
+    measures=(
+        MeasureSettings("a", "sum", "x"),
+        MeasureSettings("b", "uniques", "x"),
+        MeasureSettings("c", "last", "values.0"),
+    ),
+    hash_seed=7,
+)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"g":"DE","x":1,"values":[1.5,"a"]',
+        '"g":"\\u00e9\\n\\u0001\\"","x":"u","values":[]',
+        '"g":1.10,"x":-17,"values":{"0":1e300,"1":-0}',
+        '"g":true,"x":0.5,"values":[null,false,{"x":[]}]',
+        '"g":null,"x":123456789012345678901,"values":7',
+        '"g":1e22,"x":"","values":[1e999,1]',
+        '"x":{"y":[]},"values":[[],3]',
+        f'"g":"{"a" * 220}","x":true',
+    ],
+)
+def test_takes_groups_and_values_itself(members: str) -> None:
+    payload = f'{{"ts":1,"uid":"u",{members}}}'.encode()
+    assert reader(RICH).read([payload]).refused == []
+    expected = row_of(PatientReader(RICH).read(payload), RICH)
+    assert decode_rows(Decoder(RICH), [payload], RICH) == [expected]
+
+
+def test_many_groups_of_a_scan_are_each_in_its_table_once() -> None:
+    texts = [b'["%d"]' % number for number in range(5_000)]
+    settings = DecodeSettings(user_field=None, group_by=("g",), hash_seed=3)
+    payloads = [b'{"ts":1,"g":%d}' % number for number in range(5_000)]
+    readings = reader(settings).read([*payloads, *payloads[::-1]])
+    assert readings.groups == texts_of(texts, 3)
+    ids = readings.groups.id_column.tolist()
+    assert readings.columns[0].tolist() == ids + ids[::-1]
+
+
+def test_a_scanner_refuses_what_it_cannot_hold() -> None:
+    with pytest.raises(ValueError, match="no such kind of a field, or too many of it"):
+        Scanner(((5, (b"x",)),), "s", 100, "auto", 0)
+    with pytest.raises(ValueError, match="no such kind of a field, or too many of it"):
+        Scanner(((2, (b"x",)),) * 5, "s", 100, "auto", 0)
+    with pytest.raises(ValueError, match="more than 32 fields"):
+        Scanner(((3, (b"x",)),) * 33, "s", 100, "auto", 0)
+    with pytest.raises(ValueError, match="2 columns are wanted"):
+        Scanner(((0, (b"t",)), (2, (b"x",)), (3, (b"x",))), "s", 100, "auto", 0).scan(
+            [], np.empty(0, np.int64), ()
+        )
 
 
 @pytest.mark.parametrize(
@@ -128,15 +186,23 @@ def test_nothing_behind_a_document_is_read() -> None:
         b'{"x":[{"y":[]},-1.5e-3,"\\ud83d\\ude00"],"o":{"p":{}},"w":[true,false,null],'
         b'"event":{"ts":"1.5","user":{"id":"a user whose name is longer than sixteen bytes"}}} \r\n'
     )
-    brace_behind = [part + b"}" for part in all_truncations(whole)]
-    scanner = Scanner(((0, (b"event", b"ts")), (1, (b"event", b"user", b"id"))), "s", 1_000, "auto", 0)
-    with last_page() as (memory, end):
-        for document in [*all_truncations(whole), *brace_behind, whole]:
-            memory[mmap.PAGESIZE - len(document) : mmap.PAGESIZE] = document
-            place = np.array([[end - len(document), len(document)]], np.uint64)
-            time, user = np.empty(1, np.int64), np.empty(1, np.uint64)
-            is_whole = document.rstrip() == whole.rstrip()
-            assert scanner.scan(place, time, (user,))[0] == ([] if is_whole else [0])
+    fields = ((0, (b"event", b"ts")), (1, (b"event", b"user", b"id")))
+    # Of every kind, with the fields of the document in the way of them.
+    wanted = ((2, (b"x", b"2")), (2, (b"w", b"0")), (3, (b"x", b"1")), (4, (b"event", b"user", b"id")))
+    for scanner_of in (fields, (*fields, *wanted)):
+        columns = tuple(np.empty(1, np.uint64) for _ in range(1 if scanner_of is fields else 4))
+        scanner = Scanner(scanner_of, "s", 1_000, "auto", 0)
+        with last_page() as (memory, end):
+            for document in [
+                *all_truncations(whole),
+                *(part + b"}" for part in all_truncations(whole)),
+                whole,
+            ]:
+                memory[mmap.PAGESIZE - len(document) : mmap.PAGESIZE] = document
+                place = np.array([[end - len(document), len(document)]], np.uint64)
+                is_whole = document.rstrip() == whole.rstrip()
+                refused = scanner.scan(place, np.empty(1, np.int64), columns)[0]
+                assert refused == ([] if is_whole else [0])
 
 
 @pytest.mark.parametrize("byte", range(256))

@@ -161,6 +161,25 @@ def test_what_is_no_user(value: object, what: str) -> None:
     assert look({"ts": 1_468_244_384, "uid": value}, "bad_user").hint == f"`uid` holds {what}"
 
 
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ({"x": CANARY}, "an object, which names no group"),
+        ([CANARY], "an array, which names no group"),
+        (CANARY * 60, "more than 256 bytes, which name no group"),
+        (10**257, "more than 256 bytes, which name no group"),
+    ],
+)
+def test_what_names_no_group(value: object, what: str) -> None:
+    record = {"ts": 1_468_244_384, "uid": CANARY, "geo": [{"country": value}]}
+    assert look(record, "bad_group", group_by=("geo.0.country", "x")).hint == f"`geo.0.country` holds {what}"
+
+
+def test_no_user_is_missed_where_none_is_counted() -> None:
+    assert "no user" not in look({"ts": "x"}, "bad_time", user_field=None).hint
+    assert look({"t": 1}, "missing_field", user_field=None).hint.startswith("the records have no `ts`;")
+
+
 DOCUMENT = json.dumps({"ts": 1_468_244_384, "uid": CANARY})
 
 

@@ -12,26 +12,23 @@ import pytest
 from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings, WindowSettings
 from streamagg.tools.periods import Period
 from streamagg.tools.recount import Event, PartitionRecount, Recount, Recounter, Rejected, Window
-from tests.support.corpus import CASES, is_plain, payload_of, settings_of, unfold
+from tests.support.corpus import CASES, expected, payload_of, settings_of
+from tests.support.decoded import Outcome, row_of_event
 
 WINDOW = WindowSettings(granularity_ms=10_000, max_lag_ms=2_000, max_jump_ms=12_000)
 
 
-def outcome(case: dict[str, Any]) -> Event | str:
+def outcome(case: dict[str, Any]) -> Outcome:
+    settings = settings_of(case)
     try:
-        return Recounter(settings_of(case)).event(payload_of(case))
+        return row_of_event(Recounter(settings).event(payload_of(case)), settings)
     except Rejected as rejected:
         return str(rejected)
 
 
-PLAIN = [case for case in CASES if is_plain(settings_of(case))]
-
-
-@pytest.mark.parametrize("case", PLAIN, ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_corpus(case: dict[str, Any]) -> None:
-    expect = case["expect"]
-    expected = expect["reason"] if "reason" in expect else Event(expect["ts_ms"], unfold(expect["user"]))
-    assert outcome(case) == expected
+    assert outcome(case) == expected(case)
 
 
 def recount(

@@ -79,4 +79,6 @@ def test_kinds(value: str, expected: str) -> None:
 def test_a_path_through_what_is_no_object_leads_nowhere() -> None:
     document = {"a": {"b": 1}, "c": 2}
     assert at(document, ("a", "b"), None) == 1
+    assert at([[1], {"0": 2}], ("1", "0"), None) == 2
+    assert at([[1], {"0": 2}], ("2",), None) is at([1], ("x",), None) is at([1], ("01",), None) is None
     assert at(document, ("a", "x", "y"), None) is at(document, ("c", "d"), None) is None

@@ -8,9 +8,10 @@ import pytest
 from streamagg.decode import Decoded, Decoder
 from streamagg.engine.workers.unmarshaller import Unmarshaller
 from streamagg.model.batch import Batch
+from streamagg.model.columns import schema_of
 from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import ColumnBlock, Lease
-from streamagg.model.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings, MeasureSettings
 
 PAYLOADS = [b'{"ts": 1, "uid": "a"}', None, b'{"ts": 2, "uid": "bcd"}']
 SIZE = 21 + 23
@@ -91,3 +92,24 @@ def test_the_numbers_of_the_client_are_those_that_the_reader_fills() -> None:
     unmarshaller = Unmarshaller(Script(), Counting(), 1_000, client=numbers)
     numbers.failed("_TRANSPORT")
     assert unmarshaller.client.errors == {"_TRANSPORT": 1}
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_blocks_carry_groups_values_and_how_many_were_ignored(careful: bool) -> None:
+    settings = DecodeSettings(
+        user_field=None, group_by=("country",), measures=(MeasureSettings("m", "sum", "x"),)
+    )
+    payloads = [b'{"ts":1,"country":"DE","x":1.5}', b'{"ts":1}', b'{"ts":1,"country":"DE","x":"1"}']
+    read = Batch(5, 0, 0, 3, 3, True, payloads, np.arange(3))
+    unmarshaller = Unmarshaller(Script([read]), Decoder(settings), 1_000, schema=schema_of(settings))
+    if careful:
+        unmarshaller.handle(Lease(5, 0, 0, 3, careful=((0, 3),), poison=(1,)))
+    found = blocks(unmarshaller)
+    columns = [schema_of(settings).view(block.columns) for block in found]
+    groups, numbers = ([*map(float, np.concatenate(column))] for column in zip(*columns, strict=True))
+    texts = [text for block in found for text in block.groups.texts()]
+    assert sum(block.ignored.get("number:x", 0) for block in found) == 1
+    assert len(found) == (3 if careful else 1)
+    assert texts == ([b'["DE"]', b'["DE"]'] if careful else [b'["DE"]', b"[null]"])
+    assert np.array_equal(numbers, [1.5, np.nan] if careful else [1.5, np.nan, np.nan], equal_nan=True)
+    assert len(groups) == len(numbers)
