@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
+from streamagg.errors import AccessDenied
+from streamagg.model.settings import KafkaSettings, RunSettings
 from tests.integration.conftest import RunFactory
 from tests.support.instances import wait_until
+from tests.support.leader import found, leading, publish, sink_of
 from tests.support.pipeline import QUICK_GROUP, Feed, Run, made_records, read_all
 from tests.support.secure_broker import Acl, SecureBroker
 
@@ -217,6 +221,29 @@ def test_each_one_that_verify_misses_is_named(scene: Scene, row: str) -> None:
     done = scene.verify()
     assert done.returncode == 2, done.stderr
     assert re.search(rf"needs the right {operation} on the \w+ {re.escape(name)}", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("row", [None, "READ state", "WRITE state", "DESCRIBE_CONFIGS state"])
+def test_each_one_of_the_state_topic_that_is_missing_is_named(scene: Scene, row: str | None) -> None:
+    run, name = scene.run, scene.names["state"]
+    client = {
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": str(scene.broker.authority_file),
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": USER,
+        "sasl.password": scene.broker.users[USER],
+    }
+    kafka = KafkaSettings(scene.broker.listener("PASSWORDS"), client, run.group)
+    settings = RunSettings(run.input, run.output, kafka=kafka, state_topic=name)
+    sink_of(replace(settings, kafka=KafkaSettings(run.bootstrap))).make()
+    scene.grant("run", but=row or "")
+    missing = "nothing" if row is None else rf"{row.split()[0]} on the topic {re.escape(name)}"
+    told = nullcontext() if row is None else pytest.raises(AccessDenied, match=missing)
+    with told:
+        sink_of(settings).require(lambda: None)
+        with leading(settings) as leader:
+            publish(leader, ((b"key", b"value"),))
+            assert found(leader) == [(b"key", b"value")]
 
 
 def publish_something(scene: Scene) -> None:

@@ -1,30 +1,22 @@
 """The state topic on real Kafka: what may go wrong with it is waited for, or refused in words."""
 
-import select
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import KafkaUnreachable, StreamaggError, TopicError
 from streamagg.kafka.admin import partitions_of, topic_setting
-from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import Delivery, KafkaSettings, RunSettings
-from streamagg.sinks.contract import LeaderPublisher, Publication, State
+from streamagg.sinks.contract import State
 from streamagg.sinks.kafka import state as module
-from streamagg.sinks.kafka.topic import TopicSink
 from tests.conftest import TopicFactory
-from tests.support.blocks import window_table
 from tests.support.instances import READY_S, wait_until
+from tests.support.leader import found, leading, publish, sink_of
 
 pytestmark = pytest.mark.kafka
-CLOSE_S = 1.0
 KEPT: State = ((b"day 0", b"first"), (b"through", b"1"))
 
 
@@ -39,44 +31,6 @@ def settings(broker: str, topic: TopicFactory) -> RunSettings:
 def name_of(settings: RunSettings) -> str:
     assert settings.state_topic is not None
     return settings.state_topic
-
-
-def sink_of(settings: RunSettings) -> TopicSink:
-    return TopicSink(settings, lambda point: None)
-
-
-@contextmanager
-def leading(settings: RunSettings, numbers: PublisherNumbers | None = None) -> Iterator[LeaderPublisher]:
-    """What a leader publishes with, from its election to its end."""
-    membership = Membership(settings.kafka, settings.kafka.group, settings.input)
-    membership.join()
-
-    def leads() -> bool:
-        membership.poll()
-        return membership.leader
-
-    try:
-        wait_until(leads, "leadership")
-        publisher = sink_of(settings).publisher(
-            membership, "signature", lambda: None, numbers or PublisherNumbers()
-        )
-        assert publisher.start(lambda: False)
-        yield publisher
-        publisher.close(CLOSE_S)
-    finally:
-        membership.close()
-
-
-def publish(publisher: LeaderPublisher, state: State, number: int = 1) -> None:
-    """To the end; raises what the publisher does."""
-    places = {0: Checkpoint(PartitionState(100 * number), number, 100 * number)}
-    publisher.submit(Publication((window_table(number, 1, 1),), places, state=state))
-    assert select.select([publisher], [], [], READY_S)[0]
-    assert publisher.finished() is not None
-
-
-def found(publisher: LeaderPublisher) -> list[tuple[bytes, bytes]]:
-    return list(publisher.state(lambda: None))
 
 
 def delete(settings: RunSettings, topic: str) -> None:

@@ -67,7 +67,7 @@ class SecureBroker(Broker):
 
     def __init__(self, directory: Path, users: dict[str, str]) -> None:
         super().__init__(directory, small=True)
-        self._users = users
+        self.users = users
         self._ports = {name: free_port() for name in _LISTENERS}
         self.authority = Authority("authority of the test")
         self.authority_file = directory / "authority.pem"
@@ -95,7 +95,7 @@ class SecureBroker(Broker):
         """Variables that let streamagg in at the listener PASSWORDS, while the context lasts."""
         path = self.directory / f"password-{user}"
         path.touch(mode=0o600)
-        path.write_text(self._users[user] + "\n")
+        path.write_text(self.users[user] + "\n")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("STREAMAGG_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
             patch.setenv("STREAMAGG_KAFKA_SSL_CA_LOCATION", str(self.authority_file))
@@ -149,7 +149,7 @@ class SecureBroker(Broker):
             return
         command = self._java(library, "kafka.tools.StorageTool", *SMALL)
         command += ["format", "-t", "s-secure-broker-0000000", "-c", str(self._properties)]
-        for user, password in self._users.items():
+        for user, password in self.users.items():
             command += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
         if done.returncode != 0:
@@ -167,7 +167,7 @@ class SecureBroker(Broker):
             "listener.security.protocol.map": protocols,
         }
         lines = [line + longer.get(line.partition("=")[0], "") for line in plain]
-        users = " ".join(f'user_{user}="{password}"' for user, password in self._users.items())
+        users = " ".join(f'user_{user}="{password}"' for user, password in self.users.items())
         self.authority.write(self.authority_file)
         secured = _SECURITY.format(authority=self.authority_file, users=users)
         return "\n".join([*lines, secured, *self._keystores()]) + "\n"
