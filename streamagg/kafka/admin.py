@@ -168,7 +168,7 @@ def transaction_timeout_ms(kafka: KafkaSettings, topic: str, *, timeout_ms: int 
 
 
 def topic_setting(kafka: KafkaSettings, topic: str, name: str, *, timeout_ms: int = TIMEOUT_MS) -> str | None:
-    """A setting of a topic; None if the broker has none of that name, or tells none at all.
+    """A setting of a topic; None if the broker has none of that name.
 
     Raises as ``partitions_of`` does.
     """
@@ -289,9 +289,6 @@ class _Admin:
         try:
             return self._setting(ConfigResource(ResourceType.TOPIC, topic), name)
         except KafkaException as exc:
-            if exc.args[0].code() == KafkaError._UNSUPPORTED_FEATURE:
-                # The answer of the broker inside librdkafka.
-                return None
             need = Right("DESCRIBE_CONFIGS", "topic", topic)
             raise self._failed(exc, f"Looking up the settings of the topic {topic}", need) from exc
 

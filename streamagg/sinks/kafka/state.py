@@ -57,7 +57,7 @@ def require_state_topic(kafka: KafkaSettings, topic: str) -> None:
             "anew with --from earliest, or use another --group."
         )
     policy = topic_setting(kafka, topic, _POLICY)
-    if policy not in (None, COMPACTED[_POLICY]):
+    if policy != COMPACTED[_POLICY]:
         raise TopicError(
             f"The state topic {topic} has {_POLICY}={policy}, which removes what open periods hold: set it "
             "to compact, and start anew with --from earliest if anything was removed."
@@ -117,12 +117,10 @@ class StateTopic:
         while position < end:
             alive()
             for message in consumer.consume(_MESSAGES, _SLICE_S):
-                moved_s = monotonic()
-                held = self._is_end(message)
-                if held:
-                    position = message.offset() or 0
+                if self._is_end(message):
+                    position, held, moved_s = message.offset() or 0, True, monotonic()
                 elif message.error() is None:
-                    position = (message.offset() or 0) + 1
+                    position, held, moved_s = (message.offset() or 0) + 1, False, monotonic()
                     _keep(message, values)
             if monotonic() - moved_s > _PATIENCE_S:
                 raise self._stuck(held)

@@ -123,6 +123,8 @@ class Output:
         """
         # What was read before this answer came is of the topic that it tells of.
         self._confirm()
+        if self._state is not None and publication.state:
+            self._state.confirm()
         if self._letters is not None and publication.future:
             self._letters.put(publication.future)
         began = submitted_s
@@ -291,7 +293,6 @@ class Output:
 
     def _produce_state(self, publication: Publication) -> None:
         assert self._state is not None
-        self._state.confirm()
         for step in (publication.state,) if self._exactly_once else _steps(publication.state):
             if not self._exactly_once:
                 self._deliver()
