@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamagg.core.measures import sketch, uniques
@@ -169,6 +169,8 @@ MEASURES = [
     ),
 ]
 every = pytest.mark.parametrize("case", MEASURES, ids=str)
+some = settings(max_examples=30)
+"""Of each measure and rule, of which there are many."""
 
 IDS = st.integers(0, 40) | st.integers(0, 2**64 - 1)
 NUMBERS = st.one_of(
@@ -271,6 +273,7 @@ def expected(case: Case, rows: Rows) -> tuple[str | None, list[str]]:
 
 
 @every
+@some
 @given(rows=ROWS, chance=CHANCES)
 def test_neither_order_nor_cut_has_a_say(case: Case, rows: list[Row], chance: random.Random) -> None:
     measure = case.make(True)
@@ -281,6 +284,7 @@ def test_neither_order_nor_cut_has_a_say(case: Case, rows: list[Row], chance: ra
 
 
 @every
+@some
 @given(rows=ROWS, chance=CHANCES)
 def test_without_groups_it_is_what_all_come_to(case: Case, rows: list[Row], chance: random.Random) -> None:
     measure = case.make(False)
@@ -294,6 +298,7 @@ def test_without_groups_it_is_what_all_come_to(case: Case, rows: list[Row], chan
 
 
 @every
+@some
 @given(rows=ROWS, shards=st.integers(1, 5), chance=CHANCES)
 def test_shards_combined_in_any_order_are_one(
     case: Case, rows: list[Row], shards: int, chance: random.Random
@@ -313,6 +318,7 @@ def test_shards_combined_in_any_order_are_one(
 
 
 @every
+@some
 @given(rows=ROWS)
 def test_a_summary_takes_nothing_away(case: Case, rows: list[Row]) -> None:
     """More rows may follow."""

@@ -76,3 +76,14 @@ def test_a_pair_takes_12_bytes_and_its_user_8() -> None:
     held.add(rng.integers(0, 1_000, 100_000), rng.integers(0, 2**64, 100_000, dtype=np.uint64))
     assert held.counts(1_000).sum() == held.users.count() == 100_000
     assert held.nbytes == 100_000 * (12 + 8)
+
+
+def test_where_users_are_given_up_pairs_are_too() -> None:
+    rng = np.random.default_rng(1)
+    held = PairSet(100_000)
+    for _ in range(50):
+        held.add(rng.integers(0, 1_000, 20_000), rng.integers(0, 2**64, 20_000, dtype=np.uint64))
+    held.counts(1_000)
+    assert held.users.count() is None
+    assert held.nbytes < 300_000 * 12, "a million pairs are 12 MB"
+    assert not len(held.fresh(*columns([(1, 1)]))[0])

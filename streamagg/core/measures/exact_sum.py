@@ -11,7 +11,7 @@ are kept that were ever hit, each 32 bits of it in an int64::
 Neal: Fast exact summation using small and large superaccumulators, 2015.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -35,8 +35,8 @@ _MOST_ADDED: Final = 1 << 29
 """An addition to a limb is below 2**33 in size."""
 _ROWS_AT_ONCE: Final = 1 << 14
 """So that what is worked out of them stays in the cache."""
-_MASK: Final = np.uint64(0xFFFFFFFF)
-_BITS: Final = np.uint64(_LIMB_BITS)
+_MASK: Final = (1 << _LIMB_BITS) - 1
+_MANTISSA_BITS: Final = 52
 _INT64: Final = 1 << 63
 _SMALL: Final = 2.0**31
 """Whole numbers below that are one addition to one limb."""
@@ -111,7 +111,7 @@ class ExactSums:
             carry = limbs[:, number] >> _LIMB_BITS
             if last:
                 limbs = np.pad(limbs, ((0, 0), (0, 1)))
-            limbs[:, number] &= 0xFFFFFFFF
+            limbs[:, number] &= _MASK
             limbs[:, number + 1] += carry
             number += 1
         self._limbs = limbs
@@ -127,26 +127,25 @@ class ExactSums:
             self._first -= below
 
 
-def _pieces(values: Float64Column) -> Iterator[Piece]:
+def _pieces(values: Float64Column) -> list[Piece]:
     """What is to be added for these values, shape ``(n,)``, finite, ``n > 0``."""
     if np.abs(values).max() < _SMALL:
         whole = values.astype(np.int64)
         if np.array_equal(whole, values):
-            yield _UNIT, whole
-            return
-    bits = values.view(np.uint64)
-    exponent = (bits >> np.uint64(52)) & np.uint64(0x7FF)
-    mantissa = (bits & np.uint64((1 << 52) - 1)) | ((exponent > 0).astype(np.uint64) << np.uint64(52))
+            return [(_UNIT, whole)]
+    bits = values.view(np.int64)
+    exponent = (bits >> _MANTISSA_BITS) & 0x7FF
+    mantissa = (bits & ((1 << _MANTISSA_BITS) - 1)) | ((exponent > 0).astype(np.int64) << _MANTISSA_BITS)
     # A subnormal double has the exponent of the least normal one, without the leading bit.
-    shift = np.maximum(exponent, np.uint64(1)) + np.uint64(_LOWEST_BITS - 1)
-    within = shift & np.uint64(_LIMB_BITS - 1)
-    low, high = (mantissa & _MASK) << within, (mantissa >> _BITS) << within
-    limbs, negative = (shift >> np.uint64(5)).astype(np.int64), values < 0
+    shift = np.maximum(exponent, 1) + (_LOWEST_BITS - 1)
+    limbs, within = shift >> 5, shift & (_LIMB_BITS - 1)
     # Nothing is added for a zero, and it must not ask for the limbs of the least doubles.
     limbs[mantissa == 0] = _UNIT
-    for number, part in enumerate((low & _MASK, (low >> _BITS) + (high & _MASK), high >> _BITS)):
-        if part.any():
-            yield limbs + number, np.negative(part.view(np.int64), out=part.view(np.int64), where=negative)
+    sign = bits >> 63
+    signed = (mantissa ^ sign) - sign
+    low, high = (signed & _MASK) << within, (signed >> _LIMB_BITS) << within
+    parts = low & _MASK, (low >> _LIMB_BITS) + (high & _MASK), high >> _LIMB_BITS
+    return [(limbs + number, part) for number, part in enumerate(parts) if part.any()]
 
 
 class _Summed:

@@ -33,15 +33,15 @@ class _Run(NamedTuple):
         """Which of other pairs are not here, shape ``(m,)``."""
         absent = np.ones(len(keys), np.bool_)
         at = np.searchsorted(self.keys, keys)
-        asked = np.arange(len(keys))
+        asked = np.flatnonzero(np.take(self.keys, at, mode="clip") == keys) if len(self) else at[:0]
         while len(asked):
-            asked = asked[at[asked] < len(self)]
-            asked = asked[self.keys[at[asked]] == keys[asked]]
             same = self.places[at[asked]] == places[asked]
             absent[asked[same]] = False
             # One key, another place: it may be the next pair.
             asked = asked[~same]
             at[asked] += 1
+            asked = asked[at[asked] < len(self)]
+            asked = asked[self.keys[at[asked]] == keys[asked]]
         return absent
 
 
@@ -58,7 +58,8 @@ class PairSet:
 
     As in ``UserSet``, rows wait in a pile until it has grown to half of all, and what is new of another set
     is gathered in runs, each less than half as long as the one before. Only users of pairs that are new may
-    be new, and are handed to the set of users; no ceiling on these is one on pairs.
+    be new, and are handed to the set of users. Where that has given up no more pairs are kept, either; a
+    ceiling above which it estimates is none on pairs.
     """
 
     __slots__ = ("_pile", "_pile_places", "_runs", "users")
@@ -74,6 +75,8 @@ class PairSet:
 
     def add(self, places: Places, users: UInt64Column) -> None:
         """Add pairs, columns of shape ``(n,)``, in any order, with repetitions."""
+        if self.users.given_up:
+            return
         self._pile.add(_spread(users, places))
         self._pile_places.add(places.astype(np.uint32))
         if self._pile.rows >= max(_LEAST_ROWS, len(self._runs[0]) // 2):
@@ -83,6 +86,8 @@ class PairSet:
         """Add pairs, each once, in any order; places and users of those that were not here yet."""
         if self._pile.rows:
             self.merge()
+        if self.users.given_up:
+            return places[:0], users[:0]
         keys, small = _spread(users, places), places.astype(np.uint32)
         order = _ascending(keys, 0)
         for run in self._runs:

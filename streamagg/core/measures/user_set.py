@@ -73,6 +73,11 @@ class UserSet:
         self._merge()
         return self._sorted
 
+    @property
+    def given_up(self) -> bool:
+        """There are more than ``most``, and nothing of them is kept."""
+        return self._above and not self._keep
+
     def smallest(self, keep: int) -> UInt64Column:
         """The smallest users, ascending, shape ``(m,)``, ``m <= keep``."""
         self._merge()
