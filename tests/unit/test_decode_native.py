@@ -186,18 +186,15 @@ def test_nothing_behind_a_document_is_read() -> None:
         b'{"x":[{"y":[]},-1.5e-3,"\\ud83d\\ude00"],"o":{"p":{}},"w":[true,false,null],'
         b'"event":{"ts":"1.5","user":{"id":"a user whose name is longer than sixteen bytes"}}} \r\n'
     )
+    brace_behind = [part + b"}" for part in all_truncations(whole)]
     fields = ((0, (b"event", b"ts")), (1, (b"event", b"user", b"id")))
     # Of every kind, with the fields of the document in the way of them.
     wanted = ((2, (b"x", b"2")), (2, (b"w", b"0")), (3, (b"x", b"1")), (4, (b"event", b"user", b"id")))
-    for scanner_of in (fields, (*fields, *wanted)):
-        columns = tuple(np.empty(1, np.uint64) for _ in range(1 if scanner_of is fields else 4))
-        scanner = Scanner(scanner_of, "s", 1_000, "auto", 0)
+    for chosen in (fields, (*fields, *wanted)):
+        columns = tuple(np.empty(1, np.uint64) for _ in range(1 if chosen is fields else 4))
+        scanner = Scanner(chosen, "s", 1_000, "auto", 0)
         with last_page() as (memory, end):
-            for document in [
-                *all_truncations(whole),
-                *(part + b"}" for part in all_truncations(whole)),
-                whole,
-            ]:
+            for document in [*all_truncations(whole), *brace_behind, whole]:
                 memory[mmap.PAGESIZE - len(document) : mmap.PAGESIZE] = document
                 place = np.array([[end - len(document), len(document)]], np.uint64)
                 is_whole = document.rstrip() == whole.rstrip()
