@@ -13,6 +13,7 @@ Delivery = Literal["exactly-once", "at-least-once"]
 CountFormat = Literal["table", "jsonl", "csv"]
 LogFormat = Literal["auto", "human", "json"]
 AboveMaxUsers = Literal["stop", "approximate"]
+AboveMaxGroups = Literal["stop", "totals"]
 MeasureOp = Literal["count", "sum", "avg", "min", "max", "first", "last", "uniques"]
 
 
@@ -71,7 +72,7 @@ class WindowSettings:
 
 @dataclass(frozen=True, slots=True)
 class CeilingSettings:
-    """How many users a window may have, and what happens above that.
+    """How many users and groups a window may have, and what happens above that.
 
     No part of the fingerprint: a window is counted anew from the log by every session, so that another
     ceiling holds for every window that is not published yet.
@@ -79,6 +80,11 @@ class CeilingSettings:
 
     max_users: int | None = None
     above: AboveMaxUsers = "stop"
+    max_groups: int = 100_000
+    above_groups: AboveMaxGroups = "stop"
+    """``totals``: such a window is published without its groups."""
+    top: int | None = None
+    """Only so many groups are published, those with the most users; None: all."""
 
 
 def default_max_jump_ms(granularity_ms: int, max_lag_ms: int) -> int:
@@ -89,6 +95,15 @@ def default_max_jump_ms(granularity_ms: int, max_lag_ms: int) -> int:
 NO_CEILING: Final = CeilingSettings()
 SKETCH_USERS: Final = 1 << 16
 """Users that an approximate count remembers: a lower ceiling would save nothing."""
+
+
+RESERVED: Final = frozenset(
+    {
+        *("ts", "cnt", "users", "granularity", "records", "partial", "v", "approximate", "error"),
+        *("group", "groups", "groups_dropped", "calendar", "start", "end", "final", "key"),
+    }
+)
+"""Names that no measure may have: published records have, or may get, fields of these names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ that says what would be valid, fit for "… must be <text>".
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from streamagg.model.field_path import keys_of
-from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, StartAt
-from streamagg.settings.quantities import duration_ms, duration_parts, duration_text, moment_ms, size_bytes
-from streamagg.settings.zones import resembling, zone_names
+from streamagg.model.settings import MeasureOp, MeasureSettings, StartAt
+from streamagg.settings.quantities import duration_ms, duration_text, moment_ms, size_bytes
 
 Parse = Callable[[object], object]
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -20,6 +19,9 @@ _BROKER: Final = re.compile(r"(?:[A-Za-z_]+://)?(?:\[[^\[\]]+\]|[^\[\]:/\s]+)(?:
 _BARE_IPV6: Final = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}")
 _MOST_PORT: Final = 65_535
 """A port has 16 bits."""
+_MEASURE: Final = re.compile(
+    r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<op>[a-z]+)\((?P<path>.*)\)", re.DOTALL
+)
 _YES: Final = ("true", "yes", "on", "1")
 _NO: Final = ("false", "no", "off", "0")
 
@@ -153,6 +155,23 @@ def field_path(value: object) -> str:
             " a dot in a name is written \\."
         ) from None
     return str(value)
+
+
+def user_field(value: object) -> str | None:
+    """Such a path; None for ``none``."""
+    return None if value == "none" else field_path(value)
+
+
+def measure(value: object) -> MeasureSettings:
+    """``NAME=OP(PATH)``, such as ``bytes=sum(size)``."""
+    match = _MEASURE.fullmatch(value.strip() if isinstance(value, str) else "")
+    if match is None:
+        raise ValueError(
+            "NAME=OP(PATH) such as bytes=sum(response.size), the name of letters, digits and underscores"
+        )
+    if match["op"] not in get_args(MeasureOp):
+        raise ValueError(f"NAME=OP(PATH) with one of {', '.join(get_args(MeasureOp))} for OP")
+    return MeasureSettings(match["name"], match["op"], field_path(match["path"]))  # type: ignore[arg-type]
 
 
 def start_at(value: object) -> StartAt:

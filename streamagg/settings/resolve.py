@@ -28,6 +28,7 @@ from streamagg.model.settings import (
     WindowSettings,
     default_max_jump_ms,
 )
+from streamagg.settings.fields import check_fields
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
 from streamagg.settings.quantities import duration_parts
@@ -79,14 +80,11 @@ class Resolver:
         return self._filled(KafkaSettings, client=client)
 
     def decode(self) -> DecodeSettings:
-        """How a payload becomes an event time and a user."""
-        found = self._filled(DecodeSettings, hash_seed=self._layers.hash_seed)
-        time_field, user_field = f"{found.time_field}.", f"{found.user_field}."
-        if time_field.startswith(user_field) or user_field.startswith(time_field):
-            raise SettingsError(
-                f"time_field = {self._layers.given('time_field')} and user_field ="
-                f" {self._layers.given('user_field')} must be two fields, neither inside the other."
-            )
+        """What is taken of a payload."""
+        found = self._filled(
+            DecodeSettings, user_field=self._layers.value("user_field"), hash_seed=self._layers.hash_seed
+        )
+        check_fields(found, self._layers.given)
         return found
 
     def window(self) -> WindowSettings:
@@ -103,8 +101,14 @@ class Resolver:
         return replace(found, max_jump_ms=default_max_jump_ms(found.granularity_ms, found.max_lag_ms))
 
     def ceiling(self) -> CeilingSettings:
-        """How many users a window may have."""
+        """How many users and groups a window may have."""
         ceiling = self._filled(CeilingSettings)
+        if not self._layers.value("group_by"):
+            for name in ("top", "max_groups", "above_max_groups"):
+                if self._layers.has(name):
+                    raise SettingsError(
+                        f"{name} = {self._layers.given(name)} has a meaning only for groups: add --group-by."
+                    )
         if ceiling.above == "approximate":
             self._check_sketch(ceiling.max_users)
         return ceiling

@@ -17,12 +17,14 @@ from streamagg.settings.parsers import (
     field_path,
     file_to_write,
     listen_address,
+    measure,
     record_size,
     start_at,
     switch,
     text,
     time_zone,
     topic_name,
+    user_field,
     whole_number,
 )
 
@@ -77,6 +79,7 @@ class Setting:
 TOPICS: Final = "Topics and Kafka"
 WINDOWS: Final = "Windows of event time"
 RECORDS: Final = "What a record looks like"
+ANSWERS: Final = "Groups and measures"
 READING: Final = "Where to begin and when to end"
 PROCESSES: Final = "Processes and memory"
 REPORTS: Final = "Results, metrics and logs"
@@ -298,8 +301,8 @@ _ROWS: Final = (
     ),
     Setting(
         "user_field",
-        field_path,
-        "Field of the user id, dots for nesting, \\. for a dot in a name.",
+        user_field,
+        "Field of the user id, dots for nesting, \\. for a dot in a name; none counts no users.",
         "PATH",
         RECORDS,
         "uid",
@@ -340,6 +343,55 @@ _ROWS: Final = (
         RECORDS,
         default_note="no seed",
         verbs="run count verify",
+    ),
+    Setting(
+        "group_by",
+        field_path,
+        "Field whose values make groups, each with a count of its own; repeatable, up to 4 fields.",
+        "PATH",
+        ANSWERS,
+        default_note="none",
+        verbs="run count verify",
+        repeated=True,
+    ),
+    Setting(
+        "measure",
+        measure,
+        "Further number: NAME=OP(PATH), OP of count, sum, avg, min, max, first, last, uniques; repeatable.",
+        "MEASURE",
+        ANSWERS,
+        default_note="none",
+        verbs="run count verify",
+        fills="measures",
+        repeated=True,
+    ),
+    Setting(
+        "top",
+        whole_number(1),
+        "Publish only the N groups of a window with the most users.",
+        "N",
+        ANSWERS,
+        default_note="all groups",
+        verbs="run count verify",
+    ),
+    Setting(
+        "max_groups",
+        whole_number(1),
+        "Most groups of a window.",
+        "N",
+        ANSWERS,
+        "100000",
+        verbs="run count verify",
+    ),
+    Setting(
+        "above_max_groups",
+        choice("stop", "totals"),
+        "Above max groups: stop before that window, or publish it without its groups.",
+        "WHAT",
+        ANSWERS,
+        "stop",
+        verbs="run count verify",
+        fills="above_groups",
     ),
     Setting(
         "from",
