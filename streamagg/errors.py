@@ -87,6 +87,10 @@ class TooManyUsers(StreamaggError):
     exit_code = ExitCode.TOO_MANY_USERS
 
 
+class TooManyGroups(TooManyUsers):
+    """The same of groups."""
+
+
 class NothingCounted(StreamaggError):
     """There were records and none was counted, or none as it is meant; or there was nothing to compare."""
 

@@ -1,10 +1,13 @@
 """How counts and counters look on a terminal, in a pipe and in a file."""
 
+import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Final
 
+import orjson
 import typer
 
 from streamagg.core.windows import Windows
@@ -12,32 +15,33 @@ from streamagg.engine.reporting.minute_summary import Reasons
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import NothingCounted
 from streamagg.events import Log
-from streamagg.model.results import RECORDS, USERS, Row, WindowTable
-from streamagg.model.settings import CountFormat, CountSettings
+from streamagg.model.results import RECORDS, USERS, Number, WindowTable
+from streamagg.model.settings import PLAIN, CountFormat, CountSettings, DecodeSettings
 from streamagg.settings.quantities import duration_parts
-from streamagg.sinks.json_records import render_row
+from streamagg.sinks.json_records import render, rows_of
 from streamagg.telemetry import logs
 
 log = Log(__name__)
 
-_HEADINGS: Final[dict[CountFormat, str]] = {
-    "table": f"{'window start (UTC)':<23}  {'unique users':>12}  {'records':>12}",
-    "csv": "ts,cnt,records,partial,error",
-}
+_ALL: Final = "(all)"
+_GROUP_WIDTH: Final = 24
+_NUMBER_WIDTH: Final = 12
 
 
 class WindowPrinter:
     """Prints a line on stdout for each row of a window as it closes, below a heading if the form has one."""
 
-    def __init__(self, form: CountFormat) -> None:
-        self._line = {"table": _table_row, "jsonl": _json_line, "csv": _csv_row}[form]
-        self._heading = _HEADINGS.get(form)
+    def __init__(self, form: CountFormat, decode: DecodeSettings = PLAIN) -> None:
+        self._group_by = decode.group_by
+        self._measures = [measure.name for measure in decode.measures]
+        self._counts = [USERS, RECORDS] if decode.user_field is not None else [RECORDS]
+        self._lines = {"table": self._table_lines, "jsonl": self._json_lines, "csv": self._csv_lines}[form]
+        self._heading = {"table": self._table_heading, "csv": self._csv_heading}.get(form, lambda: None)()
 
     def emit(self, windows: Windows, tables: Sequence[WindowTable]) -> None:
         """Print windows, in order."""
         self.print_heading()
-        rows = ((table, row) for table in tables for row in table.rows.values())
-        sys.stdout.writelines(self._line(windows, table, row) + "\n" for table, row in rows)
+        sys.stdout.writelines(line + "\n" for table in tables for line in self._lines(windows, table))
         sys.stdout.flush()
 
     def print_heading(self) -> None:
@@ -45,6 +49,68 @@ class WindowPrinter:
         if self._heading is not None:
             print(self._heading)
         self._heading = None
+
+    def _json_lines(self, windows: Windows, table: WindowTable) -> Iterator[str]:
+        return (value.decode() for _, value in render(windows, table, self._group_by))
+
+    def _csv_heading(self) -> str:
+        of_groups = [*self._group_by, "groups"] if self._group_by else []
+        counts = ["cnt" if name == USERS else name for name in self._counts]
+        return _csv(["ts", *of_groups, *counts, *self._measures, "partial", "error"])
+
+    def _csv_lines(self, windows: Windows, table: WindowTable) -> Iterator[str]:
+        start = f"{windows.start_ms(table.window) / 1_000:.15g}"
+        error = None if table.users is None else table.users.error
+        partial = str(table.partial).lower()
+        numbers = {name: value.number for name, value in table.row.items()}
+        of_all = [*[None] * len(self._group_by), _found(table)] if self._group_by else []
+        yield _csv([start, *of_all, *self._numbers(numbers), partial, error])
+        for values, row in _groups(table):
+            yield _csv([start, *values, None, *self._numbers(row), partial, None])
+
+    def _table_heading(self) -> str:
+        counts = ["unique users" if name == USERS else name for name in self._counts]
+        group = [f"{', '.join(self._group_by):<{_GROUP_WIDTH}}"] if self._group_by else []
+        names = [f"{name:>{_NUMBER_WIDTH}}" for name in [*counts, *self._measures]]
+        return "  ".join([f"{'window start (UTC)':<23}", *group, *names])
+
+    def _table_lines(self, windows: Windows, table: WindowTable) -> Iterator[str]:
+        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(table.window))
+        form = "milliseconds" if start.microsecond else "seconds"
+        shown = f"{start.isoformat(' ', form).removesuffix('+00:00'):<23}"
+        error = None if table.users is None else table.users.error
+        note = "" if error is None else f"  ± {100 * error:.2g} %"
+        note += "  too many groups" if table.groups is not None and table.groups.found is None else ""
+        note += "  partial" if table.partial else ""
+        numbers = {name: value.number for name, value in table.row.items()}
+        group = [f"{_ALL:<{_GROUP_WIDTH}}"] if self._group_by else []
+        yield "  ".join([shown, *group, *map(_padded, self._numbers(numbers))]) + note
+        for values, row in _groups(table):
+            named = ", ".join("(null)" if value is None else value for value in values)
+            yield "  ".join([shown, f"{named:<{_GROUP_WIDTH}}", *map(_padded, self._numbers(row))])
+
+    def _numbers(self, numbers: Mapping[str, Number]) -> list[Number]:
+        return [numbers[name] for name in [*self._counts, *self._measures]]
+
+
+def _groups(table: WindowTable) -> Iterator[tuple[list[str | None], dict[str, Number]]]:
+    if table.groups is not None:
+        yield from ((orjson.loads(text), numbers) for text, numbers in rows_of(table.groups))
+
+
+def _found(table: WindowTable) -> int | None:
+    return None if table.groups is None else table.groups.found
+
+
+def _padded(number: Number) -> str:
+    return f"{'-' if number is None else format(number, ','):>{_NUMBER_WIDTH}}"
+
+
+def _csv(cells: Sequence[object]) -> str:
+    """A line as RFC 4180 has it, without its end."""
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
 
 
 def summary(stats: RunStats) -> str:
@@ -89,23 +155,3 @@ def tell_end(stats: RunStats) -> None:
         reasons=Reasons(stats.rejected),
         windows=stats.windows,
     )
-
-
-def _json_line(windows: Windows, table: WindowTable, row: Row) -> str:
-    return render_row(windows, table, row)[1].decode()
-
-
-def _csv_row(windows: Windows, table: WindowTable, row: Row) -> str:
-    key, _ = render_row(windows, table, row)
-    users, records = row[USERS], row[RECORDS]
-    error = "" if users.error is None else str(users.error)
-    return f"{key.decode()},{users.number},{records.number},{str(table.partial).lower()},{error}"
-
-
-def _table_row(windows: Windows, table: WindowTable, row: Row) -> str:
-    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(table.window))
-    shown = start.isoformat(" ", "milliseconds" if start.microsecond else "seconds").removesuffix("+00:00")
-    users, records = row[USERS], row[RECORDS]
-    note = "" if users.error is None else f"  ± {100 * users.error:.2g} %"
-    note += "  partial" if table.partial else ""
-    return f"{shown:<23}  {users.number:>12,}  {records.number:>12,}{note}"

@@ -30,8 +30,8 @@ from streamagg.core.ballot import LEAD, SetAside, pack, unpack
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.windows import Windows
 from streamagg.errors import CheckpointError
-from streamagg.model.columns import ROWS
-from streamagg.model.settings import DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
+from streamagg.model.columns import ROWS, schema_of
+from streamagg.model.settings import PLAIN, DecodeSettings, RunSettings, WindowSettings, default_max_jump_ms
 
 _VERSION: Final = "streamagg3"
 _SECOND: Final = "streamagg2"
@@ -121,7 +121,9 @@ def signed(metadata: str, signature: str) -> bool:
     return metadata.split(" ", 2)[1:2] == [signature]
 
 
-def encode(checkpoint: Checkpoint, signature: str, window: WindowSettings) -> str:
+def encode(
+    checkpoint: Checkpoint, signature: str, window: WindowSettings, decoding: DecodeSettings = PLAIN
+) -> str:
     """The metadata to commit with offset ``checkpoint.state.offset``."""
     state, windows = checkpoint.state, Windows(window)
     parts = (
@@ -131,7 +133,7 @@ def encode(checkpoint: Checkpoint, signature: str, window: WindowSettings) -> st
         int(state.began_inside),
         _end_ms(windows, state.partial_through),
         state.agreement,
-        base64.b64encode(pack(state.set_aside, ROWS.width)).decode() or None,
+        base64.b64encode(pack(state.set_aside, schema_of(decoding).width)).decode() or None,
     )
     return " ".join([_VERSION, signature, *("-" if part is None else str(part) for part in parts)])
 
@@ -152,7 +154,8 @@ def decode(
         )
     try:
         written_for, published, read_before, clock, began, partial, *votes = rest.split(" ")
-        agreement, aside = _votes_first(*votes) if version == _FIRST else _votes(*votes)
+        width = schema_of(decoding).width
+        agreement, aside = _votes_first(*votes) if version == _FIRST else _votes(width, *votes)
         through, partial_through = _integer(published), _integer(partial)
         if version == _VERSION:
             windows = Windows(window)
@@ -210,8 +213,8 @@ def _integer(text: str) -> int | None:
     return None if text == "-" else int(text)
 
 
-def _votes(agreement: str, set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
-    return int(agreement), unpack(_bytes(set_aside), ROWS.width)
+def _votes(width: int, agreement: str, set_aside: str) -> tuple[int, tuple[SetAside, ...]]:
+    return int(agreement), unpack(_bytes(set_aside), width)
 
 
 def _votes_first(set_aside: str) -> tuple[int, tuple[SetAside, ...]]:

@@ -1,9 +1,8 @@
 """Windows that are counted and wait to be published, with the empty ones between them."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from streamagg.core.closed_window import empty_window
 from streamagg.model.results import WindowTable
 
 
@@ -16,8 +15,8 @@ class CountedWindows:
         taken         (4   5) (6   7)       the empty ones are made here
     """
 
-    def __init__(self, *, empty: bool, most: int) -> None:
-        """``empty``: with the windows without records; ``most`` windows at a time."""
+    def __init__(self, *, empty: Callable[[int, bool], WindowTable] | None, most: int) -> None:
+        """``empty`` makes a window without records, partial or not; ``most`` windows at a time."""
         self._empty = empty
         self._most = most
         self._waiting: deque[WindowTable] = deque()
@@ -35,9 +34,9 @@ class CountedWindows:
         taken: list[WindowTable] = []
         while self._waiting and len(taken) < self._most:
             count = self._waiting[0]
-            if self._empty and after is not None:
+            if self._empty is not None and after is not None:
                 stop = min(count.window, after + 1 + self._most - len(taken))
-                taken += [empty_window(window, partial=count.partial) for window in range(after + 1, stop)]
+                taken += [self._empty(window, count.partial) for window in range(after + 1, stop)]
                 after = stop - 1
             if len(taken) < self._most:
                 taken.append(self._waiting.popleft())

@@ -11,11 +11,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from streamagg.core.closed_window import ClosedWindow
-from streamagg.core.measures.counts import Records
-from streamagg.core.measures.uniques import Uniques
+from streamagg.core.closed_window import Answer, ClosedWindow
 from streamagg.model.columns import Int64Column, UInt64Column
-from streamagg.model.results import ALL
 
 _DIGIT_BITS: Final = 16
 """numpy sorts integers of so many bits by counting."""
@@ -150,13 +147,16 @@ def _reach(cursors: Iterable[_Cursor]) -> tuple[int, int]:
     return min(cursor.last for cursor in cursors)
 
 
-def counted(pieces: Iterable[Pairs], users: Uniques, records: Records) -> Iterator[ClosedWindow]:
-    """Every window of merged pairs, in order, with what they come to by these two measures."""
+def counted(pieces: Iterable[Pairs], keep: int) -> Iterator[ClosedWindow]:
+    """Every window of merged pairs, in order, with what its users and records come to.
+
+    ``keep``: as ``Uniques`` has it.
+    """
     last: ClosedWindow | None = None
     for piece in pieces:
-        for window in _windows(piece, users, records):
+        for window in _windows(piece, keep):
             if last is not None and last.window == window.window:
-                window.combine(last.rows)
+                window.answers += last.answers
             elif last is not None:
                 yield last
             last = window
@@ -164,13 +164,13 @@ def counted(pieces: Iterable[Pairs], users: Uniques, records: Records) -> Iterat
         yield last
 
 
-def _windows(piece: Pairs, users: Uniques, records: Records) -> Iterator[ClosedWindow]:
+def _windows(piece: Pairs, keep: int) -> Iterator[ClosedWindow]:
     """The windows of one piece; no pair is in two of them, so that they are like shards of a window."""
     starts = np.concatenate(([0], np.flatnonzero(np.diff(piece.window)) + 1))
     sizes = np.diff(starts, append=len(piece)).tolist()
     counts = np.add.reduceat(piece.records, starts)
     windows = piece.window[starts].tolist()
-    measures = users, records
-    for window, start, size, those in zip(windows, starts.tolist(), sizes, counts, strict=True):
-        smallest = piece.user[start : start + min(users.keep, size)].tobytes() if users.keep else b""
-        yield ClosedWindow(window, False, set(), measures, {ALL: [(size, smallest, b""), those.tobytes()]})
+    for window, start, size, records in zip(windows, starts.tolist(), sizes, counts, strict=True):
+        smallest = piece.user[start : start + min(keep, size)].tobytes() if keep else b""
+        answer = Answer([(size, smallest, b""), records.tobytes()])
+        yield ClosedWindow(window, False, answers=[answer])

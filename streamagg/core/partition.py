@@ -1,9 +1,13 @@
 """One partition as the sequencer sees it: what is parked, what waits for the ring, where it all went."""
 
+import numpy as np
+
 from streamagg.core.partition_clock import Moment, PartitionClock, PartitionState, Run
 from streamagg.core.windows import Windows
-from streamagg.model.columns import ROWS
+from streamagg.errors import CheckpointError
+from streamagg.model.columns import GROUP_COLUMN, Schema, UInt64Column
 from streamagg.model.counters import Counters
+from streamagg.model.groups import NO_TEXTS, Tables, named
 from streamagg.model.messages import ColumnBlock
 
 
@@ -14,13 +18,23 @@ class Partition:
         self,
         number: int,
         windows: Windows,
+        schema: Schema,
         state: PartitionState,
         read_before: int,
         *,
         keep_late: bool = False,
     ) -> None:
+        """``schema``: what rows carry."""
         self.number = number
-        self.clock = PartitionClock(windows, ROWS, state, keep_late=keep_late)
+        self.clock = PartitionClock(windows, schema, state, keep_late=keep_late)
+        self._schema = schema
+        self._grouped = GROUP_COLUMN in schema.names
+        self._aside_texts = NO_TEXTS
+        """Of the groups of the records that are set aside."""
+        self._recalled: int | None = None
+        """How far records that are set aside have been read again; None: there is nothing to recall."""
+        if (first := recall_from(schema, state)) is not None:
+            self._recalled = first
         self.counts = Counters(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
         self.outbox: list[Run] = []
@@ -41,7 +55,7 @@ class Partition:
     @property
     def position(self) -> int:
         """Next offset to apply."""
-        return self.clock.state.offset
+        return self.clock.state.offset if self._recalled is None else self._recalled
 
     @property
     def first_aside(self) -> int | None:
@@ -76,6 +90,40 @@ class Partition:
         """Rows that wait in memory."""
         return sum(map(len, self.parked.values())) + self.counts.waiting
 
+    def recall(self, block: ColumnBlock) -> bool:
+        """Learn the groups of records set aside before the start; False if the block holds more than that.
+
+        Checkpoints have no room for texts, so that these records are read again. Raises CheckpointError.
+        """
+        if self._recalled is None:
+            return False
+        self._aside_texts = named((self._aside_texts, block.groups), self._aside_ids())
+        offset = self.clock.state.offset
+        self._recalled = None if block.next >= offset else block.next
+        if self._recalled is None and len(self._aside_texts) < len(self._aside_ids()):
+            raise CheckpointError(
+                f"partition {self.number}: a record that the checkpoint has set aside is gone from the input,"
+                " so its group is not known. Start anew with --from earliest"
+            )
+        return block.next <= offset
+
+    def texts(self, block: ColumnBlock) -> Tables:
+        """What names the groups of all rows that a block may bring out; it has been applied."""
+        if not self._grouped:
+            return ()
+        tables = (block.groups, self._aside_texts) if len(self._aside_texts) else (block.groups,)
+        self._aside_texts = named(tables, self._aside_ids()) if self.clock.state.set_aside else NO_TEXTS
+        return tables
+
+    def texts_aside(self) -> Tables:
+        """What names the groups of the records that are, or just were, set aside."""
+        return (self._aside_texts,) if self._grouped else ()
+
+    def _aside_ids(self) -> UInt64Column:
+        rows = self._schema.unpack(b"".join([record.row for record in self.clock.state.set_aside]))
+        ids: UInt64Column = np.unique(rows[self._schema.place(GROUP_COLUMN)])
+        return ids
+
     def note_floor(self) -> None:
         """The outbox or the clock has changed. All floors are asked for when any partition has gone on."""
         self.floor_ms = self.outbox[0].clock_after_first() if self.outbox else self.clock.state.clock_ms
@@ -88,3 +136,10 @@ class Partition:
         """Where reading must begin again once all windows up to ``through`` are published."""
         moments = [m for window, m in self.first_touch.items() if through is None or window > through]
         return min([*moments, self.delivered_state()], key=lambda moment: moment.offset).state()
+
+
+def recall_from(schema: Schema, state: PartitionState) -> int | None:
+    """Where reading must begin to learn the groups of what is set aside; None: nothing is to be learnt."""
+    if GROUP_COLUMN not in schema.names or not state.set_aside:
+        return None
+    return state.set_aside[0].offset

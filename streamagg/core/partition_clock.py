@@ -68,6 +68,7 @@ from streamagg.core.ballot import (
 )
 from streamagg.core.windows import Windows
 from streamagg.model.columns import BoolColumn, Columns, Int64Column, Schema, selected
+from streamagg.model.groups import Tables
 
 try:
     from streamagg.core import _stepper as stepper
@@ -150,6 +151,8 @@ class Run:
     """The partition's agreement just before each row; None: ``LEAD``, or the steps tell it."""
     steps: "Steps | None" = None
     """How the rows were applied one by one; None: each where it stands, and each may move the clock."""
+    texts: Tables = ()
+    """What names their groups, if they have any; the clock does not look at it."""
 
     def __len__(self) -> int:
         return len(self.event_time_ms)
@@ -214,6 +217,7 @@ class Run:
             self.offset[rows],
             None if self.agreement is None else self.agreement[rows],
             None if self.steps is None else self.steps.part(first, stop),
+            self.texts,
         )
 
 

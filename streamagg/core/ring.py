@@ -1,18 +1,10 @@
 """The open windows of one shard, in a circular buffer whose slots are used again."""
 
-from dataclasses import dataclass
-
-from streamagg.core.measures.contract import State, Summary
-from streamagg.core.measures.published import Measures
+from streamagg.core.closed_window import Answer
+from streamagg.core.open_window import OpenWindow, Rules
 from streamagg.model.columns import Columns
-from streamagg.model.results import ALL, Group
-
-
-@dataclass(slots=True)
-class _Slot:
-    window: int
-    states: list[State]
-    """By measure."""
+from streamagg.model.groups import Tables
+from streamagg.model.settings import CeilingSettings, DecodeSettings
 
 
 class Ring:
@@ -21,42 +13,41 @@ class Ring:
     The sequencer never sends windows that lie ``slots`` or more apart, so two never meet in a slot.
     """
 
-    def __init__(self, slots: int, measures: Measures) -> None:
-        self._slots: list[_Slot | None] = [None] * slots
-        self._measures = measures
+    def __init__(self, slots: int, decode: DecodeSettings, ceiling: CeilingSettings) -> None:
+        self._slots: list[OpenWindow | None] = [None] * slots
+        self._rules = Rules(decode, ceiling)
 
-    def add(self, window: int, columns: Columns, rows: int) -> None:
-        """Take so many rows of a window; raises ValueError if another one has its slot."""
+    def add(self, window: int, columns: Columns, rows: int, texts: Tables = ()) -> None:
+        """Take so many rows of a window, and what names their groups.
+
+        Raises ValueError if another window has its slot, and StreamaggError if two groups have one hash.
+        """
         position = window % len(self._slots)
         slot = self._slots[position]
         if slot is None:
-            slot = self._slots[position] = _Slot(window, self._states())
-        elif slot.window != window:
-            raise ValueError(f"window {window} needs the slot of window {slot.window}")
-        for state in slot.states:
-            state.update(columns, rows, None, 1)
+            slot = self._slots[position] = OpenWindow(window, self._rules)
+        elif slot.number != window:
+            raise ValueError(f"window {window} needs the slot of window {slot.number}")
+        slot.add(columns, rows, texts)
 
-    def summaries(self, window: int) -> dict[Group, list[Summary]]:
-        """What a window comes to, by group and measure; without rows what nothing comes to."""
+    def answer(self, window: int) -> Answer:
+        """What a window comes to; without rows what nothing comes to."""
         slot = self._slots[window % len(self._slots)]
-        states = slot.states if slot is not None and slot.window == window else self._states()
-        return {ALL: [state.summary() for state in states]}
+        found = slot if slot is not None and slot.number == window else OpenWindow(window, self._rules)
+        return found.answer()
 
     def users(self) -> dict[int, int]:
         """Users held, by window (see ``State.users``)."""
-        return {slot.window: sum(s.users for s in slot.states) for slot in self._slots if slot is not None}
+        return {slot.number: slot.users for slot in self._slots if slot is not None}
 
     @property
     def nbytes(self) -> int:
         """Memory of all that is held."""
-        return sum(state.nbytes for slot in self._slots if slot is not None for state in slot.states)
+        return sum(slot.nbytes for slot in self._slots if slot is not None)
 
     def free(self, window: int) -> None:
         """Give up the slot of a window, if it has one."""
         position = window % len(self._slots)
         slot = self._slots[position]
-        if slot is not None and slot.window == window:
+        if slot is not None and slot.number == window:
             self._slots[position] = None
-
-    def _states(self) -> list[State]:
-        return [measure.initialize() for measure in self._measures]

@@ -57,8 +57,10 @@ from streamagg.core.late_references import LateBook
 from streamagg.core.partition import Partition
 from streamagg.core.partition_clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
 from streamagg.core.windows import FEW, Windows
-from streamagg.model.columns import ROWS, Columns, selected
+from streamagg.model.columns import OFFSET_COLUMN, Columns, delivered_schema_of, schema_of, selected
+from streamagg.model.groups import Tables
 from streamagg.model.messages import ColumnBlock
+from streamagg.model.settings import PLAIN, DecodeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Rows:
 
     window: int
     columns: Columns
+    """Those of ``model.columns.delivered_schema_of``."""
+    texts: Tables = ()
+    """What names their groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +102,22 @@ class Sequencer:
         slots: int,
         partitions: Mapping[int, PartitionState],
         *,
+        decode: DecodeSettings = PLAIN,
         closed_through: int | None = None,
         read_before: Mapping[int, int] | None = None,
         most_late: int = 0,
         most_future: int = 0,
     ) -> None:
-        """``most_late``: so many late records may wait in ``late`` to be reported; 0: they are only counted.
+        """``decode``: what rows carry.
+
+        ``most_late``: so many late records may wait in ``late`` to be reported; 0: they are only counted.
 
         ``most_future``: the same of those rejected as future; 0: any number.
         """
         self.windows = windows
         self.slots = slots
+        self._schema = schema_of(decode)
+        self._with_positions = OFFSET_COLUMN in delivered_schema_of(decode).names
         self.closed_through = closed_through
         """The greatest window that is closed; None while nothing is."""
         self.watermark_ms: int | None = None
@@ -123,7 +133,7 @@ class Sequencer:
     def add_partition(self, partition: int, state: PartitionState, read_before: int) -> None:
         """Begin with a partition; it holds the watermark until it has a clock or is idle."""
         self.partitions[partition] = Partition(
-            partition, self.windows, state, read_before, keep_late=self.late.wanted
+            partition, self.windows, self._schema, state, read_before, keep_late=self.late.wanted
         )
 
     @property
@@ -179,7 +189,7 @@ class Sequencer:
         """The partition has ended: it stops holding the watermark, and its set-aside records are decided."""
         part = self.partitions[partition]
         part.idle = True
-        self._account(part, part.clock.end())
+        self._account(part, part.clock.end(), part.texts_aside())
 
     def set_idle(self, partition: int, time_of_day_ms: int) -> None:
         """The partition is silent: it stops holding the watermark; see also ``believe``."""
@@ -192,7 +202,7 @@ class Sequencer:
         ``time_of_day_ms``: since the epoch.
         """
         part = self.partitions[partition]
-        self._account(part, part.clock.believe(time_of_day_ms))
+        self._account(part, part.clock.believe(time_of_day_ms), part.texts_aside())
 
     def close_all(self) -> None:
         """Nothing follows in any partition: let every open window close."""
@@ -231,9 +241,12 @@ class Sequencer:
 
     def _apply_block(self, part: Partition) -> None:
         block = part.parked[part.position]
+        if part.recall(block):
+            del part.parked[block.first]
+            return
         outcome = part.clock.feed(
             block.event_times(),
-            ROWS.view(block.columns),
+            self._schema.view(block.columns),
             block.offsets(),
             block.live_flags(),
             block.next,
@@ -241,9 +254,11 @@ class Sequencer:
         del part.parked[block.first]
         part.caught_up = block.caught_up
         part.counts.read(block)
-        self._account(part, outcome)
+        self._account(part, outcome, part.texts(block))
 
-    def _account(self, part: Partition, outcome: Outcome) -> None:
+    def _account(self, part: Partition, outcome: Outcome, texts: Tables) -> None:
+        for run in outcome.runs:
+            run.texts = texts
         part.outbox += outcome.runs
         part.counts.waiting += sum(map(len, outcome.runs))
         part.counts.late += outcome.late
@@ -279,24 +294,31 @@ class Sequencer:
 
     def _rows(self, part: Partition, run: Run) -> Iterator[Rows]:
         """Split a run by window."""
-        times = run.event_time_ms
+        times, columns = run.event_time_ms, self._delivered(part, run)
         low, high = self.windows.number(int(times.min())), self.windows.number(int(times.max()))
         if low == high:
-            yield from self._count_in(part, run, low, 0, len(times), run.columns)
+            yield from self._count_in(part, run, low, 0, len(times), columns)
         elif high - low < FEW:
             for window in range(low, high + 1):
                 here = self.windows.holds(window, times)
                 if records := int(np.count_nonzero(here)):
-                    columns = selected(run.columns, here)
-                    yield from self._count_in(part, run, window, int(np.argmax(here)), records, columns)
+                    inside = selected(columns, here)
+                    yield from self._count_in(part, run, window, int(np.argmax(here)), records, inside)
         else:
-            yield from self._rows_of_many(part, run)
+            yield from self._rows_of_many(part, run, columns)
 
-    def _rows_of_many(self, part: Partition, run: Run) -> Iterator[Rows]:
+    def _delivered(self, part: Partition, run: Run) -> Columns:
+        """What the rows carry on from here."""
+        if not self._with_positions:
+            return run.columns
+        partition = np.full(len(run), part.number, np.int64)
+        return (*run.columns, run.event_time_ms, partition, run.offset)
+
+    def _rows_of_many(self, part: Partition, run: Run, columns: Columns) -> Iterator[Rows]:
         """Split a run by many windows."""
         windows = self.windows.number(run.event_time_ms)
         order = np.argsort(windows, kind="stable")
-        ordered, columns = windows[order], selected(run.columns, order)
+        ordered, columns = windows[order], selected(columns, order)
         starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
         for start, stop in pairwise(starts):
             window, here = int(ordered[start]), selected(columns, slice(start, stop))
@@ -314,7 +336,7 @@ class Sequencer:
         self._records[window] = self._records.get(window, 0) + records
         self._unfreed.add(window)
         part.counts.counted += records
-        return (Rows(window, columns),)
+        return (Rows(window, columns, run.texts),)
 
     def _skip(self, part: Partition, run: Run, window: int, records: int) -> None:
         """Count rows of a closed window as read again, or as too late for a window closed in silence."""

@@ -7,28 +7,42 @@ matters nor which file they are from, and what is counted lies in this process: 
 from collections.abc import Iterator, Sequence
 from itertools import count as numbers
 
-from streamagg.core.closed_window import empty_window
-from streamagg.core.measures.counts import Records
+import numpy as np
+
+from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import counted
+from streamagg.core.window_store import WindowStore
+from streamagg.core.window_tables import WindowTables
 from streamagg.core.windows import Windows
 from streamagg.engine.main_loop import read
 from streamagg.engine.pair_store import PairStore
 from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import BYTES, LeaseBook
 from streamagg.engine.workers.contract import Workers
-from streamagg.model.columns import ROWS, USER
+from streamagg.model.columns import USER, Columns, schema_of
 from streamagg.model.counters import Counters
 from streamagg.model.messages import ColumnBlock, Revoke
 from streamagg.model.results import WindowTable
-from streamagg.model.settings import CeilingSettings
+from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings, DecodeSettings
 
 
 class AnyOrder:
     """Reads files to their ends, then gives their windows."""
 
-    def __init__(self, windows: Windows, ends: Sequence[int], workers: Workers, store: PairStore) -> None:
-        """``ends``: bytes of each file, as ``LeaseBook.add_partition`` takes them."""
+    def __init__(
+        self,
+        windows: Windows,
+        ends: Sequence[int],
+        workers: Workers,
+        store: PairStore,
+        decode: DecodeSettings = PLAIN,
+        ceiling: CeilingSettings = NO_CEILING,
+    ) -> None:
+        """``ends``: bytes of each file, as ``LeaseBook.add_partition`` takes them.
+
+        ``store``: takes the users where nothing else is asked for.
+        """
         self.counts = {number: Counters() for number in range(len(ends))}
         """By file."""
         self.symptoms = Symptoms()
@@ -36,7 +50,11 @@ class AnyOrder:
         """Bytes that have been read, of all files together."""
         self._windows = windows
         self._workers = workers
-        self._store = store
+        self._pairs = store
+        self._store = None if decode.plain else WindowStore(decode, ceiling)
+        self._schema = schema_of(decode)
+        self._tables = WindowTables(decode, ceiling)
+        self._ceiling = ceiling
         self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES)
         for number, end in enumerate(ends):
             self._leases.add_partition(number, 0, end, end, timestamps=False)
@@ -61,16 +79,23 @@ class AnyOrder:
         for port in self._workers.unmarshallers:
             port.post(Revoke())
 
-    def counted(self, ceiling: CeilingSettings, *, empty_windows: bool) -> Iterator[WindowTable]:
+    def counted(self, *, empty_windows: bool) -> Iterator[WindowTable]:
         """The windows of what has been read, in order; raises TooManyUsers before one that stops it."""
         before: int | None = None
-        for closing in counted(self._store.pieces(), Uniques(USER, ceiling), Records()):
-            if (refusal := closing.refusal(self._windows)) is not None:
+        tables = self._tables
+        for closing in self._closed():
+            found = tables.combined(closing.answers)
+            if (refusal := tables.refusal(found, closing.window, self._windows)) is not None:
                 raise refusal
             if empty_windows and before is not None:
-                yield from map(empty_window, range(before + 1, closing.window))
+                yield from map(tables.empty, range(before + 1, closing.window))
             before = closing.window
-            yield closing.table()
+            yield tables.table(closing, found)
+
+    def _closed(self) -> Iterator[ClosedWindow]:
+        if self._store is not None:
+            return self._store.closed()
+        return counted(self._pairs.pieces(), Uniques(USER, self._ceiling).keep)
 
     def _count(self, block: ColumnBlock) -> None:
         self.symptoms.note(block)
@@ -78,4 +103,12 @@ class AnyOrder:
         counts.read(block)
         counts.counted += len(block)
         self.passed += block.next - block.first
-        self._store.add(self._windows.number(block.event_times()), ROWS.view(block.columns)[USER])
+        windows, columns = self._windows.number(block.event_times()), self._schema.view(block.columns)
+        if self._store is None:
+            self._pairs.add(windows, columns[USER])
+        else:
+            self._store.add(windows, self._delivered(block, columns), block.groups)
+
+    def _delivered(self, block: ColumnBlock, columns: Columns) -> Columns:
+        partition = np.full(len(block), block.partition, np.int64)
+        return (*columns, block.event_times(), partition, block.offsets())

@@ -91,7 +91,7 @@ def _count_in_any_order(
 ) -> None:
     windows, began_ms, published = Windows(settings.window), monotonic_ms(), 0
     with closing(PairStore()) as store:
-        reading = AnyOrder(windows, ends, workers, store)
+        reading = AnyOrder(windows, ends, workers, store, settings.decode, settings.ceiling)
         while not reading.finished:
             with ending.noted():
                 reading.turn(_TICK_MS)
@@ -100,7 +100,7 @@ def _count_in_any_order(
                 reading.end_here()
             progress(reading.passed, sum(counts.consumed for counts in reading.counts.values()))
             tally.note_memory(workers.rss_bytes())
-        counts = reading.counted(settings.ceiling, empty_windows=settings.window.empty_windows)
+        counts = reading.counted(empty_windows=settings.window.empty_windows)
         for batch in _batches(counts):
             emit(windows, batch)
             published += len(batch)

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import orjson
 from xxhash import xxh3_64_intdigest
 
@@ -65,13 +66,60 @@ class GroupTexts(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Shape ``(n,)``; nothing is copied."""
         return np.frombuffer(self.lengths, np.uint32)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the columns."""
+        return len(self.ids) + len(self.checks) + len(self.lengths) + len(self.text)
+
     def texts(self) -> list[bytes]:
         """In the order of the columns."""
         ends = np.cumsum(self.length_column, dtype=np.int64).tolist()
         return [self.text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
+    def selected(self, places: npt.NDArray[np.intp]) -> "GroupTexts":
+        """Some of them, in the order of these places."""
+        ends = np.cumsum(self.length_column, dtype=np.int64)
+        starts, text = (ends - self.length_column)[places].tolist(), self.text
+        chosen = [text[start:end] for start, end in zip(starts, ends[places].tolist(), strict=True)]
+        return GroupTexts(
+            self.id_column[places].tobytes(),
+            self.check_column[places].tobytes(),
+            self.length_column[places].tobytes(),
+            b"".join(chosen),
+        )
+
 
 NO_TEXTS: Final = GroupTexts()
+Tables = tuple[GroupTexts, ...]
+"""Of texts: what some rows are in is in one of them at least."""
+
+
+def joined(tables: Iterable[GroupTexts]) -> GroupTexts:
+    """One behind the other."""
+    known = list(tables)
+    return GroupTexts(
+        b"".join([table.ids for table in known]),
+        b"".join([table.checks for table in known]),
+        b"".join([table.lengths for table in known]),
+        b"".join([table.text for table in known]),
+    )
+
+
+def named(tables: Iterable[GroupTexts], wanted: UInt64Column) -> GroupTexts:
+    """What tables say of these groups, shape ``(n,)``, in their order; what is in no table is left out."""
+    known = joined(tables)
+    if not len(known):
+        return NO_TEXTS
+    ids = known.id_column
+    order = np.argsort(ids, kind="stable")
+    at = np.searchsorted(ids[order], wanted)
+    at[at == len(ids)] = 0
+    places = order[at]
+    return known.selected(places[ids[places] == wanted])
+
+
+def _lengths(texts: Iterable[bytes]) -> bytes:
+    return np.array([len(text) for text in texts], np.uint32).tobytes()
 
 
 def texts_of(texts: Iterable[bytes], seed: int = 0) -> GroupTexts:
@@ -80,6 +128,6 @@ def texts_of(texts: Iterable[bytes], seed: int = 0) -> GroupTexts:
     return GroupTexts(
         np.array([group_id(text, seed) for text in known], np.uint64).tobytes(),
         np.array([group_check(text, seed) for text in known], np.uint64).tobytes(),
-        np.array([len(text) for text in known], np.uint32).tobytes(),
+        _lengths(known),
         b"".join(known),
     )

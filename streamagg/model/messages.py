@@ -12,7 +12,6 @@ import numpy as np
 from streamagg.model.columns import BoolColumn, Int64Column
 from streamagg.model.groups import NO_TEXTS, GroupTexts
 from streamagg.model.measured import ClientNumbers, StageTimes
-from streamagg.model.results import Group
 from streamagg.model.settings import CeilingSettings, DecodeSettings, SourceSettings
 
 
@@ -130,7 +129,9 @@ class WindowRows(Message, frozen=True, tag=True, array_like=True, gc=False):
     counts: list[int]
     """Rows of each of them."""
     columns: tuple[bytes, ...]
-    """What they carry, by ``model.columns.delivered_schema_of``; each column window by window."""
+    """Those of ``model.columns.delivered_schema_of``, in this order; each column window by window."""
+    groups: tuple[GroupTexts, ...] = ()
+    """What names the groups of these rows."""
 
 
 class CloseWindow(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -156,8 +157,12 @@ class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
 
     epoch: int
     window: int
-    rows: dict[Group, list[Any]]
-    """By group, the summary of each measure (see ``core.measures.contract``)."""
+    summaries: list[Any]
+    """Of each measure (see ``core.measures.contract``)."""
+    groups: GroupTexts = NO_TEXTS
+    """By place."""
+    dropped: bool = False
+    """There were too many groups, so that these are forgotten."""
 
 
 class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=False):

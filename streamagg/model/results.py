@@ -1,4 +1,4 @@
-"""What a closed window holds: a small table of groups and measures."""
+"""What a closed window holds: a table of groups and measures."""
 
 import math
 from collections.abc import Mapping
@@ -9,10 +9,6 @@ import msgspec
 Number = int | float | None
 """As it is published: a whole number below 2**63 in size as an int, any other as a double; None: no value."""
 
-Group = tuple[str | None, ...]
-"""What the records of a group have in common."""
-ALL: Final[Group] = ()
-"""All records of a window: the row that every table has, and its first."""
 USERS: Final = "users"
 RECORDS: Final = "records"
 
@@ -44,19 +40,33 @@ Row = Mapping[str, Value]
 """By the name of the measure."""
 
 
+class Groups(msgspec.Struct, frozen=True):
+    """The groups of a window that are published, in the order in which they are."""
+
+    found: int | None
+    """How many there are, also those that are left out; None: too many, so that none is published."""
+    texts: list[bytes]
+    """See ``model.groups``; shape ``(n,)``, like each of the columns."""
+    columns: Mapping[str, list[Number]]
+    """By the name of the measure."""
+
+
 class WindowTable(msgspec.Struct, frozen=True):
-    """A closed window over all shards: a row for each group, a value for each measure."""
+    """A closed window over all shards."""
 
     window: int
     partial: bool
-    rows: Mapping[Group, Row]
+    row: Row
+    """All records together."""
+    groups: Groups | None = None
+    """None: records have no groups."""
 
     @property
-    def users(self) -> Value:
-        """Unique users of all groups together."""
-        return self.rows[ALL][USERS]
+    def users(self) -> Value | None:
+        """Unique users of all groups together; None: they are not counted."""
+        return self.row.get(USERS)
 
     @property
     def records(self) -> int:
         """Records of all groups together."""
-        return self.rows[ALL][RECORDS].count
+        return self.row[RECORDS].count

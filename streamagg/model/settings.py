@@ -135,6 +135,15 @@ class DecodeSettings:
     hash_seed: int = field(default=0, repr=False)
     """Of the hashes of users and groups, uint64; a secret where it is not 0, and so not in the ``repr``."""
 
+    @property
+    def plain(self) -> bool:
+        """Users and records are counted, and nothing else."""
+        return self.user_field is not None and not self.group_by and not self.measures
+
+
+PLAIN: Final = DecodeSettings()
+"""Users are counted, and nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:

@@ -69,5 +69,5 @@ def _check_names(decode: DecodeSettings, given: Callable[[str], Given]) -> None:
             )
         if name in names[:number]:
             raise SettingsError(
-                f"measure = {given('measure')} has two measures of the name {name}: choose another name for one."
+                f"measure = {given('measure')} has two measures of the name {name}: choose another for one."
             )

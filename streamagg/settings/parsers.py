@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final, get_args
 
 from streamagg.model.field_path import keys_of
-from streamagg.model.settings import MeasureOp, MeasureSettings, StartAt
-from streamagg.settings.quantities import duration_ms, duration_text, moment_ms, size_bytes
+from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, MeasureOp, MeasureSettings, StartAt
+from streamagg.settings.quantities import duration_ms, duration_parts, duration_text, moment_ms, size_bytes
+from streamagg.settings.zones import resembling, zone_names
 
 Parse = Callable[[object], object]
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")

@@ -1,37 +1,68 @@
 """Results as JSON records: key and value, the same for every sink."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import orjson
 
 from streamagg.core.late_references import LateReferences
 from streamagg.core.windows import Windows
-from streamagg.model.results import RECORDS, USERS, Row, WindowTable
+from streamagg.model.results import RECORDS, USERS, Groups, Number, WindowTable
 
 FORMAT_VERSION: Final = 1
 """``v`` of a published record; it changes when readers would have to."""
 
 
-def render(windows: Windows, table: WindowTable) -> Iterator[tuple[bytes, bytes]]:
-    """The output records of all rows."""
-    return (render_row(windows, table, row) for row in table.rows.values())
+def render(
+    windows: Windows, table: WindowTable, group_by: Sequence[str] = ()
+) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of the output records: of all records together, then of each group that is published.
+
+    ``group_by``: names of the fields of a group. Times are in seconds.
+    """
+    start = _seconds(windows.start_ms(table.window))
+    key, granularity = str(start).encode(), _seconds(windows.granularity_ms)
+    numbers = {name: value.number for name, value in table.row.items()}
+    value = _value({"ts": start}, numbers, granularity, table.partial)
+    yield key, orjson.dumps(value | _of_all(table) | numbers)
+    if table.groups is not None:
+        for text, numbers in rows_of(table.groups):
+            value = {"ts": start, "group": dict(zip(group_by, orjson.loads(text), strict=True))}
+            yield (
+                key + b" " + text,
+                orjson.dumps(_value(value, numbers, granularity, table.partial) | numbers),
+            )
 
 
-def render_row(windows: Windows, table: WindowTable, row: Row) -> tuple[bytes, bytes]:
-    """Key and value of the output record of one row; times in seconds."""
-    start, users = _seconds(windows.start_ms(table.window)), row[USERS]
-    value = {
-        "ts": start,
-        "cnt": users.number,
-        "granularity": _seconds(windows.granularity_ms),
-        "records": row[RECORDS].number,
-        "partial": table.partial,
-        "v": FORMAT_VERSION,
-    }
-    if users.error is not None:
-        value |= {"approximate": True, "error": users.error}
-    return str(start).encode(), orjson.dumps(value)
+def rows_of(groups: Groups) -> Iterator[tuple[bytes, dict[str, Number]]]:
+    """The text of each group, and its numbers by measure."""
+    names = list(groups.columns)
+    for text, *row in zip(groups.texts, *groups.columns.values(), strict=True):
+        yield text, dict(zip(names, row, strict=True))
+
+
+def _value(
+    value: dict[str, Any], numbers: dict[str, Number], granularity: int | float, partial: bool
+) -> dict[str, Any]:
+    """What every record has, in the order of the classic ones; it is taken out of ``numbers``."""
+    if USERS in numbers:
+        value["cnt"] = numbers.pop(USERS)
+    value["granularity"] = granularity
+    value["records"] = numbers.pop(RECORDS)
+    value["partial"] = partial
+    value["v"] = FORMAT_VERSION
+    return value
+
+
+def _of_all(table: WindowTable) -> dict[str, Any]:
+    """What only the record of all records together has."""
+    value: dict[str, Any] = {}
+    if table.users is not None and table.users.error is not None:
+        value |= {"approximate": True, "error": table.users.error}
+    if table.groups is not None:
+        dropped = table.groups.found is None
+        value |= {"groups_dropped": True} if dropped else {"groups": table.groups.found}
+    return value
 
 
 def render_late(topic: str, windows: Windows, references: LateReferences) -> Iterator[tuple[bytes, bytes]]:

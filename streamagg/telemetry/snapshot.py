@@ -82,7 +82,8 @@ class WindowSample:
     """A window that was published."""
 
     start_ms: int
-    unique: int
+    unique: int | None
+    """None: users are not counted."""
     records: int
     partial: bool = False
     error: float | None = None

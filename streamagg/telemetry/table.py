@@ -78,7 +78,7 @@ def _fact(value: Callable[[RunFacts], float | None]) -> Read:
     return _one(lambda s: None if s.facts is None else value(s.facts))
 
 
-def _last(value: Callable[[WindowSample], float]) -> Read:
+def _last(value: Callable[[WindowSample], float | None]) -> Read:
     return _one(lambda s: None if s.publisher.last is None else value(s.publisher.last))
 
 

@@ -20,7 +20,7 @@ from streamagg.errors import CheckpointError, TopicError
 from streamagg.faults import Point
 from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
-from streamagg.model.results import WindowTable
+from streamagg.model.results import USERS, WindowTable
 from streamagg.model.settings import DecodeSettings, Delivery, KafkaSettings, RunSettings, WindowSettings
 from streamagg.sinks.callback import CallbackPublisher
 from streamagg.sinks.contract import LeaderPublisher, Publication, Publisher, PublishFailed, Sink, Stored
@@ -118,7 +118,7 @@ class CallbackBench:
         return self._out, self._publisher.checkpoints
 
     def _emit(self, windows: Windows, counts: Sequence[WindowTable]) -> None:
-        self._out += [count.users.count for count in counts]
+        self._out += [count.row[USERS].count for count in counts]
 
 
 def kept(stored: Stored) -> Kept:

@@ -31,7 +31,6 @@ from streamagg.model.messages import (
     UnmarshallerSetup,
     WindowRows,
 )
-from streamagg.model.results import ALL
 from streamagg.model.settings import DecodeSettings, SourceSettings
 
 pytestmark = pytest.mark.slow
@@ -56,7 +55,7 @@ def as_processes(setup: UnmarshallerSetup, aggregator: AggregatorSetup) -> Worke
 
 def unique(count: ShardCount) -> object:
     """The first measure's summary begins with them; it may be a list that was a tuple before it was sent."""
-    summary = count.rows[ALL][0]
+    summary = count.summaries[0]
     assert isinstance(summary, list | tuple)
     return summary[0]
 

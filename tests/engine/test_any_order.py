@@ -28,9 +28,8 @@ from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.engine.workers.unmarshaller import open_unmarshaller
 from streamagg.errors import SettingsError, TooManyUsers
 from streamagg.model.messages import UnmarshallerSetup
-from streamagg.model.results import WindowTable
+from streamagg.model.results import USERS, WindowTable
 from streamagg.model.settings import (
-    NO_CEILING,
     CeilingSettings,
     CountSettings,
     DecodeSettings,
@@ -146,11 +145,11 @@ def test_any_order_any_cut_any_room(
         reading = AnyOrder(Windows(WINDOW), [path.stat().st_size for path in paths], opened, store)
     while not reading.finished:
         reading.turn(0)
-    found = list(reading.counted(NO_CEILING, empty_windows=False))
+    found = list(reading.counted(empty_windows=False))
     store.close()
     opened.close()
     rows = [row for lines in files for row in lines if row is not None]
-    assert {one.window * 10: (one.users.number, one.records) for one in found} == expected(rows)
+    assert {one.window * 10: (one.row[USERS].number, one.records) for one in found} == expected(rows)
     assert [one.window for one in found] == sorted(one.window for one in found)
     for number, lines in enumerate(files):
         good = sum(row is not None for row in lines)
@@ -278,7 +277,7 @@ def test_a_flood_stops_before_its_window(flood: Path, empty_windows: bool) -> No
             above(flood, CeilingSettings(70_000), empty_windows=empty_windows),
             lambda windows, counts: found.extend(counts),
         )
-    assert [(one.window, one.users.number) for one in found] == [(0, 1)]
+    assert [(one.window, one.row[USERS].number) for one in found] == [(0, 1)]
 
 
 @pytest.mark.parametrize("most", [1 << 20, 30_000])
@@ -289,7 +288,7 @@ def test_a_flood_is_estimated_as_in_a_run(flood: Path, most: int, monkeypatch: p
     about, _ = counted_users({str(number) for number in range(100_000)}, ceiling)
     found: list[WindowTable] = []
     count(above(flood, ceiling), lambda windows, counts: found.extend(counts))
-    assert [one.users.number for one in found] == [1, about, 1]
+    assert [one.row[USERS].number for one in found] == [1, about, 1]
     assert [one.users.error is None for one in found] == [True, False, True]
 
 

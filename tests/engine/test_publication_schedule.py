@@ -15,7 +15,6 @@ from streamagg.engine.session.plan import Plan
 from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import ShardCount
-from streamagg.model.results import ALL
 from streamagg.model.settings import CeilingSettings, WindowSettings
 from streamagg.sinks.contract import Publication
 from tests.support.blocks import Record, answer, records_at, whole, window_table
@@ -78,7 +77,7 @@ class Line:
     def answer(self, *windows: int, unique: int = 1, records: int = 1, shard: int = 0) -> None:
         """A shard has counted these."""
         for window in windows:
-            self.schedule.answer(ShardCount(1, window, {ALL: answer(unique, records)}), shard)
+            self.schedule.answer(ShardCount(1, window, answer(unique, records)), shard)
 
     def out(self, at_ms: int, *, reads: bool = True, all_closed: bool = False) -> list[int] | None:
         """The windows that begin to be published at that time; None if nothing does."""

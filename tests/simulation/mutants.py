@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from unittest.mock import patch
 
+import msgspec
 import numpy as np
 
 from streamagg.core import ballot, checkpoint
@@ -162,7 +163,7 @@ def _ahead_of_its_part(right: Any) -> Any:
 
 def _any_epoch(right: Any) -> Any:
     def mutant(self: Session, count: ShardCount, shard: int) -> None:
-        right(self, ShardCount(self._epoch, count.window, count.rows), shard)
+        right(self, msgspec.structs.replace(count, epoch=self._epoch), shard)
 
     return mutant
 

@@ -10,7 +10,7 @@ from streamagg.core.measures.contract import Summary
 from streamagg.decode import Decoded
 from streamagg.model.columns import ROWS, USER, Columns
 from streamagg.model.messages import ColumnBlock
-from streamagg.model.results import ALL, RECORDS, USERS, Value, WindowTable
+from streamagg.model.results import RECORDS, USERS, Value, WindowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +95,4 @@ def window_table(
     window: int, users: int, records: int, partial: bool = False, error: float | None = None
 ) -> WindowTable:
     """A closed window with these counts."""
-    return WindowTable(window, partial, {ALL: {USERS: Value(users, error), RECORDS: Value(records)}})
+    return WindowTable(window, partial, {USERS: Value(users, error), RECORDS: Value(records)})

@@ -3,25 +3,40 @@
 import numpy as np
 import pytest
 
-from streamagg.core.closed_window import ClosedWindow, empty_window
-from streamagg.core.measures.published import measures_of
+from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.measures.contract import Summary
+from streamagg.core.window_tables import WindowTables
 from streamagg.core.windows import Windows
-from streamagg.errors import ExitCode
+from streamagg.errors import ExitCode, TooManyUsers
 from streamagg.model.messages import ShardCount
-from streamagg.model.results import ALL
-from streamagg.model.settings import NO_CEILING, CeilingSettings, DecodeSettings, WindowSettings
+from streamagg.model.results import USERS, WindowTable
+from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings, WindowSettings
 from tests.support.blocks import answer, window_table
 
 WINDOWS = Windows(WindowSettings())
 
 
-def closed(*uniques: int | None, ceiling: CeilingSettings = NO_CEILING) -> ClosedWindow:
-    closing = ClosedWindow(5, False, set(range(len(uniques))), measures_of(DecodeSettings(), ceiling))
-    for shard, unique in enumerate(uniques):
-        assert closing.missing
-        closing.add(ShardCount(1, 5, {ALL: answer(unique, 33)}), shard)
-    assert not closing.missing
-    return closing
+class Closed:
+    """A window that some shards have answered for, and what it comes to."""
+
+    def __init__(self, answers: list[list[Summary]], ceiling: CeilingSettings = NO_CEILING) -> None:
+        self._tables = WindowTables(PLAIN, ceiling)
+        self._window = ClosedWindow(5, False, set(range(len(answers))))
+        for shard, summaries in enumerate(answers):
+            assert self._window.missing
+            self._window.add(ShardCount(1, 5, summaries), shard)
+        assert not self._window.missing
+        self._found = self._tables.combined(self._window.answers)
+
+    def table(self) -> WindowTable:
+        return self._tables.table(self._window, self._found)
+
+    def refusal(self) -> TooManyUsers | None:
+        return self._tables.refusal(self._found, 5, WINDOWS)
+
+
+def closed(*uniques: int | None, ceiling: CeilingSettings = NO_CEILING) -> Closed:
+    return Closed([answer(unique, 33) for unique in uniques], ceiling)
 
 
 def test_shards_add_up() -> None:
@@ -33,15 +48,15 @@ def test_shards_add_up() -> None:
 )
 def test_what_counts_is_the_sum(uniques: tuple[int | None, ...], stops: bool) -> None:
     closing = closed(*uniques, ceiling=CeilingSettings(10))
-    assert (closing.refusal(WINDOWS) is not None) == stops
+    assert (closing.refusal() is not None) == stops
 
 
 def test_without_a_ceiling_nothing_stops() -> None:
-    assert closed(1 << 40).refusal(WINDOWS) is None
+    assert closed(1 << 40).refusal() is None
 
 
 def test_the_refusal_names_the_window_and_the_way_out() -> None:
-    error = closed(None, ceiling=CeilingSettings(1_000)).refusal(WINDOWS)
+    error = closed(None, ceiling=CeilingSettings(1_000)).refusal()
     assert error is not None
     assert error.exit_code == ExitCode.TOO_MANY_USERS == 6
     assert str(error) == (
@@ -54,35 +69,21 @@ def test_above_the_ceiling_it_is_an_estimate_with_its_error() -> None:
     pytest.importorskip("datasketches", reason="no wheel for this Python")
     users = np.sort(np.random.default_rng(1).integers(0, 2**64, 200_000, dtype=np.uint64))
 
-    def closed_at(most: int) -> ClosedWindow:
-        ceiling = CeilingSettings(most, "approximate")
-        closing = ClosedWindow(5, False, {0, 1}, measures_of(DecodeSettings(), ceiling))
-        for shard, half in enumerate(np.array_split(users, 2)):
-            smallest = half[:65_537].tobytes()
-            closing.add(ShardCount(1, 5, {ALL: answer(len(half), 49 + shard, smallest)}), shard)
-        assert closing.refusal(WINDOWS) is None
+    def closed_at(most: int) -> Closed:
+        halves = enumerate(np.array_split(users, 2))
+        answers = [answer(len(half), 49 + shard, half[:65_537].tobytes()) for shard, half in halves]
+        closing = Closed(answers, CeilingSettings(most, "approximate"))
+        assert closing.refusal() is None
         return closing
 
     table = closed_at(150_000).table()
-    assert table.users.error == pytest.approx(0.0096, abs=0.0002)
-    assert table.users.number != 200_000
-    assert abs(table.users.number / 200_000 - 1) < table.users.error
+    found = table.row[USERS]
+    assert found.error == pytest.approx(0.0096, abs=0.0002)
+    assert found.count != 200_000
+    assert abs(found.count / 200_000 - 1) < found.error
     assert table.records == 99
     assert closed_at(200_000).table() == window_table(5, 200_000, 99)
 
 
-def test_groups_are_combined_apart() -> None:
-    """A group that one shard alone has seen is in the table, too."""
-    closing = ClosedWindow(5, False, {0, 1}, measures_of(DecodeSettings(), NO_CEILING))
-    closing.add(ShardCount(1, 5, {ALL: answer(3, 4), ("DE",): answer(3, 4)}), 0)
-    closing.add(ShardCount(1, 5, {ALL: answer(2, 5), (None,): answer(2, 5)}), 1)
-    rows = closing.table().rows
-    assert {group: [value.number for value in row.values()] for group, row in rows.items()} == {
-        ALL: [5, 9],
-        ("DE",): [3, 4],
-        (None,): [2, 5],
-    }
-
-
 def test_a_window_that_nobody_hit_is_a_table_of_zeros() -> None:
-    assert empty_window(5, partial=True) == window_table(5, 0, 0, partial=True)
+    assert WindowTables(PLAIN, NO_CEILING).empty(5, True) == window_table(5, 0, 0, partial=True)

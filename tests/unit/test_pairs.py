@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from streamagg.core import pairs as module
 from streamagg.core.measures import sketch
-from streamagg.core.measures.counts import Records
 from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import Pairs, counted, merged, unique
+from streamagg.core.window_tables import WindowTables
 from streamagg.model.columns import USER
-from streamagg.model.results import ALL
+from streamagg.model.settings import PLAIN, CeilingSettings
 from tests.support.blocks import answer, columns_of
 
 Row = tuple[int, int]
@@ -73,14 +73,13 @@ def test_windows_are_counted_across_pieces(rows: list[Row], cuts: list[int], sha
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_LEAST_SHARE", share)
         patch.setattr(sketch, "KEPT_USERS", keep)
-        found = list(counted(merged(runs_of(rows, cuts), 0), users_kept, Records()))
-    assert [(one.window, one.rows) for one in found] == [
-        (
-            window,
-            {ALL: answer(len(set(those)), len(those), columns_of(sorted(set(those))[:keep])[0].tobytes())},
-        )
-        for window, those in sorted(users.items())
-    ]
+        found = list(counted(merged(runs_of(rows, cuts), 0), keep))
+        tables = WindowTables(PLAIN, CeilingSettings(0, "approximate"))
+        summaries = [tables.combined(one.answers).summaries for one in found]
+    expected_of = sorted(users.items())
+    for one, found_summaries, (window, those) in zip(found, summaries, expected_of, strict=True):
+        smallest = columns_of(sorted(set(those))[:keep])[0].tobytes()
+        assert (one.window, found_summaries) == (window, answer(len(set(those)), len(those), smallest))
 
 
 class _Watched:

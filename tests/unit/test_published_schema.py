@@ -15,7 +15,7 @@ from streamagg.core.windows import Windows
 from streamagg.errors import ExitCode
 from streamagg.model.batch import Batch
 from streamagg.model.rejections import REASONS
-from streamagg.model.results import ALL, RECORDS, USERS, Value, WindowTable
+from streamagg.model.results import RECORDS, USERS, Value, WindowTable
 from streamagg.model.settings import KafkaSettings, WindowSettings
 from streamagg.sinks import schema
 from streamagg.sinks.json_records import render, render_late
@@ -87,7 +87,7 @@ class TestWhatTheProgramWrites:
         for settings in (WindowSettings(), WindowSettings(1_500, 500), WindowSettings(1)):
             for number in (-1, 0, 24_470_740):
                 for row in rows:
-                    table = WindowTable(number, number < 0, {ALL: row})
+                    table = WindowTable(number, number < 0, row)
                     check_published([value for _, value in render(Windows(settings), table)], "window")
 
     def test_late_references(self) -> None:

@@ -9,17 +9,15 @@
 import pytest
 
 from streamagg.core.measures import uniques as module
-from streamagg.core.measures.published import measures_of
 from streamagg.core.ring import Ring
-from streamagg.model.results import ALL
-from streamagg.model.settings import NO_CEILING, CeilingSettings, DecodeSettings
+from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings
 from tests.support.blocks import columns_of
 
 Counts = tuple[int | None, int]
 
 
 def ring_of_three(ceiling: CeilingSettings = NO_CEILING) -> Ring:
-    return Ring(3, measures_of(DecodeSettings(), ceiling))
+    return Ring(3, PLAIN, ceiling)
 
 
 def add(ring: Ring, window: int, *users: int) -> None:
@@ -30,14 +28,14 @@ def counts(ring: Ring, *windows: int) -> list[Counts]:
     """Users and records of windows."""
     found = []
     for window in windows:
-        ((group, (users, records)),) = ring.summaries(window).items()
-        assert group == ALL
+        users, records = ring.answer(window).summaries
         found.append((users[0], int.from_bytes(records, "little")))
     return found
 
 
 def smallest(ring: Ring, window: int) -> bytes:
-    ((hashes, _),) = [(users[1], records) for users, records in ring.summaries(window).values()]
+    users, _ = ring.answer(window).summaries
+    hashes: bytes = users[1]
     return hashes
 
 

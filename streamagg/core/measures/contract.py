@@ -60,6 +60,9 @@ class State(Protocol):
         ``places``: the group of each, below ``groups``, which never falls; None: all are in group 0.
         """
 
+    def ungroup(self) -> None:
+        """There are too many groups: take all rows, those that have come and those that will, for one."""
+
     def summary(self) -> Summary:
         """What these rows come to; more of them may follow."""
 

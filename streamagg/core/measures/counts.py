@@ -33,6 +33,10 @@ class Tally:
         counts = np.frombuffer(part, np.int64)
         np.add.at(self._column, lying(places, len(counts)), counts)
 
+    def ungroup(self) -> None:
+        """Count all as one group."""
+        self._column, self._groups = np.array([self.column.sum()]), 1
+
     @property
     def column(self) -> Int64Column:
         """By group, shape ``(groups,)``; a view."""
@@ -54,6 +58,9 @@ class _CountedRecords:
 
     def update(self, _: Columns, rows: int, places: Places | None, groups: int) -> None:
         self._tally.add(rows, places, groups)
+
+    def ungroup(self) -> None:
+        self._tally.ungroup()
 
     def summary(self) -> bytes:
         return self._tally.column.tobytes()

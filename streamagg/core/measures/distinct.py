@@ -35,6 +35,9 @@ class _Values:
         self._groups = groups
         self._set.add(np.frombuffer(summary[2], np.uint64))
 
+    def ungroup(self) -> None:
+        """There are no groups."""
+
     def summary(self) -> Summary:
         return self._groups, b"", self._set.members().tobytes()
 
@@ -63,6 +66,10 @@ class _Pairs:
         self._groups = groups
         there = np.frombuffer(summary[1], np.uint32)
         self._set.add(lying(places, summary[0])[there], np.frombuffer(summary[2], np.uint64))
+
+    def ungroup(self) -> None:
+        self._groups = 1
+        self._set.ungroup()
 
     def summary(self) -> Summary:
         places, values = self._set.members()

@@ -35,7 +35,10 @@ class _Found:
     def __init__(self, places: tuple[int, ...], end: _End) -> None:
         self._places = places
         self._end = end
-        self._keys: list[Int64Column] = [np.full(1, end.none) for _ in range(_KEYS)]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._keys: list[Int64Column] = [np.full(1, self._end.none) for _ in range(_KEYS)]
         self._values: Float64Column = np.full(1, np.nan)
         self._groups = 0
 
@@ -62,6 +65,11 @@ class _Found:
             behind[changed] = self._end.none
         found: Places = rows[best]
         return found
+
+    def ungroup(self) -> None:
+        keys, values = self._keys, self._values
+        self._begin()
+        self.take(keys, values, np.zeros(len(values), np.intp), 1)
 
     def summary(self) -> Summary:
         time, partition, offset = (column[: self._groups].tobytes() for column in self._keys)

@@ -74,6 +74,12 @@ class ExactSums:
         for number in range(limbs.shape[1]):
             self._add_piece(first + number, limbs[:, number], places)
 
+    def ungroup(self) -> None:
+        """Make one sum of all."""
+        self._carry()
+        self._limbs, self._groups = self._limbs.sum(axis=0, keepdims=True), 1
+        self._carry()
+
     def limbs(self) -> tuple[int, Int64Column]:
         """The first limb; and all, shape ``(groups, n)``, as a summary has them."""
         self._carry()
@@ -171,6 +177,10 @@ class _Summed:
         self._tally.add_part(counts, places, groups)
         limbs = np.frombuffer(raw, np.int64).reshape(-1, width)
         self._sums.add_limbs(first, limbs, lying(places, len(limbs)), groups)
+
+    def ungroup(self) -> None:
+        self._tally.ungroup()
+        self._sums.ungroup()
 
     def summary(self) -> Summary:
         first, limbs = self._sums.limbs()

@@ -32,6 +32,9 @@ class _Extreme:
         self._values, self._groups = grown(self._values, groups, np.nan), groups
         self._function.at(self._values, places, values)
 
+    def ungroup(self) -> None:
+        self._values, self._groups = self._function.reduce(self._values, keepdims=True), 1
+
     def summary(self) -> bytes:
         return self._values[: self._groups].tobytes()
 

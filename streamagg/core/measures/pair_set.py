@@ -108,6 +108,13 @@ class PairSet:
             new = rows >= old
             self.users.add(_spread(run.keys[new], run.places[new]))
 
+    def ungroup(self) -> None:
+        """Take all places for place 0."""
+        _, users = self.members()
+        self._runs = [_NOBODY]
+        self.add(np.zeros(len(users), np.intp), users)
+        self.merge()
+
     def counts(self, groups: int) -> Int64Column:
         """How many users each place has, shape ``(groups,)``."""
         if self._pile.rows:

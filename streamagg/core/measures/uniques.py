@@ -33,6 +33,9 @@ class CountedUsers:
         """Take rows; there is one group."""
         self._set.add(columns[self._column])
 
+    def ungroup(self) -> None:
+        """There are no groups."""
+
     def summary(self) -> Summary:
         """As ``Summary`` says."""
         return self._set.count(), self._set.smallest(self._keep).tobytes(), b""
@@ -67,6 +70,11 @@ class CountedPairs:
         """Take rows."""
         self._groups = groups
         self._set.add(placed(places, rows), columns[self._column])
+
+    def ungroup(self) -> None:
+        """As the contract says."""
+        self._groups = 1
+        self._set.ungroup()
 
     def summary(self) -> Summary:
         """As ``Summary`` says."""

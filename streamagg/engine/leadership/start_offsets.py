@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
+from streamagg.core.partition import recall_from
 from streamagg.core.partition_clock import PartitionState
 from streamagg.engine.session.plan import Opening
 from streamagg.errors import CheckpointError
+from streamagg.model.columns import schema_of
 from streamagg.model.settings import DecodeSettings, RunSettings, StartAt, WindowSettings
 from streamagg.sinks.contract import Sink
 from streamagg.sources.contract import Source
@@ -105,7 +107,13 @@ def continued(
         if p in committed
     }
     for partition, at in known.items():
-        _check_history(partition, at.state.offset, bounds.begins[partition], bounds.ends[partition])
+        needed = recall_from(schema_of(decode), at.state)
+        _check_history(
+            partition,
+            at.state.offset if needed is None else needed,
+            bounds.begins[partition],
+            bounds.ends[partition],
+        )
     anew = {p: _anew(begin, begin, known) for p, begin in bounds.begins.items() if p not in known}
     # One that bears another signature, which is allowed, is committed anew at once.
     current = {p for p in known if checkpoint.signed(committed[p][1], signature)}

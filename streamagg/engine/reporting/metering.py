@@ -77,11 +77,12 @@ class PublishedWindows:
     def _window(self, count: WindowTable) -> WindowSample:
         start_ms = self._windows.start_ms(count.window)
         users = count.users
-        return WindowSample(start_ms, users.count, count.records, count.partial, users.error)
+        number, error = (None, None) if users is None else (users.count, users.error)
+        return WindowSample(start_ms, number, count.records, count.partial, error)
 
 
 def _kind(count: WindowTable) -> WindowKind:
-    if count.users.error is not None:
+    if count.users is not None and count.users.error is not None:
         return "approximate"
     return "final" if count.records else "empty"
 

@@ -185,14 +185,24 @@ class LeaseBook:
         self._poison = {} if poison is None else poison
         self._partitions: dict[int, _Ranges] = {}
 
-    def add_partition(self, partition: int, start: int, end: int, stop: int | None, timestamps: bool) -> None:
+    def add_partition(
+        self,
+        partition: int,
+        start: int,
+        end: int,
+        stop: int | None,
+        timestamps: bool,
+        recall_from: int | None = None,
+    ) -> None:
         """Begin to lease a partition from ``start`` on; up to ``stop`` if the run is bounded.
 
-        ``timestamps`` asks for Kafka timestamps in the first lease; see ``reread``.
+        ``timestamps`` asks for Kafka timestamps in the first lease; see ``reread``. What lies between
+        ``recall_from`` and ``start`` is leased before that.
         """
         stretch = max(1, self._lease_size.most // _SUSPECT_PART)
         suspicion = Suspicion(stretch, self._poison.setdefault(partition, set()))
-        self._partitions[partition] = _Ranges(start, stop, end, False, timestamps, suspicion)
+        before = [] if recall_from is None else [(recall_from, start)]
+        self._partitions[partition] = _Ranges(start, stop, end, False, timestamps, suspicion, before)
 
     def received(self, block: ColumnBlock) -> bool:
         """Note how far a lease has come; False if nobody waits for this block."""

@@ -1,12 +1,19 @@
 """What a session is to do, and where it begins."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.late_references import MOST_LATE
 from streamagg.core.windows import Windows
-from streamagg.model.settings import NO_CEILING, CeilingSettings, DecodeSettings, RunSettings, WindowSettings
+from streamagg.model.settings import (
+    NO_CEILING,
+    PLAIN,
+    CeilingSettings,
+    DecodeSettings,
+    RunSettings,
+    WindowSettings,
+)
 
 _MOST_WINDOWS: Final = 10_000
 """In one publication: about a megabyte of records in one transaction. The empty windows of a year took 3.5 GB
@@ -36,8 +43,7 @@ class Plan:
     keep_open: bool = False
     """A bounded run leaves windows open for the next one."""
     ceiling: CeilingSettings = NO_CEILING
-    decode: DecodeSettings = field(default_factory=DecodeSettings)
-    """Says what is computed."""
+    decode: DecodeSettings = PLAIN
     most_late: int = 0
     """Late records that may wait to be reported with a publication; 0: they are only counted."""
     most_future: int = 0

@@ -14,9 +14,9 @@ from typing import Final
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.counted_windows import CountedWindows
-from streamagg.core.measures.published import measures_of
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.sequencer import Closed, Sequencer
+from streamagg.core.window_tables import WindowTables
 from streamagg.engine.session.plan import Plan
 from streamagg.model.messages import ShardCount
 from streamagg.model.results import WindowTable
@@ -52,9 +52,11 @@ class PublicationSchedule:
         self._sequencer = sequencer
         self._publisher = publisher
         self._shards = shards
-        self._measures = measures_of(plan.decode, plan.ceiling)
+        self._tables = WindowTables(plan.decode, plan.ceiling)
         self._closing: dict[int, ClosedWindow] = {}
-        self._counted = CountedWindows(empty=plan.window.empty_windows, most=plan.most_windows)
+        self._counted = CountedWindows(
+            empty=self._tables.empty if plan.window.empty_windows else None, most=plan.most_windows
+        )
         self._published_through = published_through
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
@@ -72,7 +74,7 @@ class PublicationSchedule:
     def close(self, closed: Closed) -> None:
         """No row of this window follows."""
         shards = set(range(self._shards))
-        self._closing[closed.window] = ClosedWindow(closed.window, closed.partial, shards, self._measures)
+        self._closing[closed.window] = ClosedWindow(closed.window, closed.partial, shards)
 
     def answer(self, count: ShardCount, shard: int) -> None:
         """Take what a shard has counted."""
@@ -168,12 +170,13 @@ class PublicationSchedule:
             closing = self._closing[window]
             if closing.missing:
                 break
-            if (refusal := closing.refusal(self._sequencer.windows)) is not None:
+            found = self._tables.combined(closing.answers)
+            if (refusal := self._tables.refusal(found, window, self._sequencer.windows)) is not None:
                 if not counted:
                     raise refusal
                 break
             del self._closing[window]
-            counted.append(closing.table())
+            counted.append(self._tables.table(closing, found))
         return counted
 
     def _moved(self) -> bool:

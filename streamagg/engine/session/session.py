@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
+from streamagg.core.partition import recall_from
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import LeaseBook
@@ -19,6 +20,7 @@ from streamagg.engine.session.stage import Stage
 from streamagg.engine.session.view import SessionView, partition_view
 from streamagg.engine.workers.port import Port
 from streamagg.model.batch import Standing
+from streamagg.model.columns import schema_of
 from streamagg.model.measured import StageTimes
 from streamagg.model.messages import (
     CloseWindow,
@@ -57,7 +59,7 @@ class Session:
         self._leases = leases
         self._unmarshallers = unmarshallers
         self._aggregators = aggregators
-        self._outgoing = ShardRouter(aggregators)
+        self._outgoing = ShardRouter(aggregators, schema_of(plan.decode))
         self._silence = Silence(plan.idle_timeout_ms, int(TOLD_AFTER_S * 1_000))
         self._epoch = epoch
         self._all_closed = False
@@ -71,6 +73,7 @@ class Session:
             plan.windows,
             plan.slots,
             {},
+            decode=plan.decode,
             closed_through=published_through,
             most_late=plan.most_late,
             most_future=plan.most_future,
@@ -92,7 +95,12 @@ class Session:
         self._silence.begin(partition, self.sequencer.partitions[partition].first_aside, now_ms)
         self._schedule.begin(partition, at.state, committed=opening.committed)
         self._leases.add_partition(
-            partition, at.state.offset, opening.end, opening.stop, timestamps=at.state.clock_ms is None
+            partition,
+            at.state.offset,
+            opening.end,
+            opening.stop,
+            timestamps=at.state.clock_ms is None,
+            recall_from=recall_from(schema_of(self.plan.decode), at.state),
         )
 
     def receive_block(self, block: ColumnBlock, now_ms: int) -> None:
@@ -273,8 +281,8 @@ class Session:
     def _carry_out(self, steps: Iterable[Step]) -> None:
         for step in steps:
             match step:
-                case Rows(window, columns):
-                    self._outgoing.add(window, columns)
+                case Rows(window, columns, texts):
+                    self._outgoing.add(window, columns, texts)
                 case Closed(window):
                     self._outgoing.flush()
                     self._schedule.close(step)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from streamagg.core.sharding import split
-from streamagg.model.columns import USER, Columns
+from streamagg.model.columns import GROUP_COLUMN, USER_COLUMN, Columns, Schema
+from streamagg.model.groups import GroupTexts, Tables
 from streamagg.model.messages import WindowRows
 
 
@@ -18,27 +19,37 @@ class Outlet(Protocol):
 class ShardRouter:
     """Gathers rows by shard and window: a message each costs more than the rows where windows are many."""
 
-    def __init__(self, outlets: Sequence[Outlet]) -> None:
+    def __init__(self, outlets: Sequence[Outlet], schema: Schema) -> None:
+        """``schema``: what rows carry, perhaps with more behind it."""
         self._outlets = outlets
         self._pieces: list[dict[int, list[Columns]]] = [{} for _ in outlets]
+        self._texts: dict[int, GroupTexts] = {}
+        """Each once, though many windows have rows of one block."""
+        self._key = next((schema.place(n) for n in (USER_COLUMN, GROUP_COLUMN) if n in schema.names), None)
 
-    def add(self, window: int, columns: Columns) -> None:
-        """Take rows of a window, columns of shape ``(n,)``."""
-        shares = split(columns, columns[USER], len(self._outlets))
+    def add(self, window: int, columns: Columns, texts: Tables = ()) -> None:
+        """Take rows of a window, columns of shape ``(n,)``; all rows of a user go to one shard."""
+        for table in texts:
+            self._texts[id(table)] = table
+        if self._key is None:
+            self._pieces[0].setdefault(window, []).append(columns)
+            return
+        shares = split(columns, columns[self._key], len(self._outlets))
         for pieces, share in zip(self._pieces, shares, strict=True):
-            if len(share[USER]):
+            if len(share[0]):
                 pieces.setdefault(window, []).append(share)
 
     def flush(self) -> None:
         """Send what has gathered."""
         for outlet, pieces in zip(self._outlets, self._pieces, strict=True):
             if pieces:
-                outlet.post(_message(pieces))
+                outlet.post(_message(pieces, tuple(self._texts.values())))
                 pieces.clear()
+        self._texts.clear()
 
 
-def _message(pieces: dict[int, list[Columns]]) -> WindowRows:
-    counts = [sum([len(columns[USER]) for columns in parts]) for parts in pieces.values()]
+def _message(pieces: dict[int, list[Columns]], texts: Tables) -> WindowRows:
+    counts = [sum([len(columns[0]) for columns in parts]) for parts in pieces.values()]
     parts = [columns for parts in pieces.values() for columns in parts]
     whole = tuple([b"".join([part.data for part in column]) for column in zip(*parts, strict=True)])
-    return WindowRows(list(pieces), counts, whole)
+    return WindowRows(list(pieces), counts, whole, texts)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from time import perf_counter
 
-from streamagg.core.measures.published import measures_of
 from streamagg.core.ring import Ring
 from streamagg.model.columns import delivered_schema_of, selected
 from streamagg.model.measured import StageTimes
@@ -23,9 +22,8 @@ class Aggregator:
 
     def __init__(self, setup: AggregatorSetup) -> None:
         self._setup = setup
-        self._measures = measures_of(setup.decode, setup.ceiling)
         self._schema = delivered_schema_of(setup.decode)
-        self._ring = Ring(setup.slots, self._measures)
+        self._ring = self._empty_ring()
         self._epoch = 0
         self.times = StageTimes()
 
@@ -48,17 +46,21 @@ class Aggregator:
             case WindowRows():
                 self._add(message)
             case CloseWindow(window):
-                yield ShardCount(self._epoch, window, self._ring.summaries(window))
+                found = self._ring.answer(window)
+                yield ShardCount(self._epoch, window, list(found.summaries), found.groups, found.dropped)
             case FreeWindow(window):
                 self._ring.free(window)
             case Reset(epoch):
-                self._ring = Ring(self._setup.slots, self._measures)
+                self._ring = self._empty_ring()
                 self._epoch = epoch
 
     def _add(self, rows: WindowRows) -> None:
         began = perf_counter()
         columns, start = self._schema.view(rows.columns), 0
         for window, count in zip(rows.windows, rows.counts, strict=True):
-            self._ring.add(window, selected(columns, slice(start, start + count)), count)
+            self._ring.add(window, selected(columns, slice(start, start + count)), count, rows.groups)
             start += count
         self.times.took("add", perf_counter() - began)
+
+    def _empty_ring(self) -> Ring:
+        return Ring(self._setup.slots, self._setup.decode, self._setup.ceiling)

@@ -274,7 +274,7 @@ class Output:
     def _produce(self, publication: Publication, began: float) -> None:
         self._reports.take()
         for count in publication.windows:
-            for key, value in render(self._windows, count):
+            for key, value in render(self._windows, count, self._settings.decode.group_by):
                 self._enqueue(self._settings.output, key, value)
         if self._settings.late_topic is not None:
             self._produce_late(self._settings.late_topic, publication)
@@ -370,7 +370,7 @@ class Output:
                 self._settings.input,
                 partition,
                 at.state.offset,
-                checkpoint.encode(at, self._signature, self._settings.window),
+                checkpoint.encode(at, self._signature, self._settings.window, self._settings.decode),
             )
             for partition, at in publication.checkpoints.items()
         ]

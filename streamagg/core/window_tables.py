@@ -1,0 +1,115 @@
+"""From the answers of all shards to the table that is published."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from streamagg.core.closed_window import Answer, ClosedWindow
+from streamagg.core.group_table import GroupTable
+from streamagg.core.measures.contract import Places
+from streamagg.core.measures.published import measures_of
+from streamagg.core.windows import Windows
+from streamagg.errors import TooManyGroups, TooManyUsers
+from streamagg.model.groups import NO_TEXTS
+from streamagg.model.results import RECORDS, USERS, Groups, Number, WindowTable
+from streamagg.model.settings import CeilingSettings, DecodeSettings
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class WindowTables:
+    """Makes them by the settings."""
+
+    def __init__(self, decode: DecodeSettings, ceiling: CeilingSettings) -> None:
+        self._measures = measures_of(decode, ceiling)
+        self._grouped = bool(decode.group_by)
+        self._ceiling = ceiling
+
+    def combined(self, answers: Sequence[Answer]) -> Answer:
+        """What several come to together."""
+        dropped = any(answer.dropped for answer in answers)
+        if dropped or not self._grouped:
+            return self._sum(answers, None, dropped=dropped)
+        table = GroupTable()
+        places = [table.places(answer.groups.id_column, (answer.groups,)) for answer in answers]
+        found = self._sum(answers, places, groups=len(table))
+        too_many = len(table) > self._ceiling.max_groups
+        return Answer(found.summaries, table.texts(), dropped=too_many)
+
+    def refusal(self, found: Answer, window: int, windows: Windows) -> TooManyUsers | None:
+        """Why the run stops here: neither this window nor one behind it may be published; None: it may be."""
+        if found.dropped and self._ceiling.above_groups == "stop":
+            return TooManyGroups(
+                f"The window of {_named(window, windows)} has more than {self._ceiling.max_groups:,} groups,"
+                " so neither it nor a later one is published. Run again with a higher --max-groups, or with"
+                " --above-max-groups totals."
+            )
+        for measure, summary in zip(self._measures, found.summaries, strict=True):
+            if (why := measure.refusal(summary)) is not None:
+                return TooManyUsers(f"The window of {_named(window, windows)} {why}")
+        return None
+
+    def table(self, closed: ClosedWindow, found: Answer) -> WindowTable:
+        """What is published."""
+        finished = {
+            measure.name: measure.finish(summary)
+            for measure, summary in zip(self._measures, found.summaries, strict=True)
+        }
+        row = {name: one.all for name, one in finished.items()}
+        groups = None
+        if found.dropped:
+            groups = Groups(None, [], {})
+        elif self._grouped:
+            groups = self._groups(found, {name: one.groups for name, one in finished.items()})
+        return WindowTable(closed.window, closed.partial, row, groups)
+
+    def empty(self, window: int, partial: bool = False) -> WindowTable:
+        """One that nobody hit."""
+        nothing = Answer([measure.initialize().summary() for measure in self._measures])
+        return self.table(ClosedWindow(window, partial), nothing)
+
+    def _sum(
+        self,
+        answers: Sequence[Answer],
+        places: Sequence[Places] | None,
+        groups: int = 1,
+        *,
+        dropped: bool = False,
+    ) -> Answer:
+        if len(answers) == 1 and not dropped:
+            return answers[0]
+        summaries = []
+        for number, measure in enumerate(self._measures):
+            parts = [answer.summaries[number] for answer in answers]
+            if places is None:
+                zeros = [np.zeros(max(1, len(answer.groups)), np.intp) for answer in answers]
+                summaries.append(measure.combine(list(zip(parts, zeros, strict=True)), 1))
+            else:
+                summaries.append(measure.combine(list(zip(parts, places, strict=True)), groups))
+        return Answer(summaries, NO_TEXTS, dropped)
+
+    def _groups(self, found: Answer, columns: dict[str, list[Number]]) -> Groups:
+        """In the order in which they are published, without those that are not."""
+        texts = found.groups.texts()
+        order = _order(columns, texts)[: self._ceiling.top].tolist()
+        return Groups(
+            len(texts),
+            [texts[place] for place in order],
+            {name: [column[place] for place in order] for name, column in columns.items()},
+        )
+
+
+def _order(columns: dict[str, list[Number]], texts: list[bytes]) -> Places:
+    """Most users first, of equals most records, of equals by text."""
+    by_text = np.empty(len(texts), np.intp)
+    by_text[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
+    records = -np.array(columns[RECORDS], np.int64)
+    users = -np.array(columns[USERS], np.int64) if USERS in columns else records
+    order: Places = np.lexsort((by_text, records, users))
+    return order
+
+
+def _named(window: int, windows: Windows) -> str:
+    return f"{_EPOCH + timedelta(milliseconds=windows.start_ms(window)):%Y-%m-%dT%H:%M:%SZ}"
