@@ -10,8 +10,9 @@ from streamagg.core.measures.contract import Places
 from streamagg.core.measures.user_set import Pile, UserSet, each_once
 from streamagg.model.columns import BoolColumn, Int64Column, UInt32Column, UInt64Column
 
-_LEAST_ROWS: Final = 1 << 16
-"""Rows worth a merge, as of ``UserSet``."""
+_LEAST_ROWS: Final = 1 << 17
+"""Rows worth a merge, however few pairs there are: 1.5 MiB. With 200,000 in a window a row costs 190 ns with
+65,536, 130 with this and 96 with 262,144, for twice the memory of each open window."""
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that every place spreads users in another way."""
 

@@ -1,6 +1,7 @@
 """How many different users a window has: exactly, or above a ceiling about; of its groups always exactly."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from streamagg.model.settings import NO_CEILING, CeilingSettings
 Summary = tuple[int | None, bytes, bytes]
 """How many, None for more than the ceiling; where a sketch may be asked for, the smallest of their hashes,
 uint64, ascending; and how many each group has, int64, nothing where records have no groups."""
+
+_NO_USERS: Final = np.empty(0, np.uint64)
 
 
 class CountedUsers:
@@ -87,7 +90,7 @@ class CountedPairs:
         return self._set.users.members()
 
     def pairs(self) -> tuple[UInt32Column, UInt64Column]:
-        """Places and users, each pair once, in the order that ``PairSet.fresh`` takes."""
+        """Places and users, each pair once; ``PairSet.fresh`` takes them."""
         return self._set.members()
 
     @property
@@ -124,7 +127,7 @@ class Uniques:
         """The users of all; also those of groups that share a place have to be different."""
         counts = [summary[0] for summary, _ in parts]
         known = [count for count in counts if count is not None]
-        smallest = merged([np.frombuffer(summary[1], np.uint64) for summary, _ in parts])
+        smallest = merged([_NO_USERS, *(np.frombuffer(summary[1], np.uint64) for summary, _ in parts)])
         unique = sum(known) if len(known) == len(counts) else None
         return unique, smallest.tobytes(), self._by_group(parts, groups)
 
