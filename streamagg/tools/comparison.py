@@ -152,20 +152,21 @@ class _Expectation:
 
     def _of(self, place: Place, window: Window, end_ms: int | None = None) -> dict[Place, Count]:
         """The counts of a window or period."""
-        every = self._count(window, end_ms)
+        every = self._count(window, end_ms, self._ceiling)
         if not self._decode.group_by:
             return {place: every}
-        groups = {group: self._count(own, end_ms) for group, own in window.groups.items()}
+        groups = {group: self._count(own, end_ms, NO_CEILING) for group, own in window.groups.items()}
         ranked = sorted(groups.items(), key=_by_rank)
         return {
             place: every._replace(groups=len(groups)),
             **{place._replace(group=group): count for group, count in ranked},
         }
 
-    def _count(self, window: Window, end_ms: int | None) -> Count:
+    def _count(self, window: Window, end_ms: int | None, ceiling: CeilingSettings) -> Count:
+        """Of a group users are always counted exactly."""
         unique, approximate = None, False
         if self._decode.user_field is not None:
-            unique, approximate = counted_users(window.users, self._ceiling, self._decode.hash_seed)
+            unique, approximate = counted_users(window.users, ceiling, self._decode.hash_seed)
         names = [measure.name for measure in self._decode.measures]
         values = [measured.result() for measured in window.measured]
         measures = tuple(sorted(zip(names, values, strict=True)))

@@ -104,6 +104,21 @@ def test_an_approximate_count_is_expected_above_the_ceiling_and_nowhere_else() -
         assert compare(settings(ceiling=other), counted, [approximate], 0).matching == 0
 
 
+def test_users_of_a_group_are_exact_above_the_ceiling_too() -> None:
+    ceiling, decode = CeilingSettings(65_536, "approximate"), DecodeSettings(group_by=("g",), hash_seed=7)
+    grouped_settings = replace(settings(ceiling=ceiling), decode=decode)
+    counted = recount(m0=70_000)
+    users = counted.windows[0].users
+    counted.windows[0].groups[("a",)] = Window(users, 70_000)
+    about, _ = counted_users(users, ceiling, 7)
+    assert about not in (70_000, counted_users(users, ceiling)[0])
+    outputs = [
+        Published(0, Count(about, 70_000, approximate=True, groups=1), False),
+        Published(0, Count(70_000, 70_000), False, group=("a",)),
+    ]
+    assert compare(grouped_settings, counted, outputs, 0).matching == 2
+
+
 def test_partial_windows_are_not_compared() -> None:
     counted = recount(m0=5)
     outcome = compare(settings(), counted, [published(0, 2, partial=True)], 0)
