@@ -164,3 +164,18 @@ def test_an_approximate_count_is_that_of_the_seeded_hashes(
     ceilings = CeilingSettings(70_000, "approximate")
     assert counted == [counted_users(users, ceilings, seed)[0] for seed in (0, SEED)]
     assert counted[0] != counted[1]
+
+
+def test_a_seed_changes_no_exact_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Users, groups and distinct values are told apart as before, in their order."""
+    path = tmp_path / "visits.jsonl"
+    visits = [{"ts": n // 9, "uid": f"u{n % 83}", "page": f"p{n % 17}", "price": n % 7} for n in range(2_000)]
+    path.write_bytes(b"\n".join(map(orjson.dumps, visits)))
+    measures = ["--measure", "prices=uniques(price)", "--measure", "price=last(price)"]
+    command = ["count", str(path), "--inline", "--format", "jsonl", "--group-by", "page", *measures]
+    printed = []
+    for more in ([], ["--hash-seed-file", str(written(tmp_path, SECRET))]):
+        assert execute([*command, *more]) == ExitCode.OK
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert printed[0].count('"group"') > 17

@@ -90,6 +90,36 @@ class TestWhatTheProgramWrites:
                     table = WindowTable(number, number < 0, row)
                     check_published([value for _, value in render(Windows(settings), table)], "window")
 
+    @pytest.mark.parametrize("user", ["uid", "none"])
+    def test_groups_and_measures(self, user: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Groups of text and of null; all kinds of measures, also without a value; too many groups."""
+        path = tmp_path / "visits.jsonl"
+        rows: list[dict[str, Any]] = [
+            {"ts": 1, "uid": "a", "at": {"country": "DE"}, "price": 0.1, "n": 2**53},
+            {"ts": 2, "uid": "b", "at": {"country": None}, "price": "12"},
+            {"ts": 3, "uid": "b", "at": {"country": "é" * 128}, "price": -1e300},
+            {"ts": 64, "uid": "b", "at": {"country": True}, "paid": 1, "price": 3},
+        ]
+        path.write_text("\n".join(map(json.dumps, rows)))
+        ops = ("count", "sum", "avg", "min", "max", "first", "last", "uniques")
+        measures = [f"--measure={op}_of_price={op}(price)" for op in ops]
+        given = ["--user-field", user, "--group-by", "at.country", "--group-by", "paid", *measures]
+        ceiling = ["--max-groups", "2", "--above-max-groups", "totals"]
+        kinds = []
+        for more in ([], ["--top", "1"], ceiling):
+            assert (
+                execute(["count", str(path), "--inline", "--format", "jsonl", *given, *more]) == ExitCode.OK
+            )
+            lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+            for line in lines:
+                assert faults(line, "group" if "group" in line else "window") == []
+            kinds.append(["group" in line for line in lines])
+        assert kinds == [
+            [False, True, True, True, False, True],
+            [False, True, False, True],
+            [False, False, True],
+        ]
+
     def test_late_references(self) -> None:
         columns = (np.array(column) for column in ([0, 1_207], [0, 59_999], [65_000, 2**41]))
         references = LateReferences(3, *columns, closed_early=True)
