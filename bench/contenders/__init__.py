@@ -12,6 +12,7 @@ FAMILIES = (
     "java",
     "kafka_streams",
     "flink",
+    "spark",
     "python_loop",
     "query_engines",
     "bytewax",
