@@ -1,6 +1,7 @@
 """From the answers of all shards to the table that is published."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -32,11 +33,8 @@ class WindowTables:
         dropped = any(answer.dropped for answer in answers)
         if dropped or not self._grouped:
             return self._sum(answers, None, dropped=dropped)
-        table = GroupTable()
-        places = [table.places(answer.groups.id_column, (answer.groups,)) for answer in answers]
-        found = self._sum(answers, places, groups=len(table))
-        too_many = len(table) > self._ceiling.max_groups
-        return Answer(found.summaries, table.texts(), dropped=too_many)
+        found = answers[0] if len(answers) == 1 else self._by_group(answers)
+        return replace(found, dropped=len(found.groups) > self._ceiling.max_groups)
 
     def refusal(self, found: Answer, window: int, windows: Windows) -> TooManyUsers | None:
         """Why the run stops here: neither this window nor one behind it may be published; None: it may be."""
@@ -69,6 +67,11 @@ class WindowTables:
         """One that nobody hit."""
         nothing = Answer([measure.initialize().summary() for measure in self._measures])
         return self.table(ClosedWindow(window, partial), nothing)
+
+    def _by_group(self, answers: Sequence[Answer]) -> Answer:
+        table = GroupTable()
+        places = [table.places(answer.groups.id_column, (answer.groups,)) for answer in answers]
+        return replace(self._sum(answers, places, groups=len(table)), groups=table.texts())
 
     def _sum(
         self,

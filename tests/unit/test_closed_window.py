@@ -1,16 +1,20 @@
 """What the answers of shards add up to, below, at and above the ceiling."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.measures.contract import Summary
+from streamagg.core.open_window import OpenWindow, Rules
 from streamagg.core.window_tables import WindowTables
 from streamagg.core.windows import Windows
 from streamagg.errors import ExitCode, TooManyUsers
+from streamagg.model.groups import group_text, texts_of
 from streamagg.model.messages import ShardCount
-from streamagg.model.results import USERS, WindowTable
-from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings, WindowSettings
+from streamagg.model.results import RECORDS, USERS, WindowTable
+from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings, DecodeSettings, WindowSettings
 from tests.support.blocks import answer, window_table
 
 WINDOWS = Windows(WindowSettings())
@@ -87,3 +91,21 @@ def test_above_the_ceiling_it_is_an_estimate_with_its_error() -> None:
 
 def test_a_window_that_nobody_hit_is_a_table_of_zeros() -> None:
     assert WindowTables(PLAIN, NO_CEILING).empty(5, True) == window_table(5, 0, 0, partial=True)
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_groups_have_their_own_counts_in_whatever_order_they_come(order: tuple[int, ...]) -> None:
+    """Places are given as they come; here there is one shard, which gives them."""
+    decode = DecodeSettings(user_field=None, group_by=("g",))
+    texts = texts_of(group_text([name]) for name in "abc")
+    window = OpenWindow(5, Rules(decode, NO_CEILING))
+    for number in order:
+        window.add((np.repeat(texts.id_column[number : number + 1], 1 + number),), 1 + number, (texts,))
+    tables = WindowTables(decode, NO_CEILING)
+    groups = tables.table(ClosedWindow(5, False), tables.combined([window.answer()])).groups
+    assert groups is not None
+    assert dict(zip(groups.texts, groups.columns[RECORDS], strict=True)) == {
+        b'["a"]': 1,
+        b'["b"]': 2,
+        b'["c"]': 3,
+    }
