@@ -55,9 +55,13 @@ class Calendars:
 
     def period(self, calendar: int, window: int) -> Period:
         """The period of a calendar that a window lies in."""
-        start_ms, recent = self._windows.start_ms(window), self._recent[calendar]
-        if not recent.start_ms <= start_ms < recent.end_ms:
-            recent = self._recent[calendar] = self._looked_up(self._calendars[calendar], start_ms)
+        return self.period_at(calendar, self._windows.start_ms(window))
+
+    def period_at(self, calendar: int, time_ms: int) -> Period:
+        """The period of a calendar that a time lies in."""
+        recent = self._recent[calendar]
+        if not recent.start_ms <= time_ms < recent.end_ms:
+            recent = self._recent[calendar] = self._looked_up(self._calendars[calendar], time_ms)
         return recent
 
     def last_window(self, period: Period) -> int:

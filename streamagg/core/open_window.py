@@ -2,6 +2,7 @@
 
 from streamagg.core.closed_window import Answer
 from streamagg.core.group_table import GroupTable
+from streamagg.core.measures.kept import Gain, gain_of
 from streamagg.core.measures.published import measures_of
 from streamagg.model.columns import GROUP_COLUMN, Columns, delivered_schema_of
 from streamagg.model.groups import NO_TEXTS, Tables
@@ -49,6 +50,11 @@ class OpenWindow:
         """What the rows come to; more of them may follow."""
         texts = NO_TEXTS if self._groups is None else self._groups.texts()
         return Answer([state.summary() for state in self._states], texts, self._dropped)
+
+    def gains(self, answer: Answer) -> list[Gain]:
+        """What it adds to the periods that it lies in, by measure; ``answer``: its own, which is the last."""
+        known = zip(self._rules.measures, self._states, answer.summaries, strict=True)
+        return [gain_of(measure, state, summary) for measure, state, summary in known]
 
     @property
     def users(self) -> int:

@@ -15,5 +15,10 @@ def split(columns: Columns, users: UInt64Column, shards: int) -> list[Columns]:
     """
     if shards == 1:
         return [columns]
-    shard = ((users >> _HIGH_BITS) * np.uint64(shards)) >> _HIGH_BITS
+    shard = shards_of(users, shards)
     return [selected(columns, shard == number) for number in range(shards)]
+
+
+def shards_of(users: UInt64Column, shards: int) -> UInt64Column:
+    """The shard of each user, shape ``(n,)``."""
+    return ((users >> _HIGH_BITS) * np.uint64(shards)) >> _HIGH_BITS

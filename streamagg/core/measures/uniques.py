@@ -113,7 +113,7 @@ class Uniques:
         """``column``: the place of the users' hashes among the columns, which are uint64."""
         self._column = column
         self._grouped = grouped
-        self._most = ceiling.max_users
+        self.most = ceiling.max_users
         self._stops = ceiling.above == "stop"
         self.keep = 0 if self._stops else KEPT_USERS
         """So many of the smallest hashes are in a summary."""
@@ -121,7 +121,7 @@ class Uniques:
     def initialize(self) -> CountedUsers | CountedPairs:
         """Nobody yet."""
         kind = CountedPairs if self._grouped else CountedUsers
-        return kind(self._column, self._most, self.keep)
+        return kind(self._column, self.most, self.keep)
 
     def combine(self, parts: Sequence[Part], groups: int) -> Summary:
         """The users of all; also those of groups that share a place have to be different."""
@@ -136,7 +136,7 @@ class Uniques:
         if not self._stops or not self._above(summary[0]):
             return None
         return (
-            f"has more than {self._most:,} unique users, so neither it nor a later one is published."
+            f"has more than {self.most:,} unique users, so neither it nor a later one is published."
             " Run again with a higher --max-users, or with --above-max-users approximate."
         )
 
@@ -160,4 +160,4 @@ class Uniques:
         return tally.column.tobytes()
 
     def _above(self, unique: int | None) -> bool:
-        return self._most is not None and (unique is None or unique > self._most)
+        return self.most is not None and (unique is None or unique > self.most)
