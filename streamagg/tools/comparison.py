@@ -155,8 +155,10 @@ class _Expectation:
         every = self._count(window, end_ms, self._ceiling)
         if not self._decode.group_by:
             return {place: every}
+        if len(window.groups) > self._ceiling.max_groups and self._ceiling.above_groups == "totals":
+            return {place: every._replace(groups_dropped=True)}
         groups = {group: self._count(own, end_ms, NO_CEILING) for group, own in window.groups.items()}
-        ranked = sorted(groups.items(), key=_by_rank)
+        ranked = sorted(groups.items(), key=_by_rank)[: self._ceiling.top]
         return {
             place: every._replace(groups=len(groups)),
             **{place._replace(group=group): count for group, count in ranked},

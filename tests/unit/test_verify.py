@@ -374,6 +374,28 @@ def test_without_users_there_is_no_count() -> None:
     assert found(given, plain) == []
 
 
+def test_only_the_top_groups_are_expected() -> None:
+    top = replace(GROUPED, ceiling=CeilingSettings(top=1))
+    given = [one for number, one in enumerate(outputs()) if number in (0, 1, 3, 4, 6, 7)]
+    assert found(given, top) == []
+    assert found(outputs(), top) == [
+        ("unexpected", None, 120, ("a",)),
+        ("unexpected", "2m", 120, (None,)),
+        ("unexpected", "2m", 120, ("a",)),
+        ("unexpected", None, 180, (None,)),
+    ]
+
+
+def test_above_the_ceiling_on_groups_only_totals_are_expected() -> None:
+    totals = replace(GROUPED, ceiling=CeilingSettings(max_groups=2, above_groups="totals"))
+    assert found(outputs(), totals)[0] == ("different", "2m", 120, None)
+    given = outputs()[:7]
+    del given[6][1]["groups"]
+    given[6][1]["groups_dropped"] = True
+    assert found(given, totals) == []
+    assert found(given, GROUPED) == [("different", "2m", 120, None)]
+
+
 @pytest.mark.parametrize(
     "fields",
     [
