@@ -1,6 +1,7 @@
 """``streamagg advise``: how late records come, which clocks are fast, what other settings would lose."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Final
@@ -97,6 +98,7 @@ def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:
     typer.echo(
         f"windows of {duration_parts(window.granularity_ms)}, max jump {duration_parts(window.max_jump_ms)}"
     )
+    _print_groups(settings, advice)
     _print_fast(settings, advice)
     if not advice.lateness.accepted:
         return
@@ -110,6 +112,23 @@ def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:
             table.box = None
         console.print()
         console.print(table)
+
+
+def _print_groups(settings: "AdviseSettings", advice: "Advice") -> None:
+    """How many there are, and what measures would ignore."""
+    if advice.groups is not None:
+        typer.echo(f"{advice.groups:,} groups by {', '.join(settings.decode.group_by)}")
+    if advice.ignored:
+        ignored = ", ".join(f"{path} {count:,}" for path, count in _ignored(advice).items())
+        typer.echo(f"values ignored: {ignored}")
+
+
+def _ignored(advice: "Advice") -> dict[str, int]:
+    """By path; what is ignored as a number and as an id counts twice."""
+    paths = Counter[str]()
+    for column, count in sorted(advice.ignored.items()):
+        paths[column.partition(":")[2]] += count
+    return dict(paths)
 
 
 def _behind(advice: "Advice") -> "Table":
@@ -232,6 +251,8 @@ def as_json(settings: "AdviseSettings", advice: "Advice") -> str:
             "records": advice.records,
             "accepted": lateness.accepted,
             "rejected": advice.rejected,
+            "groups": advice.groups,
+            "ignored": _ignored(advice),
             "granularity": window.granularity_ms / 1_000,
             "window_offset": window.offset_ms / 1_000,
             "max_jump": window.max_jump_ms / 1_000,

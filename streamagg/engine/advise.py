@@ -8,9 +8,12 @@ from itertools import count as numbers
 from time import monotonic
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from streamagg.core.ahead import Ahead
 from streamagg.core.lateness_survey import Lateness, never_late
 from streamagg.core.max_jumps import Loss, MaxJumps, Trial
+from streamagg.core.measures.user_set import UserSet
 from streamagg.core.partition_clock import Outcome, PartitionClock, PartitionState, TimestampsNeeded
 from streamagg.engine.main_loop import read
 from streamagg.engine.reporting.symptoms import FitWatch, Symptoms
@@ -18,10 +21,10 @@ from streamagg.engine.session.leases import LeaseBook, LeaseSize, lease_size
 from streamagg.engine.workers.contract import Workers
 from streamagg.engine.workers.open import open_workers
 from streamagg.model.batch import Standing
-from streamagg.model.columns import NO_COLUMNS
+from streamagg.model.columns import GROUP_COLUMN, NO_COLUMNS, schema_of
 from streamagg.model.measured import add_counts
 from streamagg.model.messages import ColumnBlock, Revoke, UnmarshallerSetup
-from streamagg.model.settings import AdviseSettings, WindowSettings, default_max_jump_ms
+from streamagg.model.settings import AdviseSettings, DecodeSettings, WindowSettings, default_max_jump_ms
 from streamagg.sources.holding import EndWatch
 from streamagg.sources.open import open_source
 
@@ -49,6 +52,10 @@ class Advice:
     """Clocks that are fast, by partition."""
     records: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    groups: int | None = None
+    """How many the accepted records are in; None: they have no groups."""
+    ignored: dict[str, int] = field(default_factory=dict)
+    """By column, how many accepted records have something there that is no value."""
     seconds: float = 0.0
     nothing_counted: str | None = None
     """Why this is no success: no record was accepted, or all at times in another unit."""
@@ -83,7 +90,7 @@ def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Prog
     """
     began, source = monotonic(), open_source(settings.source)
     with closing(_open_workers(settings, found)) as workers, ThreadPoolExecutor(1) as asking:
-        survey = _Survey(settings.window, found, workers, lease_size(source.unit))
+        survey = _Survey(settings, found, workers, lease_size(source.unit))
         outcome = "there is no advice about all of it"
         fit, ending = FitWatch(), EndWatch(source, settings.hold_timeout_ms, outcome, asking)
         while not survey.finished:
@@ -92,6 +99,7 @@ def advise(settings: AdviseSettings, found: Mapping[int, Extent], progress: Prog
             ending.look(survey.standing)
             progress(float(survey.passed), survey.advice.records)
     advice = survey.advice
+    advice.groups = survey.groups()
     advice.seconds = monotonic() - began
     advice.nothing_counted = fit.end(survey.symptoms, advice.lateness.accepted, advice.rejected)
     return advice
@@ -122,11 +130,14 @@ class _Survey:
     """Reads all partitions to their ends, in whatever order they come: each has its own clock."""
 
     def __init__(
-        self, window: WindowSettings, found: Mapping[int, Extent], workers: Workers, size: LeaseSize
+        self, settings: AdviseSettings, found: Mapping[int, Extent], workers: Workers, size: LeaseSize
     ) -> None:
+        window = settings.window
         default_ms = default_max_jump_ms(window.granularity_ms, window.max_lag_ms)
         self.advice = Advice(Lateness(window), MaxJumps(window, default_ms))
         self.symptoms = Symptoms()
+        self._group = _place_of_group(settings.decode)
+        self._groups = UserSet()
         self._workers = workers
         self._leases = LeaseBook(len(workers.unmarshallers), numbers(), size)
         self._partitions: dict[int, _Partition] = {}
@@ -144,6 +155,10 @@ class _Survey:
     def passed(self) -> int:
         """Offsets read, gaps included."""
         return sum(partition.position - partition.begin for partition in self._partitions.values())
+
+    def groups(self) -> int | None:
+        """Different ones so far; None where records have none."""
+        return None if self._group is None else self._groups.count()
 
     def standing(self) -> dict[int, Standing]:
         """Partitions that are not read to their end, and of which nothing is there."""
@@ -171,6 +186,9 @@ class _Survey:
             del partition.parked[block.first]
             self.advice.records += block.consumed
             add_counts(self.advice.rejected, block.rejected)
+            add_counts(self.advice.ignored, block.ignored)
+            if self._group is not None:
+                self._groups.add(np.frombuffer(block.columns[self._group], np.uint64))
             self._account(outcome)
             partition.ahead.add(times)
             partition.trial.feed(times, offsets, block.next)
@@ -192,6 +210,10 @@ class _Survey:
             self.advice.lateness.add(run)
         if outcome.future:
             add_counts(self.advice.rejected, {"future": len(outcome.future)})
+
+
+def _place_of_group(decode: DecodeSettings) -> int | None:
+    return schema_of(decode).place(GROUP_COLUMN) if decode.group_by else None
 
 
 def _open_workers(settings: AdviseSettings, found: Mapping[int, Extent]) -> Workers:

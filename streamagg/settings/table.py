@@ -351,7 +351,7 @@ _ROWS: Final = (
         "PATH",
         ANSWERS,
         default_note="none",
-        verbs="run count verify",
+        verbs="run count advise verify",
         repeated=True,
     ),
     Setting(
@@ -361,7 +361,7 @@ _ROWS: Final = (
         "MEASURE",
         ANSWERS,
         default_note="none",
-        verbs="run count verify",
+        verbs="run count advise verify",
         fills="measures",
         repeated=True,
     ),

@@ -13,15 +13,27 @@ from typing import Any
 import pytest
 
 from streamagg.cli import execute
+from streamagg.cli.advise import print_advice
 from streamagg.engine.advise import Advice, advise, extents
 from streamagg.engine.count import count
 from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.errors import ExitCode, SettingsError
-from streamagg.model.settings import AdviseSettings, CountSettings, PipelineSettings, WindowSettings
+from streamagg.model.settings import (
+    AdviseSettings,
+    CountSettings,
+    DecodeSettings,
+    MeasureSettings,
+    PipelineSettings,
+    WindowSettings,
+)
 from streamagg.tools.generate import GenerateSettings, write
+from streamagg.tools.recount import Recounter, Rejected
 
 WINDOW = WindowSettings(10_000, 3_000, max_lag_ms=4_000, max_jump_ms=15_000)
 INLINE = PipelineSettings(inline=True)
+VISITS = DecodeSettings(
+    group_by=("country", "page.section"), measures=(MeasureSettings("bytes", "sum", "bytes"),)
+)
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +217,8 @@ def test_what_a_program_reads(paths: list[Path], capsys: pytest.CaptureFixture[s
         "records": 30_000,
         "accepted": accepted,
         "rejected": advice.rejected,
+        "groups": None,
+        "ignored": {},
         "granularity": 10,
         "window_offset": 3,
         "max_jump": 15,
@@ -217,6 +231,34 @@ def test_what_a_program_reads(paths: list[Path], capsys: pytest.CaptureFixture[s
             for share, one_in in ((0.01, 100), (0.001, 1_000), (0.0001, 10_000), (0, None))
         ],
     }
+
+
+@pytest.mark.usefixtures("processes")
+@pytest.mark.parametrize("workers", [INLINE, PipelineSettings()], ids=["inline", "processes"])
+def test_groups_are_counted_and_what_measures_would_ignore(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: PipelineSettings
+) -> None:
+    path = tmp_path / "visits.jsonl"
+    with path.open("wb") as out:
+        write(GenerateSettings(20_000, size_bytes=200, corrupt=0.05, visits=True), out)
+    groups, ignored = set(), 0
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            record = Recounter(VISITS).event(line)
+        except Rejected:
+            continue
+        groups.add(record.group)
+        ignored += len(record.ignored)
+    settings = AdviseSettings(None, (str(path),), decode=VISITS, pipeline=workers)
+    advice = advise(settings, extents(settings), lambda done, records: None)
+    assert (advice.groups, advice.ignored) == (len(groups), {"number:bytes": ignored})
+    assert advice.rejected["bad_group"] > 0 < ignored
+    print_advice(settings, advice)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:4] == [
+        f"{len(groups):,} groups by country, page.section",
+        f"values ignored: bytes {ignored}",
+    ]
 
 
 def test_nothing_but_broken_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
