@@ -50,13 +50,15 @@ QUESTIONS: Final = (
     ),
     Question("partitions", 10, {"4 partitions": Kind(FOUR, ()), "1 partition": Kind(ONE, ())}),
     Question("groups", 10, {"plain": Kind(VISITS, ()), "by page": Kind(VISITS, GROUPED)}),
-    Question("calendars", 10, {"minutes": Kind(VISITS, ()), "and hours and days": Kind(VISITS, PERIODS)}),
+    Question(
+        "calendars", 10, {"minutes": Kind(VISITS, ()), "minutes, hours and days": Kind(VISITS, PERIODS)}
+    ),
     Question(
         "calendars-grouped",
         10,
         {
             "minutes by page": Kind(VISITS, GROUPED),
-            "and hours and days by page": Kind(VISITS, (*GROUPED, *PERIODS)),
+            "minutes, hours and days by page": Kind(VISITS, (*GROUPED, *PERIODS)),
         },
     ),
 )

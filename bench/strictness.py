@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from bench.contender import Contender, Job, Topic
+from bench.contender import Contender, Job, NotAvailable, Topic
 from bench.contenders import all_contenders
 from bench.measure import run_command
 from bench.scratch import DIRECTORY, save
@@ -74,7 +74,11 @@ def main() -> int:
     tools = [
         each for each in all_contenders() if each.reads == "file" and each.work == "plain" and each.counts
     ]
-    versions = {tool.title: tool.prepare(DIRECTORY / "cache") for tool in tools}
+    try:
+        versions = {tool.title: tool.prepare(DIRECTORY / "cache") for tool in tools}
+    except NotAvailable as reason:
+        console.print(f"{reason} No results are written.")
+        return 1
     rows = []
     for name, line in LINES.items():
         found = {}
