@@ -26,7 +26,7 @@ from streamagg.core.group_table import GroupTable
 from streamagg.core.measures.contract import Places
 from streamagg.core.measures.kept import Gain, Kept, kept_of
 from streamagg.core.measures.published import Measures, measures_of
-from streamagg.model.groups import NO_TEXTS, GroupTexts, joined
+from streamagg.model.groups import NO_TEXTS, GroupTexts
 from streamagg.model.periods import Gained
 from streamagg.model.settings import CeilingSettings, DecodeSettings
 
@@ -97,8 +97,7 @@ class Periods:
         """Take the share of a shard of what all shards have gained up to a window; nothing is open yet."""
         self._through = through
         for one in gained:
-            additions = list(_additions(one.values))
-            self._opened(one.calendar, one.start_ms).fill(additions, shards, shard)
+            self._opened(one.calendar, one.start_ms).refill(_additions(one.values), shards, shard)
 
     @property
     def users(self) -> int:
@@ -139,16 +138,19 @@ class _OpenPeriod:
             self._drop()
         return _Addition(self._dropped, texts.ids, texts.selected(np.flatnonzero(places >= known)), fresh)
 
-    def fill(self, additions: Sequence[_Addition], shards: int, shard: int) -> None:
+    def refill(self, additions: Iterable[_Addition], shards: int, shard: int) -> None:
         """Take a shard's share of what all shards have gained."""
-        if any(addition.dropped for addition in additions):
-            self._drop()
-        self._places(joined([addition.texts for addition in additions]))
-        places = [self._places_of(addition) for addition in additions]
-        for number, kept in enumerate(self._kept):
-            gains = [kept.share(addition.gains[number], shards, shard) for addition in additions]
-            pairs = [(gain, at) for gain, at in zip(gains, places, strict=True) if gain is not None]
-            kept.fill(pairs, self._count)
+        for addition in additions:
+            if addition.dropped:
+                self._drop()
+            self._places(addition.texts)
+            places = self._places_of(addition)
+            for kept, gain in zip(self._kept, addition.gains, strict=True):
+                ours = kept.share(gain, shards, shard)
+                if ours is not None:
+                    kept.refill(ours, places, self._count)
+        for kept in self._kept:
+            kept.settle()
 
     def answer(self) -> Answer:
         """What it comes to."""

@@ -266,6 +266,7 @@ class Session:
         """What is over with the last window comes behind it."""
         until_ms = WINDOWS.start_ms(through + 1)
         ended = self.state.ended(until_ms)
+        self.check_users()
         for calendar, period in ended:
             key = calendar, period.start_ms
             answers.append((key, result(self.job, [shard.periods.answer(*key) for shard in self.shards])))
@@ -273,6 +274,14 @@ class Session:
                 shard.periods.drop(*key)
         records = self.state.records([] if self.mutant == "kept" else ended, until_ms)
         return self.commit(answers, records, through, crash)
+
+    def check_users(self) -> None:
+        """The state knows how many there are in each period."""
+        if self.job.ceiling.max_users is not None or self.mutant:
+            return
+        for key, period in self.state._periods.items():
+            found = result(self.job, [shard.periods.answer(*key) for shard in self.shards])
+            assert period.users == found[""][0]
 
     def close(self, window: int) -> list[tuple[Key, Result]]:
         """A window without rows is not even noticed."""

@@ -4,7 +4,6 @@ A *gain* is what a window adds. It begins as what the window comes to; a period 
 of it was new, for that is all that a longer period has to look at, and all that has to be written down.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -33,8 +32,11 @@ class Kept(Protocol):
     def absorb(self, gain: Gain, places: Places, groups: int) -> Gain:
         """Take a gain, whose groups lie at these places among so many; gives what of it was new."""
 
-    def fill(self, gains: Sequence[tuple[Gain, Places]], groups: int) -> None:
-        """Take many at once, as a start does."""
+    def refill(self, gain: Gain, places: Places, groups: int) -> None:
+        """Take one of many, as a start does."""
+
+    def settle(self) -> None:
+        """Those were all."""
 
     def share(self, gain: Gain, shards: int, shard: int) -> Gain | None:
         """What of a gain is in this shard from now on, whichever it came from; None: nothing."""
@@ -91,9 +93,11 @@ class _KeptSummaries:
             self.summary(groups)
         return gain
 
-    def fill(self, gains: Sequence[tuple[Gain, Places]], groups: int) -> None:
-        self._parts += gains
-        self.summary(groups)
+    def refill(self, gain: Gain, places: Places, groups: int) -> None:
+        self.absorb(gain, places, groups)
+
+    def settle(self) -> None:
+        pass
 
     def share(self, gain: Gain, shards: int, shard: int) -> Gain | None:
         return gain if shard == 0 else None
@@ -125,26 +129,32 @@ class _KeptMembers:
         above, known, there, hashes = _columns(gain)
         if self._pairs is None:
             fresh = self._all.fresh(each_once(hashes.copy()) if len(hashes) else known)
-            self._stay_above(above)
+            if above:
+                self._stay_above()
             return self._all.count() is None, fresh.tobytes(), b"", b""
         fresh_places, fresh = self._pairs.fresh(places[there], hashes)
         within = np.empty(groups, np.uint32)
         within[places] = np.arange(len(places))
         return False, b"", within[fresh_places].tobytes(), fresh.tobytes()
 
-    def fill(self, gains: Sequence[tuple[Members, Places]], groups: int) -> None:
-        for gain, places in gains:
-            _, known, there, hashes = _columns(gain)
-            self._all.add(known)
-            if self._pairs is None:
-                self._all.add(hashes)
-            else:
-                self._pairs.add(places[there], hashes)
+    def refill(self, gain: Members, places: Places, groups: int) -> None:
+        above, known, there, hashes = _columns(gain)
+        self._all.add(known)
+        if self._pairs is None:
+            self._all.add(hashes)
+        else:
+            self._pairs.add(places[there], hashes)
+        if above:
+            self._stay_above()
+
+    def settle(self) -> None:
         if self._pairs is not None:
             self._pairs.merge()
-        self._stay_above(any(above for (above, *_), _ in gains))
+        self._all.count()
 
     def share(self, gain: Members, shards: int, shard: int) -> Members | None:
+        if shards == 1:
+            return gain
         above, known, there, hashes = _columns(gain)
         ours = shards_of(hashes, shards) == shard
         known = known[shards_of(known, shards) == shard]
@@ -163,9 +173,9 @@ class _KeptMembers:
     def nbytes(self) -> int:
         return self._all.nbytes if self._pairs is None else self._pairs.nbytes
 
-    def _stay_above(self, above: bool) -> None:
+    def _stay_above(self) -> None:
         """What was above the ceiling stays there, though it may be higher: not all are known any more."""
-        if above and self._all.count() is not None:
+        if self._all.count() is not None:
             known = self._all.members()
             self._all = UserSet(0, self._keep)
             self._all.add(known)
