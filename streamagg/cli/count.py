@@ -33,7 +33,10 @@ def count(
     from streamagg.engine.count import whole_size
     from streamagg.engine.early_end import EarlyEnd
 
-    printer, ending = WindowPrinter(settings.format, settings.decode), EarlyEnd()
+    printer, ending = (
+        WindowPrinter(settings.format, settings.decode, periods=bool(settings.window.calendars)),
+        EarlyEnd(),
+    )
     bar = progress_bar("counting", whole_size(settings), drawn=opt.can_draw(resolver))
     with ending.installed(), bar as advance:
         stats = count_files(settings, printer.emit, ending, advance)

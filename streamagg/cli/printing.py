@@ -31,7 +31,9 @@ _NUMBER_WIDTH: Final = 12
 class WindowPrinter:
     """Prints a line on stdout for each row of a window as it closes, below a heading if the form has one."""
 
-    def __init__(self, form: CountFormat, decode: DecodeSettings = PLAIN) -> None:
+    def __init__(self, form: CountFormat, decode: DecodeSettings = PLAIN, *, periods: bool = False) -> None:
+        """``periods``: some lines are of periods of calendars."""
+        self._periods = periods
         self._group_by = decode.group_by
         self._measures = [measure.name for measure in decode.measures]
         self._counts = [USERS, RECORDS] if decode.user_field is not None else [RECORDS]
@@ -56,17 +58,24 @@ class WindowPrinter:
     def _csv_heading(self) -> str:
         of_groups = [*self._group_by, "groups"] if self._group_by else []
         counts = ["cnt" if name == USERS else name for name in self._counts]
-        return _csv(["ts", *of_groups, *counts, *self._measures, "partial", "error"])
+        of_periods = ["calendar", "end"] if self._periods else []
+        return _csv(["ts", *of_periods, *of_groups, *counts, *self._measures, "partial", "error"])
 
     def _csv_lines(self, windows: Windows, table: WindowTable) -> Iterator[str]:
-        start = f"{windows.start_ms(table.window) / 1_000:.15g}"
+        start = [f"{_start_ms(windows, table) / 1_000:.15g}", *self._csv_period(table)]
         error = None if table.users is None else table.users.error
         partial = str(table.partial).lower()
         numbers = {name: value.number for name, value in table.row.items()}
         of_all = [*[None] * len(self._group_by), _found(table)] if self._group_by else []
-        yield _csv([start, *of_all, *self._numbers(numbers), partial, error])
+        yield _csv([*start, *of_all, *self._numbers(numbers), partial, error])
         for values, row in _groups(table):
-            yield _csv([start, *values, None, *self._numbers(row), partial, None])
+            yield _csv([*start, *values, None, *self._numbers(row), partial, None])
+
+    def _csv_period(self, table: WindowTable) -> list[object]:
+        if not self._periods:
+            return []
+        period = table.period
+        return [None, None] if period is None else [period.calendar, f"{period.end_ms / 1_000:.15g}"]
 
     def _table_heading(self) -> str:
         counts = ["unique users" if name == USERS else name for name in self._counts]
@@ -75,9 +84,10 @@ class WindowPrinter:
         return "  ".join([f"{'window start (UTC)':<23}", *group, *names])
 
     def _table_lines(self, windows: Windows, table: WindowTable) -> Iterator[str]:
-        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=windows.start_ms(table.window))
+        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=_start_ms(windows, table))
         form = "milliseconds" if start.microsecond else "seconds"
-        shown = f"{start.isoformat(' ', form).removesuffix('+00:00'):<23}"
+        calendar = "" if table.period is None else f" {table.period.calendar}"
+        shown = f"{start.isoformat(' ', form).removesuffix('+00:00') + calendar:<23}"
         error = None if table.users is None else table.users.error
         note = "" if error is None else f"  ± {100 * error:.2g} %"
         note += "  too many groups" if table.groups is not None and table.groups.found is None else ""
@@ -91,6 +101,10 @@ class WindowPrinter:
 
     def _numbers(self, numbers: Mapping[str, Number]) -> list[Number]:
         return [numbers[name] for name in [*self._counts, *self._measures]]
+
+
+def _start_ms(windows: Windows, table: WindowTable) -> int:
+    return windows.start_ms(table.window) if table.period is None else table.period.start_ms
 
 
 def _groups(table: WindowTable) -> Iterator[tuple[list[str | None], dict[str, Number]]]:

@@ -25,6 +25,10 @@ class CountedWindows:
         """Windows that wait, without the empty ones."""
         return len(self._waiting)
 
+    def windows(self) -> Iterable[int]:
+        """Those that wait, without the empty ones."""
+        return (table.window for table in self._waiting)
+
     def add(self, counts: Iterable[WindowTable]) -> None:
         """Windows in order, behind those that wait."""
         self._waiting.extend(counts)

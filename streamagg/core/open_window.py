@@ -22,11 +22,12 @@ class Rules:
 class OpenWindow:
     """Its groups, and a state of each measure."""
 
-    __slots__ = ("_dropped", "_groups", "_rules", "_states", "number")
+    __slots__ = ("_dropped", "_groups", "_rows", "_rules", "_states", "number")
 
     def __init__(self, number: int, rules: Rules) -> None:
         self.number = number
         self._rules = rules
+        self._rows = 0
         self._states = [measure.initialize() for measure in rules.measures]
         self._groups = GroupTable() if rules.grouped else None
         self._dropped = False
@@ -41,6 +42,7 @@ class OpenWindow:
         if self._groups is not None:
             places = self._groups.places(columns[self._rules.group_column], texts)
             groups = len(self._groups)
+        self._rows += rows
         for state in self._states:
             state.update(columns, rows, places, groups)
         if groups > self._rules.most_groups:
@@ -55,6 +57,11 @@ class OpenWindow:
         """What it adds to the periods that it lies in, by measure; ``answer``: its own, which is the last."""
         known = zip(self._rules.measures, self._states, answer.summaries, strict=True)
         return [gain_of(measure, state, summary) for measure, state, summary in known]
+
+    @property
+    def empty(self) -> bool:
+        """No row has come."""
+        return not self._rows
 
     @property
     def users(self) -> int:

@@ -89,16 +89,10 @@ class PeriodState:
             keys = _keys(self._name(one.calendar, one.start_ms), self._session, count(first))
             self._waiting += zip(keys, one.values, strict=False)
 
-    def crowded(self, most_users: int) -> tuple[int, Period] | None:
-        """A period that has more users; None: there is none."""
-        keys = [key for key, period in self._periods.items() if period.users > most_users]
-        return (keys[0][0], self._calendars.period_at(*keys[0])) if keys else None
-
-    def ended(self, until_ms: int) -> list[tuple[int, Period]]:
-        """The open periods that are over when all windows up to then are, with their calendars, in order."""
-        found = [(key[0], self._calendars.period_at(*key)) for key in self._periods]
-        over = [(calendar, period) for calendar, period in found if period.end_ms <= until_ms]
-        return sorted(over, key=lambda one: (one[1].end_ms, one[0]))
+    @property
+    def users(self) -> Mapping[Key, int]:
+        """Of each open period, how many it has."""
+        return {key: period.users for key, period in self._periods.items()}
 
     def records(self, ended: Iterable[tuple[int, Period]], until_ms: int) -> tuple[Record, ...]:
         """What a publication writes, in this order.

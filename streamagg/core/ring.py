@@ -1,10 +1,8 @@
 """The open windows of one shard, in a circular buffer whose slots are used again."""
 
-from streamagg.core.closed_window import Answer
 from streamagg.core.open_window import OpenWindow, Rules
 from streamagg.model.columns import Columns
 from streamagg.model.groups import Tables
-from streamagg.model.settings import CeilingSettings, DecodeSettings
 
 
 class Ring:
@@ -13,9 +11,9 @@ class Ring:
     The sequencer never sends windows that lie ``slots`` or more apart, so two never meet in a slot.
     """
 
-    def __init__(self, slots: int, decode: DecodeSettings, ceiling: CeilingSettings) -> None:
+    def __init__(self, slots: int, rules: Rules) -> None:
         self._slots: list[OpenWindow | None] = [None] * slots
-        self._rules = Rules(decode, ceiling)
+        self._rules = rules
 
     def add(self, window: int, columns: Columns, rows: int, texts: Tables = ()) -> None:
         """Take so many rows of a window, and what names their groups.
@@ -30,11 +28,10 @@ class Ring:
             raise ValueError(f"window {window} needs the slot of window {slot.number}")
         slot.add(columns, rows, texts)
 
-    def answer(self, window: int) -> Answer:
-        """What a window comes to; without rows what nothing comes to."""
-        slot = self._slots[window % len(self._slots)]
-        found = slot if slot is not None and slot.number == window else OpenWindow(window, self._rules)
-        return found.answer()
+    def window(self, number: int) -> OpenWindow:
+        """A window; without rows one that is held nowhere else."""
+        slot = self._slots[number % len(self._slots)]
+        return slot if slot is not None and slot.number == number else OpenWindow(number, self._rules)
 
     def users(self) -> dict[int, int]:
         """Users held, by window (see ``State.users``)."""

@@ -389,11 +389,13 @@ class Sequencer:
         if self.closed_through is not None and last <= self.closed_through:
             return
         self.closed_through = last
-        partial = self._partial_through()
+        partial = self.partial_through
         for window in sorted(w for w in self._records if w <= last):
             del self._records[window]
             yield Closed(window, partial is not None and window <= partial)
 
-    def _partial_through(self) -> int | None:
+    @property
+    def partial_through(self) -> int | None:
+        """The window in which reading began, if that was inside of the log."""
         known = [part.clock.state.partial_through for part in self.partitions.values()]
         return max((p for p in known if p is not None), default=None)

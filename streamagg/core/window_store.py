@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.open_window import OpenWindow, Rules
 from streamagg.model.columns import Columns, Int64Column, selected
 from streamagg.model.groups import GroupTexts, joined
@@ -35,11 +34,11 @@ class WindowStore:
         if self._rows >= _GATHERED:
             self._take()
 
-    def closed(self) -> Iterator[ClosedWindow]:
+    def windows(self) -> Iterator[OpenWindow]:
         """Every window, in order; each is given up with the next one."""
         self._take()
         for number in sorted(self._open):
-            yield ClosedWindow(number, False, answers=[self._open.pop(number).answer()])
+            yield self._open.pop(number)
 
     def _take(self) -> None:
         if not self._rows:

@@ -11,10 +11,10 @@ from streamagg.core.closed_window import Answer, ClosedWindow
 from streamagg.core.group_table import GroupTable
 from streamagg.core.measures.contract import Places
 from streamagg.core.measures.published import measures_of
-from streamagg.core.windows import Windows
+from streamagg.core.measures.uniques import too_many
 from streamagg.errors import TooManyGroups, TooManyUsers
 from streamagg.model.groups import NO_TEXTS
-from streamagg.model.results import RECORDS, USERS, Groups, Number, WindowTable
+from streamagg.model.results import RECORDS, USERS, Groups, Number, PeriodName, WindowTable
 from streamagg.model.settings import CeilingSettings, DecodeSettings
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,21 +36,35 @@ class WindowTables:
         found = answers[0] if len(answers) == 1 else self._by_group(answers)
         return replace(found, dropped=len(found.groups) > self._ceiling.max_groups)
 
-    def refusal(self, found: Answer, window: int, windows: Windows) -> TooManyUsers | None:
-        """Why the run stops here: neither this window nor one behind it may be published; None: it may be."""
+    def refusal(self, found: Answer, what: str) -> TooManyUsers | None:
+        """Why the run stops here: neither this window nor one behind it may be published; None: it may be.
+
+        ``what``: which window or period it is, for a person.
+        """
         if found.dropped and self._ceiling.above_groups == "stop":
-            return TooManyGroups(
-                f"The window of {_named(window, windows)} has more than {self._ceiling.max_groups:,} groups,"
-                " so neither it nor a later one is published. Run again with a higher --max-groups, or with"
-                " --above-max-groups totals."
-            )
+            return self._too_many_groups(what)
         for measure, summary in zip(self._measures, found.summaries, strict=True):
             if (why := measure.refusal(summary)) is not None:
-                return TooManyUsers(f"The window of {_named(window, windows)} {why}")
+                return TooManyUsers(f"The {what} {why}")
         return None
 
-    def table(self, closed: ClosedWindow, found: Answer) -> WindowTable:
-        """What is published."""
+    def refusal_of_period(self, users: int, groups: int, what: str) -> TooManyUsers | None:
+        """The same of a period that is open, by how many it has so far."""
+        ceiling = self._ceiling
+        if ceiling.max_users is not None and users > ceiling.max_users and ceiling.above == "stop":
+            return TooManyUsers(f"The {what} {too_many(ceiling.max_users)}")
+        if groups > ceiling.max_groups and ceiling.above_groups == "stop":
+            return self._too_many_groups(what)
+        return None
+
+    def _too_many_groups(self, what: str) -> TooManyGroups:
+        return TooManyGroups(
+            f"The {what} has more than {self._ceiling.max_groups:,} groups, so neither it nor a later one is"
+            " published. Run again with a higher --max-groups, or with --above-max-groups totals."
+        )
+
+    def table(self, closed: ClosedWindow, found: Answer, period: PeriodName | None = None) -> WindowTable:
+        """What is published: of a window, or of a period, whose last window it is then."""
         finished = {
             measure.name: measure.finish(summary)
             for measure, summary in zip(self._measures, found.summaries, strict=True)
@@ -61,12 +75,15 @@ class WindowTables:
             groups = Groups(None, [], {})
         elif self._grouped:
             groups = self._groups(found, {name: one.groups for name, one in finished.items()})
-        return WindowTable(closed.window, closed.partial, row, groups)
+        return WindowTable(closed.window, closed.partial, row, groups, period)
 
     def empty(self, window: int, partial: bool = False) -> WindowTable:
         """One that nobody hit."""
-        nothing = Answer([measure.initialize().summary() for measure in self._measures])
-        return self.table(ClosedWindow(window, partial), nothing)
+        return self.table(ClosedWindow(window, partial), self.nothing())
+
+    def nothing(self) -> Answer:
+        """Of no rows."""
+        return Answer([measure.initialize().summary() for measure in self._measures])
 
     def _by_group(self, answers: Sequence[Answer]) -> Answer:
         table = GroupTable()
@@ -114,5 +131,6 @@ def _order(columns: dict[str, list[Number]], texts: list[bytes]) -> Places:
     return order
 
 
-def _named(window: int, windows: Windows) -> str:
-    return f"{_EPOCH + timedelta(milliseconds=windows.start_ms(window)):%Y-%m-%dT%H:%M:%SZ}"
+def named(what: str, start_ms: int) -> str:
+    """A window or period for a person: ``window of 2016-07-11T13:39:00Z``."""
+    return f"{what} of {_EPOCH + timedelta(milliseconds=start_ms):%Y-%m-%dT%H:%M:%SZ}"

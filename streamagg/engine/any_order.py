@@ -10,10 +10,11 @@ from itertools import count as numbers
 import numpy as np
 
 from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.finished_periods import FinishedPeriods
 from streamagg.core.measures.uniques import Uniques
 from streamagg.core.pairs import counted
 from streamagg.core.window_store import WindowStore
-from streamagg.core.window_tables import WindowTables
+from streamagg.core.window_tables import WindowTables, named
 from streamagg.core.windows import Windows
 from streamagg.engine.main_loop import read
 from streamagg.engine.pair_store import PairStore
@@ -24,7 +25,7 @@ from streamagg.model.columns import USER, Columns, schema_of
 from streamagg.model.counters import Counters
 from streamagg.model.messages import ColumnBlock, Revoke
 from streamagg.model.results import WindowTable
-from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings, DecodeSettings
+from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings, DecodeSettings, WindowSettings
 
 
 class AnyOrder:
@@ -32,7 +33,7 @@ class AnyOrder:
 
     def __init__(
         self,
-        windows: Windows,
+        window: WindowSettings,
         ends: Sequence[int],
         workers: Workers,
         store: PairStore,
@@ -48,12 +49,13 @@ class AnyOrder:
         self.symptoms = Symptoms()
         self.passed = 0
         """Bytes that have been read, of all files together."""
-        self._windows = windows
+        self._windows = Windows(window)
         self._workers = workers
         self._pairs = store
-        self._store = None if decode.plain else WindowStore(decode, ceiling)
+        self._store = None if decode.plain and not window.calendars else WindowStore(decode, ceiling)
         self._schema = schema_of(decode)
         self._tables = WindowTables(decode, ceiling)
+        self._periods = FinishedPeriods(window, decode, ceiling, self._tables)
         self._ceiling = ceiling
         self._leases = LeaseBook(len(workers.unmarshallers), numbers(), BYTES)
         for number, end in enumerate(ends):
@@ -84,18 +86,25 @@ class AnyOrder:
         before: int | None = None
         tables = self._tables
         for closing in self._closed():
+            yield from self._periods.ended(closing.window)
             found = tables.combined(closing.answers)
-            if (refusal := tables.refusal(found, closing.window, self._windows)) is not None:
+            what = named("window", self._windows.start_ms(closing.window))
+            if (refusal := tables.refusal(found, what)) is not None:
                 raise refusal
             if empty_windows and before is not None:
                 yield from map(tables.empty, range(before + 1, closing.window))
             before = closing.window
             yield tables.table(closing, found)
+        yield from self._periods.ended(None)
 
     def _closed(self) -> Iterator[ClosedWindow]:
-        if self._store is not None:
-            return self._store.closed()
-        return counted(self._pairs.pieces(), Uniques(USER, self._ceiling).keep)
+        if self._store is None:
+            yield from counted(self._pairs.pieces(), Uniques(USER, self._ceiling).keep)
+            return
+        for window in self._store.windows():
+            answer = window.answer()
+            yield ClosedWindow(window.number, False, answers=[answer])
+            self._periods.absorb(window, answer)
 
     def _count(self, block: ColumnBlock) -> None:
         self.symptoms.note(block)

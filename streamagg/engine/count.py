@@ -15,6 +15,7 @@ from streamagg.engine.reporting.complaints import CountWarnings
 from streamagg.engine.reporting.metering import partition_samples
 from streamagg.engine.reporting.stats import RunStats, Tally
 from streamagg.engine.reporting.uncounted import UncountedShares
+from streamagg.engine.session.kept import Kept, kept_of
 from streamagg.engine.session.leases import BYTES
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
@@ -91,7 +92,7 @@ def _count_in_any_order(
 ) -> None:
     windows, began_ms, published = Windows(settings.window), monotonic_ms(), 0
     with closing(PairStore()) as store:
-        reading = AnyOrder(windows, ends, workers, store, settings.decode, settings.ceiling)
+        reading = AnyOrder(settings.window, ends, workers, store, settings.decode, settings.ceiling)
         while not reading.finished:
             with ending.noted():
                 reading.turn(_TICK_MS)
@@ -143,10 +144,17 @@ def _count_as_run(
     finished = False
     while not finished:
         openings = {p: Opening(at, ends[p], ends[p]) for p, at in publisher.checkpoints.items()}
-        session = sessions.begin(openings, publisher, monotonic_ms())
+        session = sessions.begin(openings, publisher, monotonic_ms(), _kept(settings, publisher))
         finished = _drive(session, workers, tally, shares, ending, progress)
         tally.add(session)
     tally.restarts = sessions.begun - 1
+
+
+def _kept(settings: CountSettings, publisher: CallbackPublisher) -> Kept | None:
+    if not settings.window.calendars:
+        return None
+    through = next(iter(publisher.checkpoints.values())).closed_through
+    return kept_of(publisher.state.items(), settings.window, through, exactly_once=True)
 
 
 def _drive(
@@ -189,6 +197,7 @@ def _plan(settings: CountSettings) -> Plan:
         settings.pipeline.slots,
         settings.pipeline.idle_timeout_ms,
         bounded=True,
+        whole=True,
         ceiling=settings.ceiling,
         decode=settings.decode,
     )
@@ -196,5 +205,5 @@ def _plan(settings: CountSettings) -> Plan:
 
 def _open_workers(settings: CountSettings, ends: Sequence[int]) -> Workers:
     setup = UnmarshallerSetup(settings.decode, settings.window.max_jump_ms, settings.source)
-    sharded = AggregatorSetup(settings.pipeline.slots, settings.ceiling, settings.decode)
+    sharded = AggregatorSetup(settings.pipeline.slots, settings.ceiling, settings.decode, settings.window)
     return open_workers(settings.pipeline, setup, sharded if settings.as_run else None, ends)

@@ -74,5 +74,5 @@ def _open_workers(settings: RunSettings) -> Workers:
     unmarshaller = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, settings.source, settings.dead_letter
     )
-    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling, settings.decode)
+    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling, settings.decode, settings.window)
     return open_workers(settings.pipeline, unmarshaller, aggregator)

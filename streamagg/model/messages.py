@@ -12,7 +12,8 @@ import numpy as np
 from streamagg.model.columns import BoolColumn, Int64Column
 from streamagg.model.groups import NO_TEXTS, GroupTexts
 from streamagg.model.measured import ClientNumbers, StageTimes
-from streamagg.model.settings import CeilingSettings, DecodeSettings, SourceSettings
+from streamagg.model.periods import Gained
+from streamagg.model.settings import CeilingSettings, DecodeSettings, SourceSettings, WindowSettings
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -140,6 +141,32 @@ class CloseWindow(Message, frozen=True, tag=True, array_like=True, gc=False):
     window: int
 
 
+class AskPeriod(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator: no window of this period follows; answer what it comes to."""
+
+    calendar: int
+    """See ``core.calendars.Calendars``."""
+    start_ms: int
+
+
+class DropPeriod(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator: the period is published."""
+
+    calendar: int
+    start_ms: int
+
+
+class RestorePeriod(Message, frozen=True, tag=True, array_like=True, gc=False):
+    """Coordinator to aggregator, behind ``Reset``: take a share of what all have gained of an open period."""
+
+    gained: list[Gained]
+    """Of this period; without any nothing but ``through`` is told."""
+    through: int | None
+    """The last window that is in it."""
+    shards: int
+    shard: int
+
+
 class FreeWindow(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Coordinator to aggregator: the count is published; the slot may be used again."""
 
@@ -150,6 +177,10 @@ class Reset(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Coordinator to aggregator: forget everything; answers from now on carry this epoch."""
 
     epoch: int
+
+
+ToAggregator = WindowRows | CloseWindow | FreeWindow | AskPeriod | DropPeriod | RestorePeriod | Reset
+"""What an aggregator takes once it is set up."""
 
 
 class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -163,6 +194,10 @@ class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
     """By place."""
     dropped: bool = False
     """There were too many groups, so that these are forgotten."""
+    gained: list[Gained] = []
+    """What the window has added to open periods."""
+    period: tuple[int, int] | None = None
+    """Calendar and start: what a period comes to, and not the window."""
 
 
 class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -181,6 +216,8 @@ class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False)
     slots: int
     ceiling: CeilingSettings = CeilingSettings()
     decode: DecodeSettings = DecodeSettings()
+    window: WindowSettings = WindowSettings()
+    """For calendars."""
 
 
 class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -212,6 +249,9 @@ AnyMessage = (
     | WindowRows
     | CloseWindow
     | FreeWindow
+    | AskPeriod
+    | DropPeriod
+    | RestorePeriod
     | Reset
     | ShardCount
     | UnmarshallerSetup

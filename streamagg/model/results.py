@@ -51,8 +51,16 @@ class Groups(msgspec.Struct, frozen=True):
     """By the name of the measure."""
 
 
+class PeriodName(msgspec.Struct, frozen=True):
+    """Which period of which calendar."""
+
+    calendar: str
+    start_ms: int
+    end_ms: int
+
+
 class WindowTable(msgspec.Struct, frozen=True):
-    """A closed window over all shards."""
+    """A closed window over all shards, or a period that is over."""
 
     window: int
     partial: bool
@@ -60,6 +68,8 @@ class WindowTable(msgspec.Struct, frozen=True):
     """All records together."""
     groups: Groups | None = None
     """None: records have no groups."""
+    period: PeriodName | None = None
+    """None: it is a window; else ``window`` is its last one."""
 
     @property
     def users(self) -> Value | None:

@@ -31,6 +31,7 @@ from streamagg.model.settings import (
 from streamagg.settings.fields import check_fields
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
+from streamagg.settings.parsers import topic_name
 from streamagg.settings.quantities import duration_parts
 from streamagg.settings.table import SETTINGS
 from streamagg.settings.zones import fits, longest_granularity_ms
@@ -135,16 +136,18 @@ class Resolver:
         self._check_slots()
         if self._layers.value("delivery") == "exactly-once":
             self._check_names()
+        window = self.window()
         return self._filled(
             RunSettings,
             input=input_topic,
             output=output_topic,
-            window=self.window(),
+            window=window,
             ceiling=self.ceiling(),
             decode=self.decode(),
             kafka=self.kafka(),
             pipeline=self.pipeline(),
             http=self.http(),
+            state_topic=self._state_topic(output_topic) if window.calendars else None,
         )
 
     def count(self, files: Sequence[str]) -> CountSettings:
@@ -288,6 +291,17 @@ class Resolver:
                 )
             if topic is not None:
                 seen[topic] = name
+
+    def _state_topic(self, output: str) -> str:
+        """Where open periods are kept: each group has its own."""
+        name = f"{output}.{self._layers.value('group')}.state"
+        try:
+            return str(topic_name(name))
+        except ValueError as error:
+            raise SettingsError(
+                f"group = {self._layers.given('group')} makes {name} of the topic that keeps open periods,"
+                f" which must be {error}."
+            ) from None
 
     def _check_names(self) -> None:
         """The client hands on group and member, whose name begins with client.id, as such text only."""

@@ -250,6 +250,7 @@ _ROWS: Final = (
         "PERIOD",
         WINDOWS,
         default_note="none",
+        verbs="run count verify",
         fills="calendars",
         repeated=True,
     ),
@@ -260,6 +261,7 @@ _ROWS: Final = (
         "ZONE",
         WINDOWS,
         "UTC",
+        verbs="run count verify",
     ),
     Setting(
         "idle_timeout",
@@ -520,5 +522,4 @@ _ROWS: Final = (
     ),
 )
 
-SETTINGS: Final = {row.name: row for row in _ROWS if row.verbs}
-"""By name. What no verb takes yet cannot be set at all."""
+SETTINGS: Final = {row.name: row for row in _ROWS}

@@ -22,11 +22,18 @@ class CallbackPublisher:
         self._emit = emit
         self._finished: Publication | None = None
         self.checkpoints = checkpoints
+        self.state: dict[bytes, bytes] = {}
+        """What publications keep, by key."""
 
     def submit(self, publication: Publication) -> None:
         """Publish."""
-        if publication.windows:
-            self._emit(self._windows, publication.windows)
+        if publication.tables:
+            self._emit(self._windows, publication.tables)
+        for key, value in publication.state:
+            if value is None:
+                self.state.pop(key, None)
+            else:
+                self.state[key] = value
         self.checkpoints = publication.checkpoints
         self._finished = publication
 

@@ -61,6 +61,13 @@ class Publication:
     """Late records since the last publication, if they are wanted."""
     state: State = ()
     """What is to be kept for whoever publishes next, in order."""
+    periods: tuple[WindowTable, ...] = ()
+    """Periods of calendars that are over, in order; behind the windows."""
+
+    @property
+    def tables(self) -> tuple[WindowTable, ...]:
+        """All results, in the order in which they are published."""
+        return (*self.windows, *self.periods)
 
     @property
     def through(self) -> int | None:

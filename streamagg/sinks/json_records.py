@@ -20,18 +20,29 @@ def render(
 
     ``group_by``: names of the fields of a group. Times are in seconds.
     """
-    start = _seconds(windows.start_ms(table.window))
-    key, granularity = str(start).encode(), _seconds(windows.granularity_ms)
+    key, beginning = _beginning(windows, table)
+    granularity = _seconds(windows.granularity_ms)
     numbers = {name: value.number for name, value in table.row.items()}
-    value = _value({"ts": start}, numbers, granularity, table.partial)
+    value = _value(beginning, numbers, granularity, table.partial)
     yield key, orjson.dumps(value | _of_all(table) | numbers)
     if table.groups is not None:
         for text, numbers in rows_of(table.groups):
-            value = {"ts": start, "group": dict(zip(group_by, orjson.loads(text), strict=True))}
-            yield (
-                key + b" " + text,
-                orjson.dumps(_value(value, numbers, granularity, table.partial) | numbers),
-            )
+            group = {"group": dict(zip(group_by, orjson.loads(text), strict=True))}
+            value = _value(beginning | group, numbers, granularity, table.partial)
+            yield key + b" " + text, orjson.dumps(value | numbers)
+
+
+def _beginning(windows: Windows, table: WindowTable) -> tuple[bytes, dict[str, Any]]:
+    """What key and value of all its records begin with."""
+    if table.period is None:
+        start = _seconds(windows.start_ms(table.window))
+        return str(start).encode(), {"ts": start}
+    calendar, start, end = (
+        table.period.calendar,
+        _seconds(table.period.start_ms),
+        _seconds(table.period.end_ms),
+    )
+    return f"{calendar} {start}".encode(), {"ts": start, "calendar": calendar, "end": end}
 
 
 def rows_of(groups: Groups) -> Iterator[tuple[bytes, dict[str, Number]]]:
@@ -42,9 +53,10 @@ def rows_of(groups: Groups) -> Iterator[tuple[bytes, dict[str, Number]]]:
 
 
 def _value(
-    value: dict[str, Any], numbers: dict[str, Number], granularity: int | float, partial: bool
+    beginning: dict[str, Any], numbers: dict[str, Number], granularity: int | float, partial: bool
 ) -> dict[str, Any]:
     """What every record has, in the order of the classic ones; it is taken out of ``numbers``."""
+    value = dict(beginning)
     if USERS in numbers:
         value["cnt"] = numbers.pop(USERS)
     value["granularity"] = granularity

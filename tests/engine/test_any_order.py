@@ -142,7 +142,7 @@ def test_any_order_any_cut_any_room(
     store = PairStore(most)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BYTES", LeaseSize(lease, 16))
-        reading = AnyOrder(Windows(WINDOW), [path.stat().st_size for path in paths], opened, store)
+        reading = AnyOrder(WINDOW, [path.stat().st_size for path in paths], opened, store)
     while not reading.finished:
         reading.turn(0)
     found = list(reading.counted(empty_windows=False))

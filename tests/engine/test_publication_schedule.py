@@ -15,6 +15,7 @@ from streamagg.engine.session.plan import Plan
 from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import ShardCount
+from streamagg.model.results import WindowTable
 from streamagg.model.settings import CeilingSettings, WindowSettings
 from streamagg.sinks.contract import Publication
 from tests.support.blocks import Record, answer, records_at, whole, window_table
@@ -79,6 +80,11 @@ class Line:
         for window in windows:
             self.schedule.answer(ShardCount(1, window, answer(unique, records)), shard)
 
+    def collected(self, now_ms: int) -> tuple[WindowTable, ...]:
+        """The windows of a publication that has finished."""
+        publication = self.schedule.collect(now_ms)
+        return () if publication is None else publication.windows
+
     def out(self, at_ms: int, *, reads: bool = True, all_closed: bool = False) -> list[int] | None:
         """The windows that begin to be published at that time; None if nothing does."""
         before = len(self.publisher.submitted)
@@ -120,7 +126,7 @@ def test_windows_gather_behind_a_publication() -> None:
     line.read(21, 31)
     line.answer(1, 2)
     assert line.out(5_000) is None, "one at a time"
-    assert [count.window for count in line.schedule.collect(5_000)] == [0]
+    assert [count.window for count in line.collected(5_000)] == [0]
     assert line.out(5_000) == [1, 2]
 
 
@@ -145,7 +151,7 @@ def test_they_gather_until_they_fill_a_quarter_of_the_ring(windows: int, gathers
     line.read(6, 11)
     line.answer(0)
     line.out(0)
-    for count in line.schedule.collect(10):
+    for count in line.collected(10):
         line.sequencer.free(count.window)
     closed = line.read(*range(21, 21 + 10 * windows, 10))
     assert len(closed) == windows

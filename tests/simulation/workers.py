@@ -15,15 +15,13 @@ from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import (
     AggregatorSetup,
     AnyMessage,
-    CloseWindow,
     ColumnBlock,
     FreeWindow,
     Lease,
-    Reset,
     Revoke,
     ShardCount,
+    ToAggregator,
     Trying,
-    WindowRows,
 )
 from streamagg.sources.contract import Source
 from streamagg.telemetry.snapshot import WorkersSample
@@ -99,7 +97,7 @@ class SimAggregator(SimWorker):
         """Take some messages."""
         for _ in range(min(len(self.inbox), chance.randrange(1, 6))):
             message = self.inbox.popleft()
-            assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+            assert isinstance(message, ToAggregator)
             self.outbox.extend(self._aggregator.handle(message))
 
 

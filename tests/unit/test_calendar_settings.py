@@ -9,14 +9,14 @@ from streamagg.errors import SettingsError
 from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, WindowSettings
 from streamagg.settings import parsers
 from streamagg.settings.resolve import Resolver
-from streamagg.settings.table import _ROWS, SETTINGS
+from streamagg.settings.table import SETTINGS
 
 QUARTER = CalendarSettings("15m", 900_000)
 
 
 @pytest.fixture(autouse=True)
 def _as_if_a_verb_took_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    for row in _ROWS:
+    for row in SETTINGS:
         if row.name in ("calendar", "time_zone"):
             monkeypatch.setitem(SETTINGS, row.name, dataclasses.replace(row, verbs="run"))
 
@@ -148,8 +148,3 @@ def test_mistakes_are_told_in_a_sentence(flags: Mapping[str, object], problem: s
 def test_a_granularity_that_fits_through_its_offset_is_taken() -> None:
     found = window(calendar=["day"], granularity="1h", window_offset="30m", time_zone="Asia/Kolkata")
     assert found.offset_ms == 1_800_000
-
-
-def test_no_verb_takes_them_yet() -> None:
-    """Nothing counts periods: then nobody can ask for any."""
-    assert all(not row.verbs for row in _ROWS if row.name in ("calendar", "time_zone"))

@@ -8,7 +8,7 @@ import pytest
 from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.measures.contract import Summary
 from streamagg.core.open_window import OpenWindow, Rules
-from streamagg.core.window_tables import WindowTables
+from streamagg.core.window_tables import WindowTables, named
 from streamagg.core.windows import Windows
 from streamagg.errors import ExitCode, TooManyUsers
 from streamagg.model.groups import group_text, texts_of
@@ -36,7 +36,7 @@ class Closed:
         return self._tables.table(self._window, self._found)
 
     def refusal(self) -> TooManyUsers | None:
-        return self._tables.refusal(self._found, 5, WINDOWS)
+        return self._tables.refusal(self._found, named("window", WINDOWS.start_ms(5)))
 
 
 def closed(*uniques: int | None, ceiling: CeilingSettings = NO_CEILING) -> Closed:

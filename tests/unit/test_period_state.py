@@ -18,6 +18,7 @@ from streamagg.core.period_state import PeriodState, Record, restored
 from streamagg.errors import CheckpointError
 from streamagg.model.periods import Gained
 from streamagg.model.settings import CalendarSettings, WindowSettings
+from tests.support.periods import ended
 
 HOUR_MS = 3_600_000
 WINDOW = WindowSettings(calendars=(CalendarSettings("hour", HOUR_MS), CalendarSettings("4h", 4 * HOUR_MS)))
@@ -61,7 +62,7 @@ def refused(topic: Mapping[bytes, bytes], until_ms: int = HOUR_MS // 2, *, exact
 def test_values_come_before_the_head_and_the_head_before_what_is_removed() -> None:
     state, _ = begun()
     state.take([gained(HOUR, 0, b"d"), gained(HOUR, 1, b"e")])
-    records = state.records(state.ended(HOUR_MS), HOUR_MS)
+    records = state.records(ended(state, calendars(), HOUR_MS), HOUR_MS)
     assert [key for key, value in records if value is not None] == [
         b"hour 0 s1 2",
         b"hour 3600000 s1 0",
@@ -89,25 +90,25 @@ def test_what_was_written_is_read_back_whoever_wrote_it() -> None:
     topic = kept(topic, second.records([], HOUR_MS))
     third, found = restored(topic.items(), calendars(), "s3", HOUR_MS, exactly_once=True)
     assert found[0] == Gained(HOUR, 0, [b"a", b"b", b"d"])
-    assert set(kept(topic, third.records(third.ended(4 * HOUR_MS), 4 * HOUR_MS))) == {b"head"}
+    assert set(kept(topic, third.records(ended(third, calendars(), 4 * HOUR_MS), 4 * HOUR_MS))) == {b"head"}
 
 
 def test_periods_end_in_order_and_only_when_all_their_windows_are_out() -> None:
     state, _ = begun()
     state.take([gained(HOUR, 3, b"d")])
     hours = [(HOUR, Period(start * HOUR_MS, (start + 1) * HOUR_MS)) for start in (0, 3)]
-    assert state.ended(HOUR_MS - 1) == []
-    assert state.ended(HOUR_MS) == hours[:1]
-    assert state.ended(4 * HOUR_MS) == [*hours, (FOUR, Period(0, 4 * HOUR_MS))]
+    assert ended(state, calendars(), HOUR_MS - 1) == []
+    assert ended(state, calendars(), HOUR_MS) == hours[:1]
+    assert ended(state, calendars(), 4 * HOUR_MS) == [*hours, (FOUR, Period(0, 4 * HOUR_MS))]
 
 
-def test_a_period_above_the_ceiling_is_known_also_after_a_start() -> None:
+def test_how_many_users_a_period_has_is_known_also_after_a_start() -> None:
     state, topic = begun()
+    before = dict(state.users)
     for one in (state, resumed(topic)[0]):
-        assert one.crowded(5) is None
-        assert one.crowded(4) == (FOUR, Period(0, 4 * HOUR_MS))
+        assert one.users == before
         one.take([gained(FOUR, 0, b"d")])
-        assert one.crowded(5) == (FOUR, Period(0, 4 * HOUR_MS))
+        assert one.users[FOUR, 0] > before[FOUR, 0]
 
 
 def test_without_a_checkpoint_all_is_removed() -> None:
@@ -125,7 +126,7 @@ def test_without_a_checkpoint_all_is_removed() -> None:
 def test_at_least_once_the_state_may_be_ahead_and_what_the_head_does_not_know_is_removed() -> None:
     state, topic = begun()
     state.take([gained(HOUR, 0, b"d"), gained(HOUR, 1, b"e")])
-    later = state.records(state.ended(HOUR_MS), HOUR_MS)
+    later = state.records(ended(state, calendars(), HOUR_MS), HOUR_MS)
     for out in range(2):  # The head is not among them.
         second, found = resumed(kept(topic, later[:out]), exactly_once=False)
         assert found == [Gained(HOUR, 0, [b"a", b"b"]), Gained(FOUR, 0, [b"c"])]

@@ -9,6 +9,7 @@
 import pytest
 
 from streamagg.core.measures import uniques as module
+from streamagg.core.open_window import Rules
 from streamagg.core.ring import Ring
 from streamagg.model.settings import NO_CEILING, PLAIN, CeilingSettings
 from tests.support.blocks import columns_of
@@ -17,7 +18,7 @@ Counts = tuple[int | None, int]
 
 
 def ring_of_three(ceiling: CeilingSettings = NO_CEILING) -> Ring:
-    return Ring(3, PLAIN, ceiling)
+    return Ring(3, Rules(PLAIN, ceiling))
 
 
 def add(ring: Ring, window: int, *users: int) -> None:
@@ -28,13 +29,13 @@ def counts(ring: Ring, *windows: int) -> list[Counts]:
     """Users and records of windows."""
     found = []
     for window in windows:
-        users, records = ring.answer(window).summaries
+        users, records = ring.window(window).answer().summaries
         found.append((users[0], int.from_bytes(records, "little")))
     return found
 
 
 def smallest(ring: Ring, window: int) -> bytes:
-    users, _ = ring.answer(window).summaries
+    users, _ = ring.window(window).answer().summaries
     hashes: bytes = users[1]
     return hashes
 

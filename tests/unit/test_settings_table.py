@@ -124,5 +124,4 @@ def test_the_fields_that_no_row_fills_are_few() -> None:
     )
     by_hand = {field.name for kind in kinds for field in fields(kind)} - by_table
     parts = {"window", "ceiling", "decode", "kafka", "pipeline", "client", "files"}
-    zones = {"calendars", "time_zone", "zone_data"}
-    assert by_hand == parts | zones | {"start_ms", "hash_seed", "state_topic"}
+    assert by_hand == parts | {"start_ms", "hash_seed", "state_topic", "zone_data"}

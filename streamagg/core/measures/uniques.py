@@ -133,12 +133,9 @@ class Uniques:
 
     def refusal(self, summary: Summary) -> str | None:
         """More than the ceiling, unless an estimate will do."""
-        if not self._stops or not self._above(summary[0]):
+        if self.most is None or not self._stops or not self._above(summary[0]):
             return None
-        return (
-            f"has more than {self.most:,} unique users, so neither it nor a later one is published."
-            " Run again with a higher --max-users, or with --above-max-users approximate."
-        )
+        return too_many(self.most)
 
     def finish(self, summary: Summary) -> Finished:
         """Their number, or an estimate if it is above the ceiling."""
@@ -161,3 +158,11 @@ class Uniques:
 
     def _above(self, unique: int | None) -> bool:
         return self.most is not None and (unique is None or unique > self.most)
+
+
+def too_many(most: int) -> str:
+    """What is wrong with a window or period that has more users, for a person."""
+    return (
+        f"has more than {most:,} unique users, so neither it nor a later one is published."
+        " Run again with a higher --max-users, or with --above-max-users approximate."
+    )

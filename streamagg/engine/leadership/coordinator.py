@@ -3,7 +3,7 @@
 What it is at, and what comes next, is decided in ``states``; here is what is done in each state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from streamagg.engine.main_loop import monotonic_ms, turn
 from streamagg.engine.reporting.liveness import Liveness, Outside
 from streamagg.engine.reporting.metering import Meter
 from streamagg.engine.reporting.stats import RunStats, Tally
+from streamagg.engine.session.kept import Kept, kept_of
 from streamagg.engine.session.leases import lease_size
 from streamagg.engine.session.plan import Opening, plan_of_run
 from streamagg.engine.session.session import Session
@@ -169,7 +170,8 @@ class Coordinator:
 
     def _open(self, term: _Term) -> Event:
         opened = self._openings(term)
-        session = self._sessions.begin(opened, self._meter.metered(term.publisher), monotonic_ms())
+        kept = self._kept(term, opened)
+        session = self._sessions.begin(opened, self._meter.metered(term.publisher), monotonic_ms(), kept)
         term.session = self._meter.session = session
         term.watch = InputWatch(self._settings, self._source, self._asking, session, term.topic_id)
         self._leaving.callback(self._retire, session)
@@ -301,6 +303,19 @@ class Coordinator:
         start = self._agreement.start(committed)
         stops = None if self._ends is None else self._ends.offsets
         return openings(settings, self._source, signature, partitions, committed, start, stops)
+
+    def _kept(self, term: _Term, opened: Mapping[int, Opening]) -> Kept | None:
+        """What open periods hold, where there are calendars; raises a StreamaggError."""
+        settings = self._settings
+        if not settings.window.calendars:
+            return None
+        published = [at.checkpoint.closed_through for at in opened.values()]
+        return kept_of(
+            term.publisher.state(self._gives_up),
+            settings.window,
+            max((window for window in published if window is not None), default=None),
+            exactly_once=settings.delivery == "exactly-once",
+        )
 
     def _commit_last(self, term: _Term) -> None:
         """Let what is under way finish, and commit how far reading has come."""

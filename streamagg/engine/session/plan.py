@@ -42,6 +42,8 @@ class Plan:
     bounded: bool = False
     keep_open: bool = False
     """A bounded run leaves windows open for the next one."""
+    whole: bool = False
+    """Nothing follows the end of a bounded run, so that periods are over with it, too; else they go on."""
     ceiling: CeilingSettings = NO_CEILING
     decode: DecodeSettings = PLAIN
     most_late: int = 0

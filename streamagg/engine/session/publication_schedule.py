@@ -9,18 +9,23 @@ One publication is under way at a time, and windows gather behind it. A checkpoi
 without any where it is due.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from streamagg.core.calendars import Calendars
 from streamagg.core.checkpoint import Checkpoint
-from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.closed_window import Answer, ClosedWindow
 from streamagg.core.counted_windows import CountedWindows
 from streamagg.core.partition_clock import PartitionState
+from streamagg.core.period_state import PeriodState
 from streamagg.core.sequencer import Closed, Sequencer
-from streamagg.core.window_tables import WindowTables
+from streamagg.core.window_tables import WindowTables, named
+from streamagg.engine.session.period_schedule import PeriodSchedule
 from streamagg.engine.session.plan import Plan
-from streamagg.model.messages import ShardCount
+from streamagg.errors import TooManyUsers
+from streamagg.model.messages import AskPeriod, DropPeriod, ShardCount
 from streamagg.model.results import WindowTable
-from streamagg.sinks.contract import Publication, Publisher
+from streamagg.sinks.contract import Publication, Publisher, State
 
 _GATHER_MS: Final = 1_000
 """While reading on, windows are gathered for so long, but not for more than half the length of one. A commit
@@ -31,6 +36,10 @@ rows wait."""
 _CHECKPOINT_EVERY_MS: Final = 10_000
 """A checkpoint without windows is committed so often, if anything moved: late references and rejected records
 wait for it (docs/lateness.md), and what came meanwhile is read again after a crash."""
+
+
+_NEVER: Final = 1 << 62
+"""Later than any window."""
 
 
 class PublicationSchedule:
@@ -44,8 +53,12 @@ class PublicationSchedule:
         shards: int,
         published_through: int | None,
         now_ms: int,
+        state: PeriodState | None = None,
     ) -> None:
-        """``published_through``: the greatest window that is published; None if there is none."""
+        """``published_through``: the greatest window that is published; None if there is none.
+
+        ``state``: what periods hold; None where there are no calendars.
+        """
         self.windows_published = 0
         self.last_published_ms = now_ms
         self._plan = plan
@@ -57,6 +70,10 @@ class PublicationSchedule:
         self._counted = CountedWindows(
             empty=self._tables.empty if plan.window.empty_windows else None, most=plan.most_windows
         )
+        self._periods = None
+        if state is not None:
+            calendars = Calendars(plan.window)
+            self._periods = PeriodSchedule(calendars, plan.windows, state, self._tables, shards)
         self._published_through = published_through
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
@@ -75,10 +92,27 @@ class PublicationSchedule:
         """No row of this window follows."""
         shards = set(range(self._shards))
         self._closing[closed.window] = ClosedWindow(closed.window, closed.partial, shards)
+        if self._periods is not None:
+            self._periods.closed(closed.window)
+
+    def over(self, *, at_end: bool) -> Iterator[AskPeriod]:
+        """Questions for all shards about periods that are over by now; ``at_end``: all windows are closed."""
+        if self._periods is None:
+            return
+        sequencer, published = self._sequencer, self._published_through
+        through = _NEVER if at_end and self._plan.whole else sequencer.closed_through
+        for question, last in self._periods.ask(through, sequencer.partial_through):
+            if self._plan.window.empty_windows and (published is None or last > published):
+                # So that those without records are published up to the end of the period, too.
+                nobody = ClosedWindow(last, False, answers=[self._tables.nothing()])
+                self._closing.setdefault(last, nobody)
+            yield question
 
     def answer(self, count: ShardCount, shard: int) -> None:
         """Take what a shard has counted."""
-        closing = self._closing.get(count.window)
+        if self._periods is not None:
+            self._periods.answer(count, shard)
+        closing = self._closing.get(count.window) if count.period is None else None
         if closing is not None:
             closing.add(count, shard)
 
@@ -88,15 +122,16 @@ class PublicationSchedule:
         ``reads``: more may come; ``all_closed``: no further window closes. Raises TooManyUsers once all
         windows before that one are published.
         """
-        if self._publisher.busy:
+        if self._publisher.busy or (self._periods is not None and self._periods.awaited):
             return
         if not self._counted:
             if self._gathers(now_ms, reads=reads, all_closed=all_closed):
                 return
             self._counted.add(self._complete())
         ready = self._counted.take(self._published_through)
-        if ready or (self._checkpoint_due(now_ms, reads=reads) and self._moved()):
-            self._submit(ready, now_ms)
+        over = self._over()
+        if ready or over or (self._checkpoint_due(now_ms, reads=reads) and self._moved()):
+            self._submit(ready, now_ms, over)
 
     def request_checkpoint(self) -> bool:
         """Commit how far reading has come; True if there was something to commit."""
@@ -105,23 +140,28 @@ class PublicationSchedule:
         self._submit((), self._committed_ms)
         return True
 
-    def collect(self, now_ms: int) -> tuple[WindowTable, ...]:
-        """The windows of a publication that has finished; raises PublishFailed."""
+    def collect(self, now_ms: int) -> Publication | None:
+        """A publication that has finished; raises PublishFailed."""
         publication = self._publisher.finished()
         if publication is None:
-            return ()
+            return None
         self._committed = {p: at.state for p, at in publication.checkpoints.items()}
         self._committed_ms = now_ms
         self._published_through = publication.through
         if publication.windows:
             self.windows_published += len(publication.windows)
             self.last_published_ms = now_ms
-        return publication.windows
+        return publication
+
+    def published(self, publication: Publication) -> Iterable[DropPeriod]:
+        """What shards need not keep any more."""
+        return () if self._periods is None else self._periods.published(publication.periods)
 
     @property
     def waiting(self) -> bool:
         """Closed windows are not published yet, or a publication is under way."""
-        return self._publisher.busy or bool(self._closing or self._counted)
+        over = self._periods is not None and self._periods.waiting
+        return self._publisher.busy or over or bool(self._closing or self._counted)
 
     @property
     def committed(self) -> bool:
@@ -146,9 +186,34 @@ class PublicationSchedule:
         at_once = self._commit_now or ended or self._sequencer.full
         return at_once or now_ms - self._committed_ms >= _CHECKPOINT_EVERY_MS
 
-    def _submit(self, counts: tuple[WindowTable, ...], now_ms: int) -> None:
+    def _over(self) -> tuple[WindowTable, ...]:
+        """The periods to publish next, with or behind the windows that were taken."""
+        if self._periods is None:
+            return ()
+        pending = [*self._closing, *self._counted.windows()]
+        return self._periods.ready(min(pending, default=None))
+
+    def _state(self, counts: tuple[WindowTable, ...], over: tuple[WindowTable, ...], through: int) -> State:
+        """What goes to the state topic with these."""
+        if self._periods is None:
+            return ()
+        until_ms = self._plan.windows.start_ms(through + 1)
+        return self._periods.take([count.window for count in counts], over, until_ms)
+
+    def _refusal(self, found: Answer, window: int) -> TooManyUsers | None:
+        what = named("window", self._plan.windows.start_ms(window))
+        refusal = self._tables.refusal(found, what)
+        return refusal if refusal or self._periods is None else self._periods.refusal(window)
+
+    def _submit(
+        self, counts: tuple[WindowTable, ...], now_ms: int, over: tuple[WindowTable, ...] = ()
+    ) -> None:
         sequencer = self._sequencer
-        through = counts[-1].window if counts else self._published_through
+        # A period may be over without a window at its end: nothing may come for that any more.
+        ended = [table.window for table in (*counts[-1:], *over)]
+        before = [] if self._published_through is None else [self._published_through]
+        through = max([*ended, *before], default=None)
+        state = () if not ended or through is None else self._state(counts, over, through)
         self._committed_ms = now_ms
         self._submitted_ms = now_ms
         self._commit_now = False
@@ -160,7 +225,7 @@ class PublicationSchedule:
             for number, state in sequencer.checkpoint(through).items()
         }
         self._publisher.submit(
-            Publication(counts, checkpoints, sequencer.take_future(), sequencer.late.take())
+            Publication(counts, checkpoints, sequencer.take_future(), sequencer.late.take(), state, over)
         )
 
     def _complete(self) -> list[WindowTable]:
@@ -171,10 +236,12 @@ class PublicationSchedule:
             if closing.missing:
                 break
             found = self._tables.combined(closing.answers)
-            if (refusal := self._tables.refusal(found, window, self._sequencer.windows)) is not None:
+            if (refusal := self._refusal(found, window)) is not None:
                 if not counted:
                     raise refusal
                 break
+            if self._periods is not None:
+                self._periods.counted(window)
             del self._closing[window]
             counted.append(self._tables.table(closing, found))
         return counted

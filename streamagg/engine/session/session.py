@@ -11,6 +11,7 @@ from typing import Final
 from streamagg.core.partition import recall_from
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer, Step
 from streamagg.engine.reporting.symptoms import Symptoms
+from streamagg.engine.session.kept import Kept
 from streamagg.engine.session.leases import LeaseBook
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.publication_schedule import PublicationSchedule
@@ -29,6 +30,7 @@ from streamagg.model.messages import (
     Reset,
     Revoke,
     ShardCount,
+    ToAggregator,
     Trying,
 )
 from streamagg.sinks.contract import Publisher
@@ -52,7 +54,9 @@ class Session:
         publisher: Publisher,
         epoch: int,
         now_ms: int,
+        kept: Kept | None = None,
     ) -> None:
+        """``kept``: what open periods hold; None where there are no calendars."""
         self.plan = plan
         self.times = StageTimes()
         self.symptoms = Symptoms()
@@ -79,12 +83,20 @@ class Session:
             most_future=plan.most_future,
         )
         self._schedule = PublicationSchedule(
-            plan, self.sequencer, publisher, len(aggregators), published_through, now_ms
+            plan,
+            self.sequencer,
+            publisher,
+            len(aggregators),
+            published_through,
+            now_ms,
+            None if kept is None else kept.state,
         )
         for port in unmarshallers:
             port.post(Revoke())
         for port in aggregators:
             port.post(Reset(epoch))
+        if kept is not None:
+            kept.restore(aggregators, plan.windows)
         for partition, opening in openings.items():
             self.add_partition(partition, opening, now_ms)
 
@@ -228,13 +240,17 @@ class Session:
 
     def collect(self, now_ms: int) -> None:
         """Take note of a finished publication; raises PublishFailed."""
-        for count in self._schedule.collect(now_ms):
+        publication = self._schedule.collect(now_ms)
+        if publication is None:
+            return
+        for dropped in self._schedule.published(publication):
+            self._ask_all(dropped)
+        for count in publication.windows:
             if not count.records:
                 # It is empty: it has no slot.
                 continue
             self.sequencer.free(count.window)
-            for port in self._aggregators:
-                port.post(FreeWindow(count.window))
+            self._ask_all(FreeWindow(count.window))
 
     def end_here(self) -> None:
         """A bounded run: read no further, and publish what is open with what has come."""
@@ -275,8 +291,8 @@ class Session:
         self._carry_out(self.sequencer.advance(silent_ms))
         if all(part.idle and part.drained for _, part in partitions):
             self.sequencer.close_all()
-            self._carry_out(self.sequencer.advance(silent_ms))
             self._all_closed = True
+            self._carry_out(self.sequencer.advance(silent_ms))
 
     def _carry_out(self, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -286,13 +302,18 @@ class Session:
                 case Closed(window):
                     self._outgoing.flush()
                     self._schedule.close(step)
-                    for port in self._aggregators:
-                        port.post(CloseWindow(window))
+                    self._ask_all(CloseWindow(window))
                 case Reread(partition, offset):
                     for port in self._unmarshallers:
                         port.post(Revoke(partition))
                     self._leases.reread(partition, offset)
         self._outgoing.flush()
+        for question in self._schedule.over(at_end=self._all_closed):
+            self._ask_all(question)
+
+    def _ask_all(self, message: ToAggregator) -> None:
+        for port in self._aggregators:
+            port.post(message)
 
     def _issue(self, now_ms: int) -> None:
         partitions = self.sequencer.partitions

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import count
 
+from streamagg.engine.session.kept import Kept
 from streamagg.engine.session.leases import LeaseBook, LeaseSize
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
@@ -23,8 +24,10 @@ class Succession:
         self.begun = 0
         """Sessions so far; the number of one is its epoch."""
 
-    def begin(self, openings: Mapping[int, Opening], publisher: Publisher, now_ms: int) -> Session:
-        """The next session; the one before it has ended."""
+    def begin(
+        self, openings: Mapping[int, Opening], publisher: Publisher, now_ms: int, kept: Kept | None = None
+    ) -> Session:
+        """The next session; the one before it has ended. ``kept``: see ``Session``."""
         self.begun += 1
         workers = self._workers
         leases = LeaseBook(len(workers.unmarshallers), self._lease_ids, self._lease_size, self._poison)
@@ -37,4 +40,5 @@ class Succession:
             publisher,
             self.begun,
             now_ms,
+            kept,
         )

@@ -3,18 +3,27 @@
 from collections.abc import Iterator
 from time import perf_counter
 
+from streamagg.core.calendars import Calendars
+from streamagg.core.closed_window import Answer
+from streamagg.core.open_window import Rules
+from streamagg.core.periods import Periods
 from streamagg.core.ring import Ring
 from streamagg.model.columns import delivered_schema_of, selected
 from streamagg.model.measured import StageTimes
 from streamagg.model.messages import (
     AggregatorSetup,
+    AskPeriod,
     CloseWindow,
+    DropPeriod,
     FreeWindow,
     Heartbeat,
     Reset,
+    RestorePeriod,
     ShardCount,
+    ToAggregator,
     WindowRows,
 )
+from streamagg.model.periods import Gained
 
 
 class Aggregator:
@@ -23,8 +32,9 @@ class Aggregator:
     def __init__(self, setup: AggregatorSetup) -> None:
         self._setup = setup
         self._schema = delivered_schema_of(setup.decode)
-        self._ring = self._empty_ring()
-        self._epoch = 0
+        self._rules = Rules(setup.decode, setup.ceiling)
+        self._calendars = Calendars(setup.window)
+        self._begin(0)
         self.times = StageTimes()
 
     def users(self) -> dict[int, int]:
@@ -33,26 +43,31 @@ class Aggregator:
 
     @property
     def users_bytes(self) -> int:
-        """Memory of the users held."""
-        return self._ring.nbytes
+        """Memory of the users held, in windows and periods."""
+        return self._ring.nbytes + self._periods.nbytes
 
     def heartbeat(self, cpu_s: float, rss_bytes: int) -> Heartbeat:
         """What it has done and holds, in a process that uses so much."""
         return Heartbeat(cpu_s, rss_bytes, self.times, users=self.users(), users_bytes=self.users_bytes)
 
-    def handle(self, message: WindowRows | CloseWindow | FreeWindow | Reset) -> Iterator[ShardCount]:
-        """Take one message; yields the count when it closes a window."""
+    def handle(self, message: ToAggregator) -> Iterator[ShardCount]:
+        """Take one message; yields the count when it closes a window, or asks for a period."""
         match message:
             case WindowRows():
                 self._add(message)
             case CloseWindow(window):
-                found = self._ring.answer(window)
-                yield ShardCount(self._epoch, window, list(found.summaries), found.groups, found.dropped)
+                yield self._close(window)
+            case AskPeriod(calendar, start_ms):
+                found = self._periods.answer(calendar, start_ms)
+                yield self._count(0, found, [], (calendar, start_ms))
+            case DropPeriod(calendar, start_ms):
+                self._periods.drop(calendar, start_ms)
+            case RestorePeriod(gained, through, shards, shard):
+                self._periods.restore(gained, through, shards, shard)
             case FreeWindow(window):
                 self._ring.free(window)
             case Reset(epoch):
-                self._ring = self._empty_ring()
-                self._epoch = epoch
+                self._begin(epoch)
 
     def _add(self, rows: WindowRows) -> None:
         began = perf_counter()
@@ -62,5 +77,22 @@ class Aggregator:
             start += count
         self.times.took("add", perf_counter() - began)
 
-    def _empty_ring(self) -> Ring:
-        return Ring(self._setup.slots, self._setup.decode, self._setup.ceiling)
+    def _close(self, number: int) -> ShardCount:
+        window = self._ring.window(number)
+        found = window.answer()
+        gained: list[Gained] = []
+        if self._calendars.names and not window.empty:
+            gained = self._periods.absorb(number, window.gains(found), found)
+        return self._count(number, found, gained)
+
+    def _count(
+        self, number: int, found: Answer, gained: list[Gained], period: tuple[int, int] | None = None
+    ) -> ShardCount:
+        summaries = list(found.summaries)
+        return ShardCount(self._epoch, number, summaries, found.groups, found.dropped, gained, period)
+
+    def _begin(self, epoch: int) -> None:
+        """With nothing."""
+        self._epoch = epoch
+        self._ring = Ring(self._setup.slots, self._rules)
+        self._periods = Periods(self._calendars, self._setup.decode, self._setup.ceiling)

@@ -14,13 +14,10 @@ from streamagg.engine.workers.unmarshaller import Unmarshaller
 from streamagg.model.messages import (
     AggregatorSetup,
     AnyMessage,
-    CloseWindow,
-    FreeWindow,
     Lease,
-    Reset,
     Revoke,
     ShardCount,
-    WindowRows,
+    ToAggregator,
 )
 from streamagg.telemetry.snapshot import WorkerKind, WorkersSample
 
@@ -41,7 +38,7 @@ class _LocalAggregator:
         self.answers: deque[ShardCount] = deque()
 
     def post(self, message: AnyMessage) -> None:
-        assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+        assert isinstance(message, ToAggregator)
         self.answers.extend(self.aggregator.handle(message))
 
 

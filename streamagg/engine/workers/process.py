@@ -23,14 +23,11 @@ from streamagg.engine.workers.unmarshaller import Decodes, Unmarshaller, open_un
 from streamagg.errors import ExitCode, StreamaggError
 from streamagg.model.messages import (
     AggregatorSetup,
-    CloseWindow,
-    FreeWindow,
     Heartbeat,
     Lease,
-    Reset,
     Revoke,
+    ToAggregator,
     UnmarshallerSetup,
-    WindowRows,
     WorkerFailed,
 )
 from streamagg.model.settings import DecodeSettings
@@ -84,7 +81,7 @@ def run_aggregator(link: Link, aggregator: Aggregator) -> None:
     while True:
         heart.beat()
         for message in link.receive(_IDLE_WAIT_MS):
-            assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+            assert isinstance(message, ToAggregator)
             for answer in aggregator.handle(message):
                 link.send(answer)
 
@@ -123,7 +120,7 @@ def _work(link: Link) -> None:
         case [AggregatorSetup() as setup, *rest]:
             aggregator = Aggregator(setup)
             for message in rest:
-                assert isinstance(message, WindowRows | CloseWindow | FreeWindow | Reset)
+                assert isinstance(message, ToAggregator)
                 for answer in aggregator.handle(message):
                     link.send(answer)
             run_aggregator(link, aggregator)

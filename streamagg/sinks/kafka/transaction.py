@@ -273,7 +273,7 @@ class Output:
 
     def _produce(self, publication: Publication, began: float) -> None:
         self._reports.take()
-        for count in publication.windows:
+        for count in publication.tables:
             for key, value in render(self._windows, count, self._settings.decode.group_by):
                 self._enqueue(self._settings.output, key, value)
         if self._settings.late_topic is not None:

@@ -1,0 +1,152 @@
+"""When periods of calendars go out: once, with the window that ends them or behind it.
+
+::
+
+    a window closes ──▶ open ── its last window closes ──▶ asked ── all shards have answered ──▶ published
+
+The watermark ends a period as it ends a window. One whose last windows nobody hit goes out without them, and
+the checkpoint says that nothing may come for these any more.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from streamagg.core.calendars import Calendars, Period
+from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.period_state import Key, PeriodState, Record
+from streamagg.core.window_tables import WindowTables, named
+from streamagg.core.windows import Windows
+from streamagg.errors import TooManyUsers
+from streamagg.model.messages import AskPeriod, DropPeriod, ShardCount
+from streamagg.model.periods import Gained
+from streamagg.model.results import PeriodName, WindowTable
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A period that is over, with the answers of the shards."""
+
+    calendar: int
+    period: Period
+    closed: ClosedWindow
+    """Of its last window."""
+
+
+class PeriodSchedule:
+    """The periods of one session."""
+
+    def __init__(
+        self, calendars: Calendars, windows: Windows, state: PeriodState, tables: WindowTables, shards: int
+    ) -> None:
+        self._calendars = calendars
+        self._windows = windows
+        self._state = state
+        self._tables = tables
+        self._shards = shards
+        self._users = dict(state.users)
+        """Of each open period, also what is not published yet."""
+        self._open: dict[Key, Period] = {key: calendars.period_at(*key) for key in self._users}
+        self._asked: dict[Key, _Asked] = {}
+        self._gained: dict[int, list[Gained]] = {}
+        """By window that is not published."""
+        self._through = None if state.through_ms is None else windows.number(state.through_ms) - 1
+
+    def closed(self, window: int) -> None:
+        """A window has closed that has records."""
+        if self._through is not None and window <= self._through:
+            return  # The state holds it already, or holds no more what it belongs to.
+        for calendar in range(len(self._calendars.names)):
+            period = self._calendars.period(calendar, window)
+            self._open.setdefault((calendar, period.start_ms), period)
+
+    def ask(self, closed_through: int | None, partial_through: int | None) -> Iterator[tuple[AskPeriod, int]]:
+        """Questions about the periods that are over now that all windows up to one are closed.
+
+        With the last window of each.
+        """
+        if closed_through is None:
+            return
+        for key, period in list(self._open.items()):
+            last = self._calendars.last_window(period)
+            if last <= closed_through:
+                del self._open[key]
+                first = self._windows.number(period.start_ms)
+                partial = partial_through is not None and first <= partial_through
+                closed = ClosedWindow(last, partial, set(range(self._shards)))
+                self._asked[key] = _Asked(key[0], period, closed)
+                yield AskPeriod(*key), last
+
+    def answer(self, count: ShardCount, shard: int) -> None:
+        """Take what a shard says of a period, or what a window has added to it."""
+        if count.period is not None:
+            self._asked[count.period].closed.add(count, shard)
+        elif count.gained:
+            self._gained.setdefault(count.window, []).extend(count.gained)
+
+    def refusal(self, window: int) -> TooManyUsers | None:
+        """Why the run stops before a window that is complete: it would make a period too large."""
+        for one in self._gained.get(window, ()):
+            users = self._users.get((one.calendar, one.start_ms), 0) + self._new_users(window, one)
+            what = named(self._calendars.names[one.calendar], one.start_ms)
+            if (refusal := self._tables.refusal_of_period(users, one.groups, what)) is not None:
+                return refusal
+        return None
+
+    def counted(self, window: int) -> None:
+        """A window is complete, and not refused."""
+        for one in self._gained.get(window, ()):
+            key = one.calendar, one.start_ms
+            self._users[key] = self._users.get(key, 0) + one.users
+
+    def _new_users(self, window: int, period: Gained) -> int:
+        """Of all shards."""
+        same = (one for one in self._gained[window] if one.calendar == period.calendar)
+        return sum(one.users for one in same)
+
+    @property
+    def awaited(self) -> bool:
+        """Shards have to answer: nothing is published meanwhile, so that it goes out with its last window."""
+        return any(asked.closed.missing for asked in self._asked.values())
+
+    @property
+    def waiting(self) -> bool:
+        """Periods that are over are not published yet."""
+        return bool(self._asked)
+
+    def ready(self, pending: int | None) -> tuple[WindowTable, ...]:
+        """Periods to publish, in order; raises TooManyUsers.
+
+        ``pending``: the first window that is closed and not published, if there is any.
+        """
+        over = [one for one in self._asked.values() if pending is None or one.closed.window < pending]
+        over.sort(key=lambda one: (one.period.end_ms, one.calendar))
+        return tuple([self._table(one) for one in over])
+
+    def take(
+        self, windows: Iterable[int], periods: Iterable[WindowTable], until_ms: int
+    ) -> tuple[Record, ...]:
+        """What goes to the state topic with these windows and periods; ``until_ms``: see ``PeriodState``."""
+        for window in windows:
+            self._state.take(self._gained.pop(window, ()))
+        names = self._calendars.names
+        ended = []
+        for table in periods:
+            assert table.period is not None
+            calendar = names.index(table.period.calendar)
+            ended.append((calendar, self._asked.pop((calendar, table.period.start_ms)).period))
+        return self._state.records(ended, until_ms)
+
+    def published(self, periods: Iterable[WindowTable]) -> Iterator[DropPeriod]:
+        """What shards need not keep any more."""
+        for table in periods:
+            assert table.period is not None
+            calendar = self._calendars.names.index(table.period.calendar)
+            yield DropPeriod(calendar, table.period.start_ms)
+
+    def _table(self, asked: _Asked) -> WindowTable:
+        found = self._tables.combined(asked.closed.answers)
+        what = named(self._calendars.names[asked.calendar], asked.period.start_ms)
+        if (refusal := self._tables.refusal(found, what)) is not None:
+            raise refusal
+        name = PeriodName(self._calendars.names[asked.calendar], asked.period.start_ms, asked.period.end_ms)
+        return self._tables.table(asked.closed, found, name)
