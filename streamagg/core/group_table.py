@@ -40,7 +40,8 @@ class GroupTable:
     def places(self, ids: UInt64Column, tables: Iterable[GroupTexts]) -> Places:
         """The place of each group, shape ``(n,)``; one that is new gets the next.
 
-        New groups are named by the tables. Raises StreamaggError if two groups have one hash.
+        New groups are named by the tables. Raises StreamaggError if two groups have one hash, and ValueError
+        if one has no name.
         """
         at = self._find(ids)
         known = self._ids[at] == ids if len(self) else np.zeros(len(ids), np.bool_)
@@ -65,7 +66,10 @@ class GroupTable:
     def _add(self, ids: UInt64Column, tables: Iterable[GroupTexts]) -> None:
         """Groups that are not there, perhaps several times."""
         ids = np.sort(ids)
-        fresh = named(tables, ids[np.concatenate(([True], ids[1:] != ids[:-1]))])
+        ids = ids[np.concatenate(([True], ids[1:] != ids[:-1]))]
+        fresh = named(tables, ids)
+        if len(fresh) < len(ids):
+            raise ValueError("a group has no name")
         first = len(self)
         self._by_place.append(fresh)
         whole = np.concatenate([self._ids, fresh.id_column])

@@ -30,6 +30,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import scenario
 from tests.simulation.sink import SimSink
+from tests.simulation.tables import USERS_ALONE
 from tests.support.blocks import window_table
 from tests.support.instances import wait_until
 from tests.support.pipeline import read_all
@@ -133,8 +134,9 @@ class SimBench:
 
     def __init__(self, delivery: Delivery) -> None:
         self.once = delivery == "exactly-once"
-        made = scenario(random.Random(1))
-        self._calm = replace(made, delivery=delivery, window=WINDOW, odds=replace(made.odds, publish=0))
+        made = scenario(random.Random(1), random.Random(1))
+        calm = replace(made.odds, publish=0)
+        self._calm = replace(made, delivery=delivery, window=WINDOW, asked=USERS_ALONE, odds=calm)
         self._broker = Broker()
         self.sink = SimSink(self._calm, self._broker, random.Random(1))
         self.depose()
@@ -163,7 +165,7 @@ class SimBench:
         return publisher.finished()
 
     def seen(self) -> Seen:
-        users = [orjson.loads(value)["cnt"] for _, value in self._broker.output]
+        users = [orjson.loads(value)["cnt"] for _, _, value in self._broker.output]
         return users, kept(self.sink.checkpoints(PARTITIONS))
 
     def _started(self, sink: SimSink, confirm: Confirm) -> SimPublisher:

@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 
 from streamagg.core.checkpoint import Checkpoint, decode, encode, fingerprint
 from streamagg.core.closed_window import ClosedWindow
-from streamagg.core.measures.published import measures_of
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.ring import Ring
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer
 from streamagg.core.sharding import split
+from streamagg.core.window_tables import WindowTables
 from streamagg.core.windows import Windows
 from streamagg.model.columns import USER
 from streamagg.model.messages import ColumnBlock
-from streamagg.model.settings import NO_CEILING, DecodeSettings, WindowSettings
+from streamagg.model.settings import NO_CEILING, PLAIN, DecodeSettings, WindowSettings
 from tests.support.blocks import Record, block
 from tests.support.oracle import recount
 
-MEASURES = measures_of(DecodeSettings(), NO_CEILING)
+TABLES = WindowTables(PLAIN, NO_CEILING)
 TIME_OF_DAY_MS = 1 << 50
 """Behind every event time."""
 SEEDS = st.integers(0, 2**32 - 1)
@@ -103,7 +103,7 @@ class Life:
             closed_through=next(iter(found.values())).closed_through,
             read_before={partition: checkpoint.read_before for partition, checkpoint in found.items()},
         )
-        self.rings = [Ring(slots, MEASURES) for _ in range(shards)]
+        self.rings = [Ring(slots, PLAIN, NO_CEILING) for _ in range(shards)]
         self.closed: list[tuple[int, int, int]] = []
         self.unfreed: list[int] = []
         self.timestamps = rng.random() < 0.5
@@ -143,10 +143,9 @@ class Life:
                     for ring, share in zip(self.rings, shares, strict=True):
                         ring.add(window, share, len(share[USER]))
                 case Closed(window, partial):
-                    closing = ClosedWindow(window, partial, set(), MEASURES)
-                    for ring in self.rings:
-                        closing.combine(ring.summaries(window))
-                    table = closing.table()
+                    found = TABLES.combined([ring.answer(window) for ring in self.rings])
+                    table = TABLES.table(ClosedWindow(window, partial), found)
+                    assert table.users is not None
                     self.closed.append((window, table.users.count, table.records))
                 case Reread(partition, offset):
                     self.pending[partition] = self.cut(partition, offset, timestamps=True)

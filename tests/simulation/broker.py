@@ -79,8 +79,8 @@ class Broker:
         self.committed: dict[int, tuple[int, str]] = {}
         self.commits = 0
         """How often they have moved."""
-        self.output: list[tuple[int, bytes]] = []
-        """Start of the window and value, as committed readers see them."""
+        self.output: list[tuple[int, bytes, bytes]] = []
+        """Start of the window, key and value, as committed readers see them."""
         self.published: set[int] = set()
         self.letters: set[tuple[int, int]] = set()
         """Partition and offset of records in the dead-letter topic."""
@@ -94,6 +94,10 @@ class Broker:
         """Commits whose sender has given up or died, and that may still arrive."""
         self._epoch = 0
         self.most_metadata = 0
+        self.recalls = 0
+        """How often a partition began with reading again what names the groups of records set aside."""
+        self.broken_recalls = 0
+        """How often a reader died meanwhile."""
 
     def elect(self, leader: int | None) -> None:
         """Begin a new generation."""
@@ -131,9 +135,8 @@ class Broker:
     def append_output(self, key: bytes, value: bytes) -> None:
         """A record of the output topic."""
         start = orjson.loads(value)["ts"]
-        assert key == str(start).encode()
         start_ms = round(start * 1000)
-        self.output.append((start_ms, value))
+        self.output.append((start_ms, key, value))
         self.published.add(start_ms)
 
     def append_state(self, state: State) -> None:

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Final
-
-import orjson
 
 from streamagg.engine.session.plan import Opening
 from streamagg.engine.session.session import Session
 from tests.simulation.broker import Broker, Difference
 from tests.simulation.oracle import Expected, Verdict, expected
 from tests.simulation.scenario import Scenario
+from tests.simulation.table_oracle import Published, records
 
 _METADATA_BYTES: Final = 4_096
 """What a broker accepts by default."""
@@ -108,36 +108,49 @@ def judged(broker: Broker, scenario: Scenario) -> Expected:
 
 def differences(broker: Broker, scenario: Scenario, told: Expected) -> Iterator[str]:
     """Between what committed readers see and what the log comes to."""
-    windows = scenario.plan.windows
-    wanted = {windows.start_ms(n): v for n, v in told.windows(empty=scenario.window.empty_windows).items()}
-    found: dict[int, bytes] = {}
+    wanted = _wanted(scenario, told)
+    found: dict[int, dict[bytes, bytes]] = {}
     last: int | None = None
     repeats = scenario.delivery == "at-least-once"
-    for start_ms, value in broker.output:
-        if start_ms in found:
-            if not repeats or found[start_ms] != value:
-                yield f"doubled: {start_ms} has {found[start_ms]!r} and {value!r}"
+    for start_ms, key, value in broker.output:
+        known = found.setdefault(start_ms, {})
+        if key in known:
+            if not repeats or known[key] != value:
+                yield f"doubled: {key!r} has {known[key]!r} and {value!r}"
             continue
         if last is not None and start_ms < last and not repeats:
             yield f"order: {start_ms} comes after {last}"
-        found[start_ms] = value
+        known[key] = value
         last = start_ms
     for start_ms in sorted(found.keys() | wanted.keys()):
         if start_ms not in found:
             yield f"lost: {start_ms} with {wanted[start_ms]}"
         elif start_ms not in wanted:
-            yield f"extra: {start_ms} with {found[start_ms]!r}"
-        elif (told_value := _value(found[start_ms])) != wanted[start_ms]:
-            yield f"wrong: {start_ms} has {told_value}, not {wanted[start_ms]}"
+            yield f"extra: {start_ms} with {found[start_ms]}"
+        elif (published := list(found[start_ms].items())) != wanted[start_ms]:
+            yield f"wrong: {_first_difference(published, wanted[start_ms])}"
     yield from _letters(broker, told)
     yield from _late(broker, told, repeats=repeats)
     if broker.most_metadata > _METADATA_BYTES:
         yield f"memory: {broker.most_metadata} bytes of metadata"
 
 
-def _value(value: bytes) -> tuple[int, int, bool]:
-    fields = orjson.loads(value)
-    return fields["cnt"], fields["records"], fields["partial"]
+def _wanted(scenario: Scenario, told: Expected) -> dict[int, list[Published]]:
+    """Every record that must be published, by the start of its window, in order."""
+    windows, asked = scenario.plan.windows, scenario.asked
+    return {
+        (start_ms := windows.start_ms(number)): list(
+            records(
+                rows, asked.decode, asked.ceiling, start_ms, scenario.window.granularity_ms, partial=partial
+            )
+        )
+        for number, (rows, partial) in told.windows(empty=scenario.window.empty_windows).items()
+    }
+
+
+def _first_difference(found: list[Published], wanted: list[Published]) -> str:
+    pairs = zip_longest(found, wanted)
+    return next(f"{one}, not {other}" for one, other in pairs if one != other)
 
 
 def _late(broker: Broker, told: Expected, *, repeats: bool) -> Iterator[str]:

@@ -21,7 +21,7 @@ from streamagg.sinks.contract import PublishFailed
 from tests.simulation import checks
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
-from tests.simulation.scenario import DECODE, Scenario
+from tests.simulation.scenario import Scenario
 from tests.simulation.sink import SimSink
 from tests.simulation.source import SimSource
 from tests.simulation.workers import SimWorkers
@@ -85,6 +85,12 @@ class Instance:
         """A question is under way whose answer may make partitions idle, whatever is written meanwhile."""
         return self._ends is not None
 
+    @property
+    def recalling(self) -> int:
+        """Partitions that still read again what names the groups of records set aside."""
+        parts = {} if self.session is None else self.session.sequencer.partitions
+        return sum(part._recalled is not None for part in parts.values())
+
     def step(self) -> None:
         """One turn of the main loop."""
         self._poll_group()
@@ -134,6 +140,7 @@ class Instance:
         committed = publisher.checkpoints(self._broker.logs)
         opened = self._continued(bounds, committed, self._stops)
         self.session = self._sessions.begin(opened, publisher, self._clock_ms())
+        self._broker.recalls += self.recalling
         self.watched = checks.Watched(self.session, opened, self._broker, self._scenario)
 
     def _work(self, session: Session) -> None:
@@ -207,7 +214,9 @@ class Instance:
         stops: Mapping[int, int] | None,
     ) -> Mapping[int, Opening]:
         scenario = self._scenario
-        return continued(bounds, committed, scenario.fingerprint, stops, scenario.window, DECODE)
+        return continued(
+            bounds, committed, scenario.fingerprint, stops, scenario.window, scenario.asked.decode
+        )
 
     def _bounds(self, partitions: Collection[int]) -> LogBounds:
         # The transactions of the simulator hide what a run before may have read.

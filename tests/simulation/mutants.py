@@ -13,9 +13,14 @@ from streamagg.core import ballot, checkpoint
 from streamagg.core import partition_clock as clock
 from streamagg.core.ballot import LEAD, Ballot, Candidate
 from streamagg.core.late_references import LateBook
+from streamagg.core.measures.by_group import placed
+from streamagg.core.measures.ends import _Found
+from streamagg.core.measures.exact_sum import ExactSums
+from streamagg.core.open_window import OpenWindow
 from streamagg.core.partition import Partition
 from streamagg.core.partition_clock import LateRows, PartitionState
 from streamagg.core.sequencer import Sequencer
+from streamagg.core.window_tables import WindowTables
 from streamagg.engine.session.leases import LeaseBook
 from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.engine.session.session import Session
@@ -245,6 +250,53 @@ def _room_for_all(right: Any) -> Any:
     return mutant
 
 
+def _float_sums(right: Any) -> Any:
+    """Numbers are added as they come, each time with a rounding."""
+
+    def mutant(self: ExactSums, values: Any, places: Any, groups: int) -> None:
+        sums = np.bincount(placed(places, len(values)), values, minlength=groups)
+        if np.isfinite(sums).all():
+            values, places = sums, np.arange(len(sums))
+        right(self, values, places, groups)
+
+    return mutant
+
+
+def _places_of_a_shard(right: Any) -> Any:
+    """Where a group lies in its shard is taken for where it lies in the whole."""
+
+    def mutant(self: Any, answers: Any, places: Any, groups: int = 1, *, dropped: bool = False) -> Any:
+        if places is not None:
+            places = [np.arange(len(there)) for there in places]
+        return right(self, answers, places, groups, dropped=dropped)
+
+    return mutant
+
+
+def _no_recall(_: Any) -> Any:
+    """What is set aside comes back from a checkpoint, and what names its groups does not."""
+
+    def mutant(self: Partition, block: ColumnBlock) -> bool:
+        before = self._recalled is not None
+        self._recalled = None if block.next >= self.clock.state.offset else block.next
+        return before and block.next <= self.clock.state.offset
+
+    return mutant
+
+
+def _by_arrival(_: Any) -> Any:
+    return lambda self, number, key, rows, places: rows
+
+
+def _one_table_of_groups(right: Any) -> Any:
+    def mutant(self: OpenWindow, number: int, rules: Any) -> None:
+        right(self, number, rules)
+        if self._groups is not None:
+            self._groups = rules.__dict__.setdefault("shared", self._groups)
+
+    return mutant
+
+
 MUTANTS: Final = (
     Mutant("late by the global watermark", Sequencer, "advance", _late_by_watermark, 100),
     Mutant("the current position is committed", Partition, "checkpoint", _commit_position, 100),
@@ -308,4 +360,9 @@ MUTANTS: Final = (
     Mutant("late records are told again", LateBook, "add", _told_again, 100),
     Mutant("late records are told by their own offset", LateBook, "add", _told_by_offset, 400),
     Mutant("offsets outside the transaction", SimPublisher, "_offsets", _counts_outside, 100),
+    Mutant("sums are rounded as numbers come", ExactSums, "add", _float_sums, 100),
+    Mutant("groups lie in the whole as in their shard", WindowTables, "_sum", _places_of_a_shard, 100),
+    Mutant("groups of records set aside are not recalled", Partition, "recall", _no_recall, 100),
+    Mutant("the first and last to come are the first and last", _Found, "_best", _by_arrival, 100),
+    Mutant("windows share a table of groups", OpenWindow, "__init__", _one_table_of_groups, 100),
 )

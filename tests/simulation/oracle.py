@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from tests.simulation.table_oracle import Fields, Row
+
 Verdict = int | Literal["late", "future", "waiting"]
 """The window that a record is counted in, or why it is in none; waiting: set aside, not decided."""
 _LEAD: Final = 24
@@ -38,6 +40,8 @@ class Told(NamedTuple):
     time_ms: int
     user: str
     live: bool
+    fields: Fields = {}  # noqa: RUF012
+    """What it says beside that."""
 
 
 @dataclass(slots=True)
@@ -124,24 +128,21 @@ def judge(log: Sequence[Told], rules: Rules, *, ended: bool = True) -> Judgement
 class Expected:
     """What the whole topic must come to."""
 
-    users: dict[int, list[str]] = field(default_factory=dict)
-    """By window, with repetitions."""
+    rows: dict[int, list[Row]] = field(default_factory=dict)
+    """By window."""
     partial_through: int | None = None
     verdicts: dict[int, dict[int, Verdict]] = field(default_factory=dict)
     """By partition and offset."""
     decided_at_end: set[tuple[int, int]] = field(default_factory=set)
     """Partition and offset of what the records behind it have not decided."""
 
-    def windows(self, *, empty: bool) -> dict[int, tuple[int, int, bool]]:
-        """Unique users, records and whether it is partial, by window."""
-        numbers: Iterable[int] = self.users
-        if empty and self.users:
-            numbers = range(min(self.users), max(self.users) + 1)
+    def windows(self, *, empty: bool) -> dict[int, tuple[list[Row], bool]]:
+        """The rows of each, and whether it is partial."""
+        numbers: Iterable[int] = self.rows
+        if empty and self.rows:
+            numbers = range(min(self.rows), max(self.rows) + 1)
         through = self.partial_through
-        return {
-            n: (len(set(u := self.users.get(n, []))), len(u), through is not None and n <= through)
-            for n in numbers
-        }
+        return {n: (self.rows.get(n, []), through is not None and n <= through) for n in numbers}
 
 
 def expected(logs: Mapping[int, Sequence[tuple[int, Told]]], inside: Iterable[int], rules: Rules) -> Expected:
@@ -158,9 +159,10 @@ def expected(logs: Mapping[int, Sequence[tuple[int, Told]]], inside: Iterable[in
         total.verdicts[partition] = {
             offset: verdict for (offset, _), verdict in zip(log, judged.verdicts, strict=True)
         }
-        for (_, record), verdict in zip(log, judged.verdicts, strict=True):
+        for (offset, record), verdict in zip(log, judged.verdicts, strict=True):
             if isinstance(verdict, int):
-                total.users.setdefault(verdict, []).append(record.user)
+                row = Row(record.time_ms, partition, offset, record.user, record.fields)
+                total.rows.setdefault(verdict, []).append(row)
         if partition in inside and judged.first_window is not None:
             total.partial_through = max(total.partial_through or 0, judged.first_window)
     return total

@@ -155,8 +155,8 @@ class SimPublisher:
 
     def _produce(self, publication: Publication, once: bool) -> None:
         self._transaction = Transaction(self._epoch)
-        windows = self._scenario.plan.windows
-        rows = [row for table in publication.windows for row in render(windows, table)]
+        windows, decode = self._scenario.plan.windows, self._scenario.asked.decode
+        rows = [row for table in publication.windows for row in render(windows, table, decode.group_by)]
         late = [(told.partition, offset) for told in publication.late for offset in told.offset.tolist()]
         if once:
             self._broker.check_epoch(self._epoch)
@@ -205,9 +205,9 @@ class SimPublisher:
                 self._end(PublishFailed("timed out, lost"))
 
     def _offsets(self, publication: Publication) -> dict[int, tuple[int, str]]:
-        signature, window = self._signature, self._scenario.window
+        signature, window, decode = self._signature, self._scenario.window, self._scenario.asked.decode
         return {
-            partition: (at.state.offset, checkpoint.encode(at, signature, window))
+            partition: (at.state.offset, checkpoint.encode(at, signature, window, decode))
             for partition, at in publication.checkpoints.items()
         }
 

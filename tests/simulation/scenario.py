@@ -7,10 +7,10 @@ from typing import Final, Literal, NamedTuple
 from streamagg.core.checkpoint import fingerprint
 from streamagg.engine.session.leases import LeaseSize
 from streamagg.engine.session.plan import Plan
-from streamagg.model.settings import DecodeSettings, WindowSettings
+from streamagg.model.settings import WindowSettings
 from tests.simulation.oracle import Rules, Told, judge
+from tests.simulation.tables import Asked, Speech, asked
 
-DECODE: Final = DecodeSettings(time_unit="ms")
 EPOCH_MS: Final = 1_000_000
 Kind = Literal["bounded", "keep-open", "endless"]
 Delivery = Literal["exactly-once", "at-least-once"]
@@ -54,6 +54,7 @@ class Scenario:
     kind: Kind
     delivery: Delivery
     window: WindowSettings
+    asked: Asked
     plan: Plan
     lease_size: LeaseSize
     unmarshallers: int
@@ -80,23 +81,30 @@ class Scenario:
     @property
     def fingerprint(self) -> str:
         """Of the settings, as the checkpoint names it."""
-        return fingerprint(self.window, DECODE)
+        return fingerprint(self.window, self.asked.decode)
 
 
-def scenario(chance: random.Random) -> Scenario:
-    """Everything that is decided before the first step."""
+def scenario(chance: random.Random, beside: random.Random) -> Scenario:
+    """Everything that is decided before the first step.
+
+    ``beside`` decides what is counted beside users: all else of a seed is as it is without that.
+    """
+    table = asked(beside)
     kind: Kind = chance.choices(("bounded", "keep-open", "endless"), (2, 2, 3))[0]
     window = _window(chance)
-    phases, begins, silent = _Contents(chance, window, kind).phases()
+    phases, begins, silent = _Contents(chance, window, kind, Speech(table, beside)).phases()
     return Scenario(
         kind=kind,
         delivery="at-least-once" if chance.random() < 0.15 else "exactly-once",
         window=window,
+        asked=table,
         plan=Plan(
             window,
             chance.choice((window.fewest_slots, window.fewest_slots + 1, max(9, window.fewest_slots))),
             chance.choice((300, 1_000)),
             bounded=kind != "endless",
+            ceiling=table.ceiling,
+            decode=table.decode,
             # Few, so that a publication is waited for again and again.
             most_late=12,
             most_future=8,
@@ -134,8 +142,9 @@ def _window(chance: random.Random) -> WindowSettings:
 class _Contents:
     """Makes records: disorder, honest gaps, flipped bits, and some that cannot be decoded."""
 
-    def __init__(self, chance: random.Random, window: WindowSettings, kind: Kind) -> None:
+    def __init__(self, chance: random.Random, window: WindowSettings, kind: Kind, speech: Speech) -> None:
         self._chance = chance
+        self._speech = speech
         self._window = window
         self._kind = kind
         self._grown = kind != "bounded" and chance.random() < 0.5
@@ -201,7 +210,7 @@ class _Contents:
             if luck < self._flips:
                 told += (1 << chance.randrange(8)) * g
             elif luck < 0.03 + self._flips:
-                made.append(chance.choice((FILLER, Content(b"{", time, None))))
+                made.append(self._unfit(chance.choice((FILLER, Content(b"{", time, None)))))
                 continue
             elif luck > 1 - self._slow:
                 told -= int(chance.random() * chance.choice((1, 4)) * (self._window.max_lag_ms + g))
@@ -214,5 +223,13 @@ class _Contents:
         chance = self._chance
         stamp = -1 if time is None or chance.random() >= self._stamped else time
         user = f"u{chance.randrange(12)}"
-        into.append(Told(told, user, stamp >= 0 and abs(stamp - told) <= self._window.max_jump_ms))
-        return Content(b'{"ts":%d,"uid":"%s"}' % (told, user.encode()), stamp, into[-1])
+        text, fields = self._speech.fields()
+        into.append(Told(told, user, stamp >= 0 and abs(stamp - told) <= self._window.max_jump_ms, fields))
+        return Content(b'{"ts":%d,"uid":"%s"%s}' % (told, user.encode(), text), stamp, into[-1])
+
+    def _unfit(self, content: Content) -> Content:
+        """Where there are groups, in their place sometimes a record without a proper one."""
+        misfit = self._speech.misfit()
+        if misfit is None:
+            return content
+        return Content(b'{"ts":%d,"uid":"u"%s}' % (EPOCH_MS, misfit), content.timestamp_ms, None)

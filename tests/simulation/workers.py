@@ -3,6 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from streamagg.decode import Decoder
@@ -26,9 +27,9 @@ from streamagg.model.messages import (
 from streamagg.sources.contract import Source
 from streamagg.telemetry.snapshot import WorkersSample
 from tests.simulation.broker import Broker, Difference
-from tests.simulation.scenario import DECODE, Scenario
+from tests.simulation.scenario import Scenario
 
-_DECODER = Decoder(DECODE)
+_decoder = cache(Decoder)
 
 
 class SimWorker:
@@ -61,8 +62,9 @@ class SimUnmarshaller(SimWorker):
 
     def __init__(self, scenario: Scenario, source: Source, letters: "Letters") -> None:
         super().__init__()
-        reader = source.reader(DECODE.max_record_bytes, ClientNumbers())
-        self._unmarshaller = Unmarshaller(reader, _DECODER, scenario.window.max_jump_ms, letters)
+        decode = scenario.asked.decode
+        reader = source.reader(decode.max_record_bytes, ClientNumbers())
+        self._unmarshaller = Unmarshaller(reader, _decoder(decode), scenario.window.max_jump_ms, letters)
 
     @property
     def ready(self) -> bool:
@@ -83,10 +85,10 @@ class SimUnmarshaller(SimWorker):
 class SimAggregator(SimWorker):
     """Counts in the real ring."""
 
-    def __init__(self, slots: int, dawdles: Callable[[], bool]) -> None:
+    def __init__(self, setup: AggregatorSetup, dawdles: Callable[[], bool]) -> None:
         super().__init__()
         self._dawdles = dawdles
-        self._aggregator = Aggregator(AggregatorSetup(slots))
+        self._aggregator = Aggregator(setup)
 
     @property
     def ready(self) -> bool:
@@ -196,8 +198,9 @@ class SimWorkers:
         return SimUnmarshaller(self._scenario, self._source, Letters(self._broker))
 
     def _shard(self) -> SimAggregator:
-        sluggish = self._scenario.odds.sluggish
-        return SimAggregator(self._scenario.plan.slots, lambda: self._chance.random() < sluggish)
+        plan, sluggish = self._scenario.plan, self._scenario.odds.sluggish
+        setup = AggregatorSetup(plan.slots, plan.ceiling, plan.decode)
+        return SimAggregator(setup, lambda: self._chance.random() < sluggish)
 
     def _port(self, worker: SimWorker) -> SimPort:
         windows = self._scenario.plan.windows

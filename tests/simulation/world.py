@@ -41,6 +41,9 @@ class Result:
     records: int = 0
     steps: int = 0
     crashes: int = 0
+    recalls: int = 0
+    """How often the groups of records set aside were read again, and how often a reader died meanwhile."""
+    broken_recalls: int = 0
     differences: list[str] = field(default_factory=list)
 
 
@@ -49,7 +52,7 @@ class World:
 
     def __init__(self, seed: int, trace: Trace | None = None) -> None:
         self.chance = random.Random(seed)
-        self.scenario: Scenario = scenario(self.chance)
+        self.scenario: Scenario = scenario(self.chance, random.Random(f"what is asked of {seed}"))
         self.broker = Broker()
         self.now_ms = 0
         self.steps = 0
@@ -198,6 +201,7 @@ class World:
         self.note("fault: %s of instance %d", what, instance.number)
         match what:
             case "unmarshaller":
+                self.broker.broken_recalls += bool(instance.recalling)
                 self._kill(instance, chance.randrange(self.scenario.unmarshallers))
             case "aggregator":
                 self._kill(
@@ -307,4 +311,5 @@ def simulate(seed: int, trace: Trace | None = None) -> Result:
         result.windows = len(world.broker.published)
         result.records = sum(len(log.records) for log in world.broker.logs.values())
         result.steps, result.crashes = world.steps, world.crashes
+        result.recalls, result.broken_recalls = world.broker.recalls, world.broker.broken_recalls
     return result
