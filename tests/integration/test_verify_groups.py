@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,7 @@ from tests.integration.test_replay_verify import TopicFactory, read, send, strea
 
 pytestmark = pytest.mark.kafka
 
-VISITS = [
-    record
-    for chunk in records(
-        GenerateSettings(6_000, users=300, rate=20, size_bytes=250, disorder=0.1, corrupt=0.05, visits=True)
-    )
-    for record in chunk
-]
+MADE = GenerateSettings(6_000, users=300, rate=20, size_bytes=250, disorder=0.1, corrupt=0.05, visits=True)
 GROUPED = (
     *("--group-by", "country", "--group-by", "page.section"),
     *(
@@ -64,18 +59,20 @@ Ran = Callable[..., tuple[str, list[Output]]]
 
 @pytest.fixture
 def ran(broker: str, topic: TopicFactory, tmp_path: Path) -> Ran:
-    """A run over the visits: its input, and what it has published."""
+    """A run over the visits, in two goes: its input, and what it has published."""
 
-    def run(*flags: str, partitions: int = 1) -> tuple[str, list[Output]]:
+    def run(*flags: str, partitions: int = 1, rate: float = 20) -> tuple[str, list[Output]]:
         source, output = topic(partitions=3), topic(partitions=partitions)
-        send(broker, source, stream(tmp_path, VISITS))
-        where = ("--input", source, "--output", output, "--bootstrap-servers", broker)
-        outcome = streamagg("run", *where, "--group", output, "--until-end", "--http", "off", *flags)
-        assert outcome.returncode == 0, outcome.stderr
-        code, found = verified(broker, source, output, *flags)
+        visits = [record for chunk in records(replace(MADE, rate=rate)) for record in chunk]
+        where = ("--input", source, "--output", output, "--bootstrap-servers", broker, "--group", output)
+        for half, more in ((visits[:3_000], ("--keep-open",)), (visits[3_000:], ("--aggregators", "3"))):
+            send(broker, source, stream(tmp_path, half))
+            outcome = streamagg("run", *where, "--until-end", "--http", "off", *more, *flags)
+            assert outcome.returncode == 0, outcome.stderr
+        code, found = verified(broker, source, output, *flags, "--allow-open")
         assert (code, found["differences"]) == (0, [])
         published = [one for part in read(broker, output, partitions) for one in part]
-        assert found["matching"] == found["windows"] == len(published)
+        assert found["matching"] == found["windows"] - found["open"] == len(published)
         return source, [((key or b"").decode(), json.loads(value or b"")) for key, value in published]
 
     return run
@@ -137,3 +134,44 @@ def test_windows_of_too_many_groups_agree_without_them(ran: Ran) -> None:
     _, published = ran("--group-by", "page.path", "--max-groups", "400", "--above-max-groups", "totals")
     dropped = [value.get("groups_dropped", False) for _, value in published if "group" not in value]
     assert {True, False} <= {*dropped}
+
+
+PERIODS = ("--calendar", "day", "--calendar", "15m", "--calendar", "hour", "--time-zone", "Asia/Kathmandu")
+
+
+def test_periods_agree_and_what_is_changed_in_them_is_found(
+    broker: str, topic: TopicFactory, ran: Ran
+) -> None:
+    # Eight hours around midnight; the second day and the last hour are not over.
+    flags = ("--group-by", "page.section", *GROUPED[4:], *PERIODS, "--max-jump", "2m")
+    source, published = ran(*flags, rate=0.2)
+    numbers = {name: whole(published, name) for name in ("15m", "hour", "day")}
+    assert {name: len(found) for name, found in numbers.items()} == {"15m": 34, "hour": 8, "day": 1}
+    changed = [*published]
+    key, value = published[numbers["15m"][0]]
+    changed[numbers["15m"][0]] = key, value | {"end": value["end"] + 60}
+    key, value = published[numbers["day"][0] + 1]
+    changed[numbers["day"][0] + 1] = key, value | {"price": -1}
+    del changed[numbers["hour"][0]]
+    changed.append(changed.pop(0))
+    other = topic()
+    publish(broker, other, changed)
+
+    code, found = verified(broker, source, other, *flags, "--allow-open")
+    assert code == 4
+    assert {(one["kind"], one["calendar"], one["group"] is None) for one in found["differences"]} == {
+        ("different", "15m", True),
+        ("different", "day", False),
+        ("missing", "hour", True),
+        ("unordered", None, True),
+    }
+    assert found["matching"] == found["windows"] - found["open"] - 4
+
+
+def whole(published: list[Output], calendar: str) -> list[int]:
+    """Where the periods of a calendar are."""
+    return [
+        number
+        for number, (_, value) in enumerate(published)
+        if value.get("calendar") == calendar and "group" not in value
+    ]
