@@ -3,13 +3,16 @@
 import bz2
 import gzip
 import io
+import itertools
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,7 +26,6 @@ from streamagg.errors import FileUnreadable, SettingsError
 from streamagg.model.results import WindowTable
 from streamagg.model.settings import CountSettings, PipelineSettings, WindowSettings
 from streamagg.sinks.callback import Emit
-from streamagg.tools.generate import GenerateSettings, write
 
 WINDOW = WindowSettings(10_000, max_lag_ms=0, max_jump_ms=15_000)
 INLINE = PipelineSettings(inline=True)
@@ -168,10 +170,9 @@ def test_another_format_is_refused_before_anything_is_counted(as_run: bool, tmp_
 @BOTH
 @pytest.mark.usefixtures("processes")
 def test_processes_end_when_they_are_asked_to(as_run: bool, tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    with path.open("wb") as out:
-        write(GenerateSettings(20_000, users=100, rate=100, size_bytes=2_000), out)
-    ending = EarlyEnd()
+    """The file is a pipe that has no end before that, so that none of them can have read all of it."""
+    path, ending = tmp_path / "f", EarlyEnd()
+    os.mkfifo(path)
 
     def ask() -> None:
         ending.requested = True
@@ -180,11 +181,20 @@ def test_processes_end_when_they_are_asked_to(as_run: bool, tmp_path: Path) -> N
     if not as_run:
         # Nothing comes out before the end: the first look is the time to ask.
         ending.requested = True
+    feeder = threading.Thread(target=_feed, args=(path,))
+    feeder.start()
     settings = CountSettings((str(path),), WINDOW, as_run=as_run, pipeline=PipelineSettings(2, 1))
     stats = count(settings, written, ending)
-    assert stats.counted < 20_000
+    feeder.join()
     assert stats.counted == stats.records - sum(stats.rejected.values())
     assert all(partial for _, _, partial in written.windows[1:])
+
+
+def _feed(path: Path) -> None:
+    """Records of one second after the other, until nobody reads any more."""
+    with suppress(BrokenPipeError), path.open("wb", buffering=0) as out:
+        for second in itertools.count():
+            out.write(lines(*[second] * 1_000))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

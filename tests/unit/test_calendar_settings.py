@@ -1,6 +1,5 @@
 """Calendars and time zones as they are written, and what is told of those that cannot be."""
 
-import dataclasses
 from collections.abc import Mapping
 
 import pytest
@@ -9,16 +8,8 @@ from streamagg.errors import SettingsError
 from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, WindowSettings
 from streamagg.settings import parsers
 from streamagg.settings.resolve import Resolver
-from streamagg.settings.table import SETTINGS
 
 QUARTER = CalendarSettings("15m", 900_000)
-
-
-@pytest.fixture(autouse=True)
-def _as_if_a_verb_took_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    for row in SETTINGS:
-        if row.name in ("calendar", "time_zone"):
-            monkeypatch.setitem(SETTINGS, row.name, dataclasses.replace(row, verbs="run"))
 
 
 def window(**flags: object) -> WindowSettings:
