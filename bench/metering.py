@@ -126,7 +126,8 @@ def _full_heartbeat() -> Heartbeat:
     for stage in STAGES:
         times.took(stage, 0.001)
     client = ClientNumbers({"_TRANSPORT": 1}, {"1": RoundTrip(0.001, 0.002)})
-    return Heartbeat(1.0, 1 << 20, times, client, dict.fromkeys(range(64), 1000000), 1 << 20)
+    users = dict.fromkeys(range(64), 1000000)
+    return Heartbeat(1.0, 1 << 20, times, client, users=users, held_bytes=1 << 20)
 
 
 def _heartbeat() -> Callable[[], object]:

@@ -37,6 +37,12 @@ THROUGHPUT: Final = Row(
             unit="cps",
         ),
         graph(
+            "Values ignored, by measure",
+            "In records that are counted: a measure cannot take them. Nothing where there are none.",
+            Query(per_second("streamagg_values_ignored_total", "measure") + " > 0", "{{measure}}"),
+            unit="cps",
+        ),
+        graph(
             "Late by partition",
             "The window was closed already by the clock of the partition.",
             Query(per_second("streamagg_records_late_total", "partition") + " > 0", "{{partition}}"),
@@ -138,10 +144,28 @@ WINDOWS: Final = Row(
             Query("sum(streamagg_users_held)", "users"),
         ),
         graph(
-            "Memory of the users held",
-            "Part of the memory of the aggregators.",
-            Query("sum(streamagg_users_held_bytes)", "sets"),
+            "Memory of windows and periods",
+            "Users, groups and measures held; part of the memory of the aggregators.",
+            Query("sum(streamagg_users_held_bytes)", "held"),
             unit="bytes",
+        ),
+        graph(
+            "Groups of a window",
+            "Of the last one published, and of the largest that is open, where a group counts once for each"
+            " aggregator that holds it; and how many --max-groups allows.",
+            Query("max(streamagg_last_window_groups)", "last window"),
+            Query("max(streamagg_largest_window_groups)", "largest window"),
+            Query("max(streamagg_max_groups)", "--max-groups"),
+        ),
+        graph(
+            "Groups held",
+            "In windows that are not published.",
+            Query("sum(streamagg_groups_held)", "groups"),
+        ),
+        graph(
+            "Windows without their groups",
+            "Published so because there were more than --max-groups.",
+            Query(added("streamagg_windows_without_groups_total"), "windows"),
         ),
         graph(
             "State of open periods",

@@ -1,7 +1,6 @@
 """``streamagg advise``: how late records come, which clocks are fast, what other settings would lose."""
 
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Final
@@ -116,19 +115,12 @@ def print_advice(settings: "AdviseSettings", advice: "Advice") -> None:
 
 def _print_groups(settings: "AdviseSettings", advice: "Advice") -> None:
     """How many there are, and what measures would ignore."""
+    from streamagg.engine.reporting.minute_summary import listed
+
     if advice.groups is not None:
         typer.echo(f"{advice.groups:,} groups by {', '.join(settings.decode.group_by)}")
     if advice.ignored:
-        ignored = ", ".join(f"{path} {count:,}" for path, count in _ignored(advice).items())
-        typer.echo(f"values ignored: {ignored}")
-
-
-def _ignored(advice: "Advice") -> dict[str, int]:
-    """By path; what is ignored as a number and as an id counts twice."""
-    paths = Counter[str]()
-    for column, count in sorted(advice.ignored.items()):
-        paths[column.partition(":")[2]] += count
-    return dict(paths)
+        typer.echo(f"values ignored: {listed(advice.ignored)}")
 
 
 def _behind(advice: "Advice") -> "Table":
@@ -252,7 +244,7 @@ def as_json(settings: "AdviseSettings", advice: "Advice") -> str:
             "accepted": lateness.accepted,
             "rejected": advice.rejected,
             "groups": advice.groups,
-            "ignored": _ignored(advice),
+            "ignored": advice.ignored,
             "granularity": window.granularity_ms / 1_000,
             "window_offset": window.offset_ms / 1_000,
             "max_jump": window.max_jump_ms / 1_000,

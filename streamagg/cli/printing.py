@@ -11,7 +11,7 @@ import orjson
 import typer
 
 from streamagg.core.windows import Windows
-from streamagg.engine.reporting.minute_summary import Reasons
+from streamagg.engine.reporting.minute_summary import Reasons, listed
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import NothingCounted
 from streamagg.events import Log
@@ -128,12 +128,13 @@ def _csv(cells: Sequence[object]) -> str:
 
 
 def summary(stats: RunStats) -> str:
-    """The counters for a person, two lines."""
+    """The counters for a person, two lines, and a third if values were ignored."""
     rejected = sum(stats.rejected.values())
     return (
         f"{stats.records:,} records in {stats.seconds:.1f} s ({stats.records_per_second:,.0f} records/s),"
         f" {stats.windows:,} windows\n"
         f"counted {stats.counted:,}, late {stats.late:,}, rejected {rejected:,}{Reasons(stats.rejected)}"
+        + (f"\nvalues ignored: {listed(stats.values_ignored)}" if stats.values_ignored else "")
     )
 
 
@@ -167,5 +168,6 @@ def tell_end(stats: RunStats) -> None:
         late=stats.late,
         rejected=sum(stats.rejected.values()),
         reasons=Reasons(stats.rejected),
+        values_ignored=stats.values_ignored,
         windows=stats.windows,
     )

@@ -37,6 +37,10 @@ class Ring:
         """Users held, by window (see ``State.users``)."""
         return {slot.number: slot.users for slot in self._slots if slot is not None}
 
+    def groups(self) -> dict[int, int]:
+        """Groups held, by window."""
+        return {slot.number: slot.groups for slot in self._slots if slot is not None}
+
     @property
     def nbytes(self) -> int:
         """Memory of all that is held."""

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamagg.errors import SettingsError
-from streamagg.model.columns import Columns, Int64Column, hash_column, number_column
+from streamagg.model.columns import Columns, Int64Column, column_of
 from streamagg.model.field_path import keys_of
 from streamagg.model.groups import NO_TEXTS, GroupTexts
 from streamagg.model.settings import DecodeSettings, MeasureSettings
@@ -92,7 +92,7 @@ def find_paths(settings: DecodeSettings) -> Paths:
 
 def _value(measure: MeasureSettings) -> Value:
     keys, hashed = _split(f"measure {measure.name}", measure.path), measure.op == "uniques"
-    return Value((hash_column if hashed else number_column)(measure.path), keys, hashed)
+    return Value(column_of(measure), keys, hashed)
 
 
 def _refuse_overlaps(named: Iterable[tuple[str, Keys]]) -> None:

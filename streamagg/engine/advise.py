@@ -55,7 +55,7 @@ class Advice:
     groups: int | None = None
     """How many the accepted records are in; None: they have no groups."""
     ignored: dict[str, int] = field(default_factory=dict)
-    """By column, how many accepted records have something there that is no value."""
+    """By measure, how many accepted records have something there that is no value."""
     seconds: float = 0.0
     nothing_counted: str | None = None
     """Why this is no success: no record was accepted, or all at times in another unit."""

@@ -4,13 +4,13 @@ Every row has an event time, an offset and, where it was looked up, whether it i
 is described by a schema: clock and sequencer select and order it, and know neither names nor types in it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from streamagg.model.settings import DecodeSettings
+from streamagg.model.settings import DecodeSettings, MeasureSettings
 
 Float64Column = npt.NDArray[np.float64]
 Int64Column = npt.NDArray[np.int64]
@@ -87,6 +87,17 @@ def hash_column(path: str) -> str:
     return f"hash:{path}"
 
 
+def column_of(measure: MeasureSettings) -> str:
+    """The column that a measure takes."""
+    return (hash_column if measure.op == "uniques" else number_column)(measure.path)
+
+
+def by_measure(measures: Iterable[MeasureSettings], by_column: Mapping[str, int]) -> dict[str, int]:
+    """Numbers under the names of the measures that take these columns."""
+    columns = {measure.name: column_of(measure) for measure in measures}
+    return {name: by_column[column] for name, column in columns.items() if column in by_column}
+
+
 def schema_of(decode: DecodeSettings) -> Schema:
     """What is decoded of a record beside its time, by the settings::
 
@@ -120,10 +131,7 @@ def _decoded(decode: DecodeSettings) -> dict[str, npt.DTypeLike]:
     if decode.group_by:
         dtypes[GROUP_COLUMN] = np.uint64
     for measure in decode.measures:
-        if measure.op == "uniques":
-            dtypes[hash_column(measure.path)] = np.uint64
-        else:
-            dtypes[number_column(measure.path)] = np.float64
+        dtypes[column_of(measure)] = np.uint64 if measure.op == "uniques" else np.float64
     return dtypes
 
 

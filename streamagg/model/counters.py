@@ -1,5 +1,6 @@
 """Where the records of a partition went: one type, from the partition to the metrics and ``--stats-json``."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -26,6 +27,8 @@ class Counters(msgspec.Struct, rename={"consumed": "records"}, gc=False):
     """Read again after a start; their window had been published already."""
     rejected: dict[str, int] = {}
     """By reason."""
+    values_ignored: dict[str, int] = {}
+    """By measure: what is neither a value nor null, in records that are accepted."""
     set_aside: int = 0
     waiting: int = 0
     """Accepted, and waiting for a slot of the ring."""
@@ -50,6 +53,7 @@ class Counters(msgspec.Struct, rename={"consumed": "records"}, gc=False):
         self.consumed += block.consumed
         self.payload_bytes += block.payload_bytes
         add_counts(self.rejected, block.rejected)
+        add_counts(self.values_ignored, block.ignored)
 
     def reject(self, reason: str, records: int) -> None:
         """Count rejected records under their reason."""
@@ -61,6 +65,7 @@ class Counters(msgspec.Struct, rename={"consumed": "records"}, gc=False):
         return msgspec.structs.replace(
             self,
             rejected=dict(self.rejected),
+            values_ignored=dict(self.values_ignored),
             set_aside=0,
             waiting=0,
             read_again=self.read_again + undecided,
@@ -68,9 +73,19 @@ class Counters(msgspec.Struct, rename={"consumed": "records"}, gc=False):
 
     def _with(self, other: "Counters", sign: int) -> "Counters":
         sums = {name: getattr(self, name) + sign * getattr(other, name) for name in _NUMBERS}
-        reasons = dict.fromkeys([*self.rejected, *other.rejected])
-        both = {r: self.rejected.get(r, 0) + sign * other.rejected.get(r, 0) for r in reasons}
-        return Counters(rejected={reason: records for reason, records in both.items() if records}, **sums)
+        return Counters(
+            rejected=_both(self.rejected, other.rejected, sign),
+            values_ignored=_both(self.values_ignored, other.values_ignored, sign),
+            **sums,
+        )
 
 
-_NUMBERS: Final = tuple(name for name in Counters.__struct_fields__ if name != "rejected")
+def _both(mine: Mapping[str, int], theirs: Mapping[str, int], sign: int) -> dict[str, int]:
+    """Sums by name, without zeros."""
+    sums = {name: mine.get(name, 0) + sign * theirs.get(name, 0) for name in dict.fromkeys([*mine, *theirs])}
+    return {name: number for name, number in sums.items() if number}
+
+
+_NUMBERS: Final = tuple(
+    name for name in Counters.__struct_fields__ if name not in ("rejected", "values_ignored")
+)

@@ -104,7 +104,7 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     groups: GroupTexts = NO_TEXTS
     """At least those of the rows."""
     ignored: dict[str, int] = {}
-    """Rows whose value is none and not null, by column; without zeros."""
+    """Rows whose value is none and not null, by measure; without zeros."""
 
     def __len__(self) -> int:
         return len(self.delta) // 4
@@ -230,7 +230,10 @@ class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Of an unmarshaller."""
     users: dict[int, int] = {}
     """Of an aggregator: users held, by window."""
-    users_bytes: int = 0
+    groups: dict[int, int] = {}
+    """The same of groups."""
+    held_bytes: int = 0
+    """Memory of all that windows and periods hold."""
 
 
 class WorkerFailed(Message, frozen=True, tag=True, array_like=True, gc=False):

@@ -74,7 +74,21 @@ class WorkersSample:
     readers: ClientNumbers = field(default_factory=ClientNumbers)
     users: Mapping[int, int] = field(default_factory=dict)
     """By open window, all shards together."""
-    users_bytes: int = 0
+    groups: Mapping[int, int] = field(default_factory=dict)
+    """The same; a group that several shards have counts in each."""
+    held_bytes: int = 0
+    """Memory of all that open windows and periods hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSample:
+    """A group of a window that was published."""
+
+    text: bytes
+    """See ``model.groups``."""
+    unique: int | None
+    """None: users are not counted."""
+    records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,11 @@ class WindowSample:
     partial: bool = False
     error: float | None = None
     """Of an approximate count, relative."""
+    groups: int | None = None
+    """Also those that are left out; None: records have none, or there were too many."""
+    groups_dropped: bool = False
+    top: tuple[GroupSample, ...] = ()
+    """The first of those that are published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +126,8 @@ class PublisherSample:
     """Seconds from the end of each window to its publication."""
     recent: tuple[WindowSample, ...] = ()
     """The last ones, in the order of their publication."""
+    groups_dropped: int = 0
+    """Windows without their groups, because there were too many."""
     last_commit_s: float | None = None
     """Unix time."""
     committed: int = 0
@@ -131,6 +152,10 @@ class RunFacts:
     granularity_ms: int
     max_lag_ms: int
     max_users: int | None
+    max_groups: int | None
+    """None: records have no groups."""
+    measures: tuple[str, ...]
+    """Their names."""
     memory_limit_bytes: int | None
     settings: Mapping[str, str]
     """For ``streamagg_configuration_info``."""

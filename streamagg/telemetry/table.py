@@ -88,6 +88,12 @@ def _rejected(snapshot: Snapshot) -> Iterator[Sample]:
             yield (str(number), reason), sample.counts.rejected.get(reason, 0)
 
 
+def _values_ignored(snapshot: Snapshot) -> Iterator[Sample]:
+    parts = snapshot.partitions.values()
+    for name in () if snapshot.facts is None else snapshot.facts.measures:
+        yield (name,), sum(part.counts.values_ignored.get(name, 0) for part in parts)
+
+
 def _stages(snapshot: Snapshot) -> Iterator[Sample]:
     for stage in STAGES:
         yield (stage,), snapshot.times.by_stage.get(stage) or Distribution.over(STAGE_BOUNDS_S)
@@ -173,6 +179,13 @@ _RECORDS: Final = (
         "Records that cannot be counted, by reason.",
         ("partition", "reason"),
         _rejected,
+    ),
+    Row(
+        "streamagg_values_ignored_total",
+        "counter",
+        "Values of accepted records that a measure cannot take: neither of its kind nor null.",
+        ("measure",),
+        _values_ignored,
     ),
     Row(
         "streamagg_records_published_before_total",
@@ -279,7 +292,7 @@ _WINDOWS: Final = (
     Row(
         "streamagg_last_window_unique_users",
         "gauge",
-        "Unique users of the last window published.",
+        "Unique users of the last window published; absent where they are not counted.",
         (),
         _last(lambda last: last.unique),
     ),
@@ -289,6 +302,20 @@ _WINDOWS: Final = (
         "Records counted in the last window published.",
         (),
         _last(lambda last: last.records),
+    ),
+    Row(
+        "streamagg_last_window_groups",
+        "gauge",
+        "Groups of the last window published; absent without groups, and where there were too many.",
+        (),
+        _last(lambda last: last.groups),
+    ),
+    Row(
+        "streamagg_windows_without_groups_total",
+        "counter",
+        "Windows published without their groups: there were more than --max-groups.",
+        (),
+        _one(lambda s: s.publisher.groups_dropped),
     ),
     Row(
         "streamagg_publication_delay_seconds",
@@ -356,9 +383,9 @@ _WORK: Final = (
     Row(
         "streamagg_users_held_bytes",
         "gauge",
-        "Memory of these sets.",
+        "Memory of these sets, and of groups, measures and open periods.",
         (),
-        _one(lambda s: s.workers.users_bytes),
+        _one(lambda s: s.workers.held_bytes),
     ),
     Row(
         "streamagg_largest_window_users",
@@ -373,6 +400,27 @@ _WORK: Final = (
         "Users that a window may have (--max-users); absent without a ceiling.",
         (),
         _fact(lambda facts: facts.max_users),
+    ),
+    Row(
+        "streamagg_groups_held",
+        "gauge",
+        "Groups of the windows that are not published; one that several aggregators hold counts in each.",
+        (),
+        _one(lambda s: sum(s.workers.groups.values())),
+    ),
+    Row(
+        "streamagg_largest_window_groups",
+        "gauge",
+        "Of the groups held: those of the window that has most.",
+        (),
+        _one(lambda s: max(s.workers.groups.values(), default=0)),
+    ),
+    Row(
+        "streamagg_max_groups",
+        "gauge",
+        "Groups that a window may have (--max-groups); absent without groups.",
+        (),
+        _fact(lambda facts: facts.max_groups),
     ),
     Row(
         "streamagg_process_cpu_seconds_total",

@@ -213,7 +213,7 @@ def test_a_sample_says_what_was_done_and_is_held(bench: Bench) -> None:
     bench.read(bench.lease())
     bench.until(lambda: dict(bench.workers.sample().users) == {5: 3 * SHARDS})
     sample = bench.workers.sample()
-    assert sample.users_bytes > 0
+    assert sample.held_bytes > 0
     assert {"fetch", "decode", "add"} <= set(sample.times.by_stage)
     assert set(sample.backlog_bytes.values()) == {0}
     assert bench.workers.rss_bytes() == sum(each.rss_bytes or 0 for each in sample.processes.values())

@@ -251,7 +251,7 @@ def test_groups_are_counted_and_what_measures_would_ignore(
         ignored += len(record.ignored)
     settings = AdviseSettings(None, (str(path),), decode=VISITS, pipeline=workers)
     advice = advise(settings, extents(settings), lambda done, records: None)
-    assert (advice.groups, advice.ignored) == (len(groups), {"number:bytes": ignored})
+    assert (advice.groups, advice.ignored) == (len(groups), {"bytes": ignored})
     assert advice.rejected["bad_group"] > 0 < ignored
     print_advice(settings, advice)
     lines = capsys.readouterr().out.splitlines()

@@ -22,7 +22,7 @@ def given(*messages: WindowRows | CloseWindow | FreeWindow | Reset) -> Aggregato
 def test_users_are_held_by_window_until_it_is_freed() -> None:
     aggregator = given(rows(w7=[1, 2, 3], w8=[4]))
     assert aggregator.users() == {7: 3, 8: 1}
-    assert aggregator.users_bytes >= 4 * 8
+    assert aggregator.held_bytes >= 4 * 8
     list(aggregator.handle(FreeWindow(7)))
     assert aggregator.users() == {8: 1}
 
@@ -33,12 +33,12 @@ def test_rows_count_until_they_are_merged() -> None:
     assert aggregator.users() == {7: 4}
     list(aggregator.handle(CloseWindow(7)))
     assert aggregator.users() == {7: 2}
-    assert aggregator.users_bytes == (2 + 1) * 8, "and a number of records"
+    assert aggregator.held_bytes == (2 + 1) * 8, "and a number of records"
 
 
 def test_nothing_is_held_after_a_reset() -> None:
     aggregator = given(rows(w7=[1]), Reset(2))
-    assert (aggregator.users(), aggregator.users_bytes) == ({}, 0)
+    assert (aggregator.users(), aggregator.held_bytes) == ({}, 0)
 
 
 def test_a_message_with_rows_is_a_batch() -> None:

@@ -229,6 +229,18 @@ def test_count_prints_data_on_stdout_and_words_on_stderr(records: str, tmp_path:
     assert (found["records"], found["counted"], found["rejected"]) == (5, 4, {"bad_json": 1})
 
 
+@pytest.mark.parametrize("mode", [(), ("--as-run",)], ids=["any order", "as run"])
+def test_count_tells_which_measures_ignored_values(tmp_path: Path, mode: tuple[str, ...]) -> None:
+    stats, lines = tmp_path / "stats.json", b'{"ts":1,"uid":"a","x":"1"}\n{"ts":2,"uid":"b","x":2}\n'
+    measures = [f"--measure={name}(x)" for name in ("a=sum", "b=max", "c=uniques", "d=count")]
+    flags = ("--inline", "--stats-json", str(stats), *measures, *mode)
+    ended = started("count", "-", *flags, stdin=lines + b'{"ts":3,"uid":"c","x":null}\n')
+    assert ended.returncode == ExitCode.OK, ended.stderr
+    assert b"\nvalues ignored: a 1, b 1, d 1\n" in ended.stderr
+    found = json.loads(stats.read_text())
+    assert found["values_ignored"] == {"a": 1, "b": 1, "d": 1} == found["partitions"]["0"]["values_ignored"]
+
+
 def test_count_reads_standard_input_and_prints_csv() -> None:
     ended = started("count", "-", "--format", "csv", "--inline", stdin=RECORDS)
     heading = "ts,cnt,records,partial,error"

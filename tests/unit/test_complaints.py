@@ -130,6 +130,12 @@ def test_the_end_tells_what_the_whole_run_lost(run: Run) -> None:
     )
 
 
+def test_fields_that_cannot_name_a_group_are_told(run: Run) -> None:
+    run.goes_on(10, counted=90, rejected={"bad_group": 7, "bad_time": 3})
+    ((_, fields),) = run.ends()
+    assert fields["cause"].startswith("Most are rejected as bad_group: a field of --group-by holds an object")
+
+
 def test_the_end_tells_a_bad_minute_of_a_good_day(run: Run) -> None:
     run.goes_on(60, counted=95, late=5)
     run.goes_on(7_200, counted=100)

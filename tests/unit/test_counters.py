@@ -12,11 +12,14 @@ some = Counters(
     closed_early=1,
     published_before=2,
     rejected={"future": 1, "bad_json": 2},
+    values_ignored={"bytes": 4},
     set_aside=3,
     waiting=2,
     read_again=1,
 )
-one_more = Counters(consumed=3, counted=1, rejected={"tombstone": 1, "future": 1})
+one_more = Counters(
+    consumed=3, counted=1, rejected={"tombstone": 1, "future": 1}, values_ignored={"bytes": 1, "price": 1}
+)
 
 
 def test_sums_are_those_of_both() -> None:
@@ -28,6 +31,7 @@ def test_sums_are_those_of_both() -> None:
         closed_early=1,
         published_before=2,
         rejected={"future": 2, "bad_json": 2, "tombstone": 1},
+        values_ignored={"bytes": 5, "price": 1},
         set_aside=3,
         waiting=2,
         read_again=1,
@@ -48,6 +52,9 @@ def test_sums_share_nothing_with_what_they_are_made_of() -> None:
     abandoned = some.abandoned()
     copy.reject("bad_json", 5)
     abandoned.reject("bad_json", 7)
+    for other in (copy, abandoned):
+        other.values_ignored["bytes"] = 9
+    assert some.values_ignored == {"bytes": 4}
     assert (some.rejected["bad_json"], copy.rejected["bad_json"]) == (2, 7)
     assert Counters().rejected == {}
 
@@ -64,5 +71,5 @@ def test_the_names_in_a_file_are_these() -> None:
     """What reads ``--stats-json`` relies on them."""
     assert msgspec.json.encode(some).decode() == (
         '{"records":20,"payload_bytes":400,"counted":5,"late":4,"closed_early":1,"published_before":2,'
-        '"rejected":{"future":1,"bad_json":2},"set_aside":3,"waiting":2,"read_again":1}'
+        '"rejected":{"future":1,"bad_json":2},"values_ignored":{"bytes":4},"set_aside":3,"waiting":2,"read_again":1}'
     )

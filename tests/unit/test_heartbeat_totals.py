@@ -50,8 +50,8 @@ def test_counters_never_go_back() -> None:
 def test_what_a_dead_worker_held_is_gone() -> None:
     ledger = HeartbeatTotals()
     ledger.begin("aggregator-0", "aggregator")
-    ledger.heard("aggregator-0", Heartbeat(1.0, 50, StageTimes(), users={7: 3}, users_bytes=24))
-    assert ledger.sample({}, []).users == {7: 3}
+    ledger.heard("aggregator-0", Heartbeat(1.0, 50, StageTimes(), users={7: 3}, groups={7: 2}, held_bytes=24))
+    assert (ledger.sample({}, []).users, ledger.sample({}, []).groups) == ({7: 3}, {7: 2})
     assert ledger.rss_bytes() == 50
     ledger.ended("aggregator-0", "exit")
     assert ledger.rss_bytes() == 0
@@ -80,14 +80,16 @@ def test_shards_of_one_window_add_up() -> None:
     ledger = HeartbeatTotals()
     for shard, users in enumerate(({7: 3, 8: 1}, {8: 5})):
         ledger.begin(f"aggregator-{shard}", "aggregator")
-        ledger.heard(f"aggregator-{shard}", Heartbeat(0.0, 1, StageTimes(), users=users, users_bytes=10))
+        held = Heartbeat(0.0, 1, StageTimes(), users=users, groups=users, held_bytes=10)
+        ledger.heard(f"aggregator-{shard}", held)
     alive = {f"aggregator-{shard}": ProcessSample(0.0, 1) for shard in range(2)}
     assert ledger.sample({}, []) == WorkersSample(
         configured={"aggregator": 2},
         alive={"aggregator": 2},
         processes=alive,
         users={7: 3, 8: 6},
-        users_bytes=20,
+        groups={7: 3, 8: 6},
+        held_bytes=20,
     )
 
 

@@ -19,10 +19,18 @@ from streamagg.errors import KafkaUnreachable, TooManyUsers
 from streamagg.model.counters import Counters
 from streamagg.model.measured import ClientNumbers, Distribution, PublisherNumbers, StageTimes
 from streamagg.model.messages import AnyMessage
-from streamagg.model.settings import CeilingSettings, KafkaSettings, RunSettings, WindowSettings
+from streamagg.model.results import Groups, Value, WindowTable
+from streamagg.model.settings import (
+    CeilingSettings,
+    DecodeSettings,
+    KafkaSettings,
+    MeasureSettings,
+    RunSettings,
+    WindowSettings,
+)
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
 from streamagg.telemetry.metrics import Metrics
-from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, OpenWindow, WindowSample, WorkersSample
+from streamagg.telemetry.snapshot import DELAY_BOUNDS_S, GroupSample, OpenWindow, WindowSample, WorkersSample
 from tests.support.blocks import Record, whole, window_table
 
 MINUTE_MS = 60_000
@@ -236,6 +244,39 @@ def test_windows_are_counted_by_kind_once_they_are_out() -> None:
     assert sample.delay == expected
     assert (sample.committed, sample.aborted, sample.last_commit_s) == (2, 1, 9.0)
     assert (sample.state_bytes, sample.restore_s) == (8, 0.5)
+
+
+def test_the_largest_groups_of_windows_are_kept_and_windows_without_are_counted() -> None:
+    texts = [b'["%d"]' % number for number in range(7)]
+    records = list(range(70, 0, -10))
+    row = {"records": Value(280), "users": Value(28)}
+    grouped = Groups(9, texts, {"records": records, "users": list(range(7, 0, -1))})
+    published = PublishedWindows(WINDOWS)
+    tables = [
+        WindowTable(0, False, row, Groups(None, [], {})),
+        WindowTable(1, False, row, grouped),
+        WindowTable(2, False, {"records": Value(280)}, Groups(7, texts[:1], {"records": records[:1]})),
+    ]
+    published.note(Publication(tuple(tables), {}))
+    dropped, known, userless = published.sample(PublisherNumbers()).recent
+    assert published.sample(PublisherNumbers()).groups_dropped == 1
+    assert (dropped.groups, dropped.groups_dropped, dropped.top) == (None, True, ())
+    assert (known.groups, known.groups_dropped, len(known.top)) == (9, False, 5)
+    assert known.top[:2] == (GroupSample(b'["0"]', 7, 70), GroupSample(b'["1"]', 6, 60))
+    assert (userless.unique, userless.top) == (None, (GroupSample(b'["0"]', None, 70),))
+
+
+def test_the_ceiling_on_groups_is_a_fact_of_grouped_runs() -> None:
+    sums = (MeasureSettings("bytes", "sum", "size"),)
+    for decode, known in (
+        (DecodeSettings(), (None, ())),
+        (DecodeSettings(group_by=("a",), measures=sums), (100_000, ("bytes",))),
+    ):
+        metrics = Metrics()
+        meter_of(metrics, decode=decode).look(Tally())
+        facts = metrics.snapshot.facts
+        assert facts is not None
+        assert (facts.max_groups, facts.measures) == known
 
 
 def test_the_end_of_a_run_tells_what_it_lost(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,9 +13,8 @@ from streamagg.model.columns import (
     PARTITION_COLUMN,
     USER_COLUMN,
     Schema,
+    column_of,
     delivered_schema_of,
-    hash_column,
-    number_column,
 )
 from streamagg.model.settings import CeilingSettings, DecodeSettings, MeasureSettings
 
@@ -32,10 +31,10 @@ def measures_of(decode: DecodeSettings, ceiling: CeilingSettings) -> Measures:
 
 
 def _measure(asked: MeasureSettings, schema: Schema, grouped: bool) -> Measure:
-    if asked.op == "uniques":
-        return Distinct(asked.name, schema.place(hash_column(asked.path)), grouped=grouped)
-    column = schema.place(number_column(asked.path))
+    column = schema.place(column_of(asked))
     match asked.op:
+        case "uniques":
+            return Distinct(asked.name, column, grouped=grouped)
         case "count":
             return Count(asked.name, column)
         case "sum":

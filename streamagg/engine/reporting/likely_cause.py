@@ -27,6 +27,11 @@ def likely_cause(
 
 def _of_rejected(rejected: Mapping[str, int], window: WindowSettings) -> str:
     reason = max(rejected, key=lambda reason: rejected[reason])
+    if reason == "bad_group":
+        return (
+            "Most are rejected as bad_group: a field of --group-by holds an object, an array or a text of"
+            " more than 256 bytes (docs/decoding.md)."
+        )
     if reason != "future":
         return f"Most are rejected as {reason} (docs/decoding.md)."
     return (

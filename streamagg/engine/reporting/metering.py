@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from streamagg.core.windows import Windows
 from streamagg.engine.main_loop import monotonic_ms
@@ -18,13 +18,14 @@ from streamagg.errors import KafkaUnreachable
 from streamagg.kafka.membership import Membership
 from streamagg.model.counters import Counters
 from streamagg.model.measured import Distribution, PublisherNumbers, StageTimes
-from streamagg.model.results import WindowTable
+from streamagg.model.results import RECORDS, USERS, Groups, WindowTable
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, Publisher, PublishFailed
 from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.process import memory_limit_bytes, rss_bytes
 from streamagg.telemetry.snapshot import (
     DELAY_BOUNDS_S,
+    GroupSample,
     OpenWindow,
     PartitionSample,
     ProcessSample,
@@ -40,6 +41,8 @@ _EVERY_S: Final = 1.0
 """As often as workers send a heartbeat. A snapshot takes 0.1 ms ("What metrics cost" in REPORT.md)."""
 _RECENT_WINDOWS: Final = 50
 """More than a panel on a terminal shows."""
+_TOP_GROUPS: Final = 5
+"""As many as a panel shows."""
 
 
 class PublishedWindows:
@@ -52,6 +55,7 @@ class PublishedWindows:
         self._by_kind: Counter[WindowKind] = Counter()
         self._delay = Distribution.over(DELAY_BOUNDS_S)
         self._recent: deque[WindowSample] = deque(maxlen=_RECENT_WINDOWS)
+        self._groups_dropped = 0
 
     def note(self, publication: Publication) -> None:
         """A publication has been committed."""
@@ -60,6 +64,7 @@ class PublishedWindows:
             self._by_kind[_kind(count)] += 1
             self._delay.observe(now_s - self._windows.start_ms(count.window + 1) / 1_000, DELAY_BOUNDS_S)
             self._recent.append(self._window(count))
+            self._groups_dropped += self._recent[-1].groups_dropped
 
     def sample(self, numbers: PublisherNumbers) -> PublisherSample:
         """All of it, with what the publishers have counted themselves."""
@@ -67,6 +72,7 @@ class PublishedWindows:
             windows=dict(self._by_kind),
             delay=Distribution(list(self._delay.counts), self._delay.sum),
             recent=tuple(self._recent),
+            groups_dropped=self._groups_dropped,
             last_commit_s=numbers.last_commit_s,
             committed=numbers.committed,
             aborted=numbers.aborted,
@@ -78,7 +84,22 @@ class PublishedWindows:
         start_ms = self._windows.start_ms(count.window)
         users = count.users
         number, error = (None, None) if users is None else (users.count, users.error)
-        return WindowSample(start_ms, number, count.records, count.partial, error)
+        groups = count.groups
+        if groups is None:
+            return WindowSample(start_ms, number, count.records, count.partial, error)
+        dropped, top = groups.found is None, _top(groups)
+        return WindowSample(start_ms, number, count.records, count.partial, error, groups.found, dropped, top)
+
+
+def _top(groups: Groups) -> tuple[GroupSample, ...]:
+    # What is counted is a whole number, and always there.
+    columns = cast(Mapping[str, list[int]], groups.columns)
+    return tuple(
+        [
+            GroupSample(text, columns[USERS][place] if USERS in columns else None, columns[RECORDS][place])
+            for place, text in enumerate(groups.texts[:_TOP_GROUPS])
+        ]
+    )
 
 
 def _kind(count: WindowTable) -> WindowKind:
@@ -222,6 +243,8 @@ def _facts(settings: RunSettings) -> RunFacts:
         granularity_ms=settings.window.granularity_ms,
         max_lag_ms=settings.window.max_lag_ms,
         max_users=settings.ceiling.max_users,
+        max_groups=settings.ceiling.max_groups if settings.decode.group_by else None,
+        measures=tuple(measure.name for measure in settings.decode.measures),
         memory_limit_bytes=memory_limit_bytes(),
         settings={
             "input": settings.input,

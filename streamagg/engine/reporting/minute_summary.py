@@ -1,6 +1,7 @@
 """What a minute of a run came to, in one line."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,8 +17,12 @@ class Reasons(dict[str, int]):
     """Rejected records by reason; its text is what follows their sum, and nothing if there are none."""
 
     def __str__(self) -> str:
-        listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.items()))
-        return f" ({listed})" if listed else ""
+        return f" ({listed(self)})" if self else ""
+
+
+def listed(numbers: Mapping[str, int]) -> str:
+    """Each name with its number, by name."""
+    return ", ".join(f"{name} {number:,}" for name, number in sorted(numbers.items()))
 
 
 def summary(before: Snapshot, after: Snapshot, seconds: float) -> dict[str, Any] | None:

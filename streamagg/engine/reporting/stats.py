@@ -23,6 +23,7 @@ class RunStats:
     counted: int
     late: int
     rejected: dict[str, int]
+    values_ignored: dict[str, int]
     windows: int
     seconds: float
     """From the first fetch to the last record, or to the last window published if that is later."""
@@ -101,6 +102,7 @@ class Tally:
             counted=total.counted,
             late=total.late,
             rejected=total.rejected,
+            values_ignored=total.values_ignored,
             windows=self._windows,
             seconds=self._ms / 1000,
             records_per_second=round(total.consumed / (self._ms / 1000)) if self._ms else 0.0,

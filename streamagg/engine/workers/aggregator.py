@@ -41,14 +41,25 @@ class Aggregator:
         """Users held, by window (see ``State.users``)."""
         return self._ring.users()
 
+    def groups(self) -> dict[int, int]:
+        """Groups held, by window."""
+        return self._ring.groups()
+
     @property
-    def users_bytes(self) -> int:
-        """Memory of the users held, in windows and periods."""
+    def held_bytes(self) -> int:
+        """Memory of all that windows and periods hold."""
         return self._ring.nbytes + self._periods.nbytes
 
     def heartbeat(self, cpu_s: float, rss_bytes: int) -> Heartbeat:
         """What it has done and holds, in a process that uses so much."""
-        return Heartbeat(cpu_s, rss_bytes, self.times, users=self.users(), users_bytes=self.users_bytes)
+        return Heartbeat(
+            cpu_s,
+            rss_bytes,
+            self.times,
+            users=self.users(),
+            groups=self.groups(),
+            held_bytes=self.held_bytes,
+        )
 
     def handle(self, message: ToAggregator) -> Iterator[ShardCount]:
         """Take one message; yields the count when it closes a window, or asks for a period."""

@@ -1,6 +1,7 @@
 """What the workers have reported, added up over the lives of each."""
 
-from collections.abc import Container, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from streamagg.model.measured import ClientNumbers, StageTimes, add_counts
@@ -55,14 +56,12 @@ class HeartbeatTotals:
 
     def sample(self, backlog_bytes: Mapping[str, int], silent: Container[str]) -> WorkersSample:
         """Everything as last heard; ``silent`` are the names of those that are not counted on."""
-        times, readers, users = StageTimes(), ClientNumbers(), dict[int, int]()
+        times, readers = StageTimes(), ClientNumbers()
         times.add(self._past_times)
         add_counts(readers.errors, self._past_errors)
         for heartbeat in self._heartbeats():
             times.add(heartbeat.times)
             readers.add(heartbeat.client)
-            for window, rows in heartbeat.users.items():
-                users[window] = users.get(window, 0) + rows
         kinds = [life.kind for life in self._lives.values()]
         alive = [life.kind for name, life in self._lives.items() if name not in silent]
         return WorkersSample(
@@ -73,12 +72,20 @@ class HeartbeatTotals:
             backlog_bytes=backlog_bytes,
             times=times,
             readers=readers,
-            users=users,
-            users_bytes=sum(heartbeat.users_bytes for heartbeat in self._heartbeats()),
+            users=_together(heartbeat.users for heartbeat in self._heartbeats()),
+            groups=_together(heartbeat.groups for heartbeat in self._heartbeats()),
+            held_bytes=sum(heartbeat.held_bytes for heartbeat in self._heartbeats()),
         )
 
     def _heartbeats(self) -> list[Heartbeat]:
         return [life.heartbeat for life in self._lives.values() if life.heartbeat is not None]
+
+
+def _together(by_window: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    sums = Counter[int]()
+    for held in by_window:
+        sums.update(held)
+    return dict(sums)
 
 
 def _process(life: _Life) -> ProcessSample:

@@ -10,9 +10,10 @@ import numpy as np
 from streamagg.decode import Decoded
 from streamagg.engine.reporting.examiner import Examiner, Findings
 from streamagg.model.batch import Batch, behind_first
-from streamagg.model.columns import ROWS, Schema, schema_of
+from streamagg.model.columns import by_measure, schema_of
 from streamagg.model.measured import ClientNumbers, StageTimes
 from streamagg.model.messages import ColumnBlock, Heartbeat, Lease, Revoke, Trying, UnmarshallerSetup
+from streamagg.model.settings import PLAIN, DecodeSettings
 from streamagg.sources.contract import DeadLetters, Reader
 from streamagg.sources.open import open_dead_letters, open_source
 
@@ -35,9 +36,9 @@ class Unmarshaller:
         dead_letters: DeadLetters | None = None,
         client: ClientNumbers | None = None,
         examiner: Examiner | None = None,
-        schema: Schema = ROWS,
+        settings: DecodeSettings = PLAIN,
     ) -> None:
-        """``client``: where the reader notes what its clients meet with; ``schema``: of what is decoded."""
+        """``client``: where the reader notes what its clients meet with; ``settings``: of the decoder."""
         self._reader = reader
         self._decoder = decoder
         self._max_jump_ms = max_jump_ms
@@ -45,7 +46,9 @@ class Unmarshaller:
         self._examiner = examiner
         self.client = client or ClientNumbers()
         self.times = StageTimes()
-        self._poison = Decoded(np.empty(0, np.uint32), np.empty(0, np.int64), schema.none(), [(0, "poison")])
+        self._measures = settings.measures
+        nothing = schema_of(settings).none()
+        self._poison = Decoded(np.empty(0, np.uint32), np.empty(0, np.int64), nothing, [(0, "poison")])
         self._careful: dict[int, Lease] = {}
         """Leases of which some records need care, by id."""
 
@@ -96,7 +99,8 @@ class Unmarshaller:
         if decoded.rejected and self._dead_letters is not None:
             self._dead_letters.put(batch, decoded.rejected)
         findings = Findings() if self._examiner is None else self._examiner.examine(batch, decoded)
-        return _block(batch, decoded, self._max_jump_ms, findings)
+        ignored = by_measure(self._measures, decoded.ignored)
+        return _block(batch, decoded, self._max_jump_ms, findings, ignored)
 
     def _read_with_care(self, batch: Batch, lease: Lease) -> Iterator[ColumnBlock | Trying]:
         """Announce each record that is suspect, then decode it by itself; leave poison alone."""
@@ -127,8 +131,8 @@ def open_unmarshaller(setup: UnmarshallerSetup, decoder: Decodes) -> Unmarshalle
     numbers = ClientNumbers()
     reader = open_source(setup.source).reader(setup.decode.max_record_bytes, numbers)
     letters = open_dead_letters(setup.source, setup.dead_letter)
-    examiner, schema = Examiner(setup.decode), schema_of(setup.decode)
-    return Unmarshaller(reader, decoder, setup.max_jump_ms, letters, numbers, examiner, schema)
+    examiner = Examiner(setup.decode)
+    return Unmarshaller(reader, decoder, setup.max_jump_ms, letters, numbers, examiner, setup.decode)
 
 
 def _singles(batch: Batch) -> Iterator[Batch]:
@@ -154,7 +158,9 @@ def _singles(batch: Batch) -> Iterator[Batch]:
         )
 
 
-def _block(batch: Batch, decoded: Decoded, max_jump_ms: int, findings: Findings) -> ColumnBlock:
+def _block(
+    batch: Batch, decoded: Decoded, max_jump_ms: int, findings: Findings, ignored: dict[str, int]
+) -> ColumnBlock:
     whole = len(decoded.index) == len(batch.payloads)
     live = None
     if batch.appended_ms is not None:
@@ -183,5 +189,5 @@ def _block(batch: Batch, decoded: Decoded, max_jump_ms: int, findings: Findings)
         ahead=findings.ahead,
         misfits=findings.misfits,
         groups=decoded.groups,
-        ignored=decoded.ignored,
+        ignored=ignored,
     )
