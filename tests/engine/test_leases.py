@@ -152,6 +152,22 @@ def test_leases_of_a_lost_worker_beyond_the_end_are_issued_as_one() -> None:
     assert [(lease.start, lease.stop) for _, lease in leases.issue([(0, 0)])] == [(80, 200)]
 
 
+def test_what_is_recalled_and_what_is_read_are_never_in_one_lease() -> None:
+    """What is recalled has been counted.
+
+    ::
+
+        offsets   12      20             120
+        worker 0  [=======][=============]     dies: both again, one by one
+    """
+    leases = LeaseBook(1, itertools.count(), SIZE)
+    leases.add_partition(0, 20, 1_000, None, timestamps=True, recall_from=12)
+    for _ in range(2):
+        issued = [lease for _ in range(2) for _, lease in leases.issue([(0, 0)])]
+        assert [(lease.start, lease.stop) for lease in issued] == [(12, 20), (20, 120)]
+        leases.worker_lost(0)
+
+
 def test_a_gap_does_not_go_to_a_worker_that_waits_behind_it() -> None:
     """::
 

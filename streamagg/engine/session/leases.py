@@ -119,6 +119,8 @@ class _Held:
 class _Ranges:
     """What of a partition is not leased yet."""
 
+    start: int
+    """What is before it is only recalled: no lease has both."""
     next: int
     stop: int | None
     end: int
@@ -202,7 +204,7 @@ class LeaseBook:
         stretch = max(1, self._lease_size.most // _SUSPECT_PART)
         suspicion = Suspicion(stretch, self._poison.setdefault(partition, set()))
         before = [] if recall_from is None else [(recall_from, start)]
-        self._partitions[partition] = _Ranges(start, stop, end, False, timestamps, suspicion, before)
+        self._partitions[partition] = _Ranges(start, start, stop, end, False, timestamps, suspicion, before)
 
     def received(self, block: ColumnBlock) -> bool:
         """Note how far a lease has come; False if nobody waits for this block."""
@@ -238,7 +240,8 @@ class LeaseBook:
         tried = any(held.tried is not None for every in lost.values() for held in every)
         for number, every in lost.items():
             ranges = self._partitions[number]
-            ranges.gaps = _merged([*ranges.gaps, *((held.received, held.lease.stop) for held in every)])
+            left = [(held.received, held.lease.stop) for held in every]
+            ranges.gaps = _merged([*ranges.gaps, *left], apart=ranges.start)
             if every and (every[0].tried is not None or not tried):
                 explained = max(explained, _accuse(number, ranges.suspicion, every[0]))
         return explained
@@ -381,11 +384,11 @@ def _accuse(partition: int, suspicion: Suspicion, held: _Held) -> int:
     return explained
 
 
-def _merged(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges that touch as one: a lease must not begin beyond the end of the log."""
+def _merged(gaps: list[tuple[int, int]], apart: int) -> list[tuple[int, int]]:
+    """Ranges that touch as one, but for ``apart``: a lease must not begin beyond the end of the log."""
     merged: list[tuple[int, int]] = []
     for start, stop in sorted(gaps):
-        if merged and merged[-1][1] == start:
+        if merged and merged[-1][1] == start != apart:
             start = merged.pop()[0]
         merged.append((start, stop))
     return merged
