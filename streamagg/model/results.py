@@ -13,12 +13,12 @@ USERS: Final = "users"
 RECORDS: Final = "records"
 
 
-_WHOLE_BELOW: Final = 2.0**63
+WHOLE_BELOW: Final = 2.0**63
 
 
 def number_of(value: float) -> Number:
     """A double as it is published; NaN is no value, and so is what no JSON number can be."""
-    if -_WHOLE_BELOW < value < _WHOLE_BELOW and value.is_integer():
+    if -WHOLE_BELOW < value < WHOLE_BELOW and value.is_integer():
         return int(value)
     return value if math.isfinite(value) else None
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from streamagg.core.measures.by_group import grown, lying, placed
+from streamagg.core.measures.by_group import grown, lying, numbers_of, placed
 from streamagg.core.measures.contract import Finished, Part, Places
 from streamagg.model.columns import Columns, Float64Column, Int64Column
 from streamagg.model.results import Value, number_of
@@ -110,4 +110,4 @@ class End:
         values = np.frombuffer(summary[3])
         together = self.combine([(summary, np.zeros(len(values), np.intp))], 1)
         (every,) = np.frombuffer(together[3]).tolist()
-        return Finished(Value(number_of(every)), [number_of(value) for value in values.tolist()])
+        return Finished(Value(number_of(every)), numbers_of(values))

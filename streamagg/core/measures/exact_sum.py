@@ -218,11 +218,15 @@ class _Summing:
         counts = np.frombuffer(summary[0], np.int64).tolist()
         sums, exponent = _integers(summary)
         up, unit = max(0, exponent), 1 << max(0, -exponent)
-        pairs = zip(sums, counts, strict=True)
-        groups = [self._number(total << up, unit, count) if count else None for total, count in pairs]
+        groups = self._numbers([total << up for total in sums] if up else sums, unit, counts)
         count = sum(counts)
         every = self._number(sum(sums) << up, unit, count) if count else None
         return Finished(Value(every), groups)
+
+    def _numbers(self, sums: list[int], unit: int, counts: list[int]) -> list[Number]:
+        """Of each group."""
+        pairs = zip(sums, counts, strict=True)
+        return [self._number(total, unit, count) if count else None for total, count in pairs]
 
     def _number(self, total: int, unit: int, count: int) -> Number:
         """Of a sum, in parts of which ``unit`` are 1, of so many values."""
@@ -231,6 +235,11 @@ class _Summing:
 
 class Sum(_Summing):
     """A sum that is whole and below 2**63 in size is told to the last digit."""
+
+    def _numbers(self, sums: list[int], unit: int, counts: list[int]) -> list[Number]:
+        if unit == 1 and all(counts) and min(sums, default=0) > -_INT64 and max(sums, default=0) < _INT64:
+            return list(sums)  # Nearly always: whole numbers, each group with a value.
+        return super()._numbers(sums, unit, counts)
 
     def _number(self, total: int, unit: int, count: int) -> Number:
         whole, rest = divmod(total, unit)

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from streamagg.core.measures.by_group import grown, lying, placed
+from streamagg.core.measures.by_group import grown, lying, numbers_of, placed
 from streamagg.core.measures.contract import Finished, Part, Places
 from streamagg.model.columns import Columns, Float64Column
 from streamagg.model.results import Value, number_of
@@ -71,4 +71,4 @@ class Extreme:
         """Which of 0.0 and -0.0 it was depends on their order, and is not told."""
         values = np.frombuffer(summary)
         every = self._function.reduce(values, initial=np.nan)
-        return Finished(Value(number_of(float(every))), [number_of(value) for value in values.tolist()])
+        return Finished(Value(number_of(float(every))), numbers_of(values))
