@@ -59,5 +59,6 @@ def _panel(settings: RunSettings, outside: "Outside") -> AbstractContextManager[
         settings.kafka.bootstrap_servers,
         settings.window.granularity_ms,
         settings.window.max_lag_ms,
+        settings.decode.user_field is not None,
     )
     return panel(facts, outside.metrics, outside.health)

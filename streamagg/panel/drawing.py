@@ -7,7 +7,7 @@ from rich.text import Text
 
 from streamagg.panel.glyphs import Glyphs, cropped, printable, sparkline
 from streamagg.panel.model import Figures, Line, Model
-from streamagg.panel.table import WIDE, Row, moment, table
+from streamagg.panel.table import WIDE, Row, moment, table, top_groups
 from streamagg.settings.quantities import duration_parts
 
 _MOST_ROWS: Final = 12
@@ -50,9 +50,11 @@ def draw(model: Model, width: int, height: int, glyphs: Glyphs) -> list[Text]:
         left = room - sum(map(len, blocks)) - gaps - 1
         if left >= _LEAST_ROWS:
             break
+    groups = _groups(model, left, width, glyphs) if gaps else []
+    left -= len(groups) + 1 if groups else 0
     rows = _rows(model.figures, max(left, _LEAST_ROWS) if ended else left) if model.figures else []
-    windows = table(rows, width, glyphs, dated=width >= WIDE) if rows else []
-    parts = [part for part in (top, middle, windows, foot) if part]
+    windows = table(rows, width, glyphs, dated=width >= WIDE, users=model.facts.users) if rows else []
+    parts = [part for part in (top, middle, windows, groups, foot) if part]
     lines = [line for part in parts for line in (*([Text()] if gaps else []), *part)][1 if gaps else 0 :]
     return [cropped(line, width, glyphs) for line in (lines if ended else lines[:room])]
 
@@ -188,7 +190,7 @@ def _rows(figures: Figures, room: int) -> list[Row]:
     """The last windows that were published, and below them the first of those that are open."""
     if room < 1:
         return []
-    waiting = [Row(window.start_ms, None, window.records) for window in figures.open]
+    waiting = [Row(window.start_ms, None, window.records, open=True) for window in figures.open]
     waiting = waiting[: min(_MOST_OPEN, room // 3 if figures.published else room)]
     published = [
         Row(window.start_ms, window.unique, window.records, window.partial, window.error is not None)
@@ -196,6 +198,13 @@ def _rows(figures: Figures, room: int) -> list[Row]:
     ]
     few = min(_MOST_ROWS, room - len(waiting))
     return [*(published[-few:] if few else []), *waiting]
+
+
+def _groups(model: Model, left: int, width: int, glyphs: Glyphs) -> list[Text]:
+    """The first groups of the last window that was published, in about half of the lines ``left``."""
+    last = model.figures.published[-1] if model.figures and model.figures.published else None
+    most = (left - 1) // 2 - 1
+    return top_groups(last, most, width, glyphs) if last is not None and last.top and most > 0 else []
 
 
 def _warnings(lines: Sequence[Line], width: int, glyphs: Glyphs, most: int) -> list[Text]:

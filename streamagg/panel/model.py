@@ -19,6 +19,8 @@ class Facts:
     bootstrap: str
     granularity_ms: int
     max_lag_ms: int
+    users: bool = True
+    """They are counted."""
 
 
 @dataclass(frozen=True, slots=True)

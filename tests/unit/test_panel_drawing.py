@@ -12,7 +12,7 @@ from streamagg.panel.drawing import draw, draw_warnings, rough
 from streamagg.panel.glyphs import ASCII, BLOCKS, Glyphs, glyphs_for, printable, sparkline
 from streamagg.panel.model import Line, Model
 from streamagg.panel.table import Row, moment, table
-from streamagg.telemetry.snapshot import OpenWindow, WindowSample
+from streamagg.telemetry.snapshot import GroupSample, OpenWindow, WindowSample
 from tests.support.panel import FACTS, FIGURES, MODEL, NOW_MS, WARNING
 
 WIDE = """\
@@ -84,6 +84,47 @@ window  users  records
 (process 42) died: signal 9; replaced"""
 
 
+GROUPED = """\
+window (UTC)      unique users  records  █ unique users ░ records
+2026-01-31 11:57         5,803    6,482  ███████████████████████████████████░░░░
+2026-01-31 11:58         5,766    6,476  ██████████████████████████████████░░░░░
+2026-01-31 11:59         5,792    6,533  ███████████████████████████████████░░░░
+2026-01-31 12:00          open    3,120  ░░░░░░░░░░░░░░░░░░░
+
+top of 1,213 groups, 11:59:00  unique users  records
+DE, sport                             1,200    1,500
+(null), köln [31m                       900    1,000
+US, news                                  9       10
+"""
+USERLESS = """\
+window (UTC)            records  █ records
+2026-01-31 11:57          6,482  ███████████████████████████████████████████████
+2026-01-31 11:58          6,476  ███████████████████████████████████████████████
+2026-01-31 11:59          6,533  ███████████████████████████████████████████████
+2026-01-31 12:00  open    3,120  ░░░░░░░░░░░░░░░░░░░░░░
+
+top of 1,213 groups, 11:59:00  records
+DE, sport                        1,500
+(null), köln [31m                1,000
+US, news                            10
+"""
+
+
+def grouped(*, users: bool) -> Model:
+    """A run with groups, one of them with what a terminal obeys in its name."""
+    texts = [b'["DE","sport"]', '[null,"köln\\u001b[31m"]'.encode(), b'["US","news"]', b'["FR","news"]']
+    numbers = [(1_200, 1_500), (900, 1_000), (9, 10), (8, 8)]
+    top = tuple(
+        GroupSample(text, unique if users else None, records)
+        for text, (unique, records) in zip(texts, numbers, strict=True)
+    )
+    *before, last = FIGURES.published
+    windows = (*before, replace(last, groups=1_213, top=top))
+    if not users:
+        windows = tuple(replace(window, unique=None) for window in windows)
+    return replace(MODEL, facts=replace(FACTS, users=users), figures=replace(FIGURES, published=windows))
+
+
 def drawn(model: Model, width: int = 80, height: int = 24, glyphs: Glyphs = BLOCKS) -> str:
     """The lines, without blanks at their ends."""
     lines = draw(model, width, height, glyphs)
@@ -100,10 +141,24 @@ def test_a_leader(width: int, height: int, glyphs: Glyphs, expected: str) -> Non
     assert drawn(MODEL, width, height, glyphs) == expected
 
 
+@pytest.mark.parametrize(("users", "expected"), [(True, GROUPED), (False, USERLESS)])
+def test_the_top_groups_stand_below_the_windows(users: bool, expected: str) -> None:
+    assert expected in drawn(grouped(users=users), 80, 24)
+    assert drawn(grouped(users=users), 80, 60).count("FR, news") == 1, "there is more room"
+
+
+def test_groups_give_way_to_windows() -> None:
+    assert "top of" not in drawn(grouped(users=True), 80, 19)
+
+
 @pytest.mark.parametrize("width", [1, 7, 20, 40, 79, 200])
 @pytest.mark.parametrize("height", [1, 2, 5, 12, 60])
 @pytest.mark.parametrize("glyphs", [ASCII, BLOCKS])
 def test_it_fits_any_terminal(width: int, height: int, glyphs: Glyphs) -> None:
+    for model in (grouped(users=True), grouped(users=False)):
+        lines = draw(model, width, height, glyphs)
+        assert len(lines) <= max(1, height - 1)
+        assert max(line.cell_len for line in lines) <= width
     lines = draw(replace(MODEL, warnings=(WARNING,) * 3), width, height, glyphs)
     assert len(lines) <= max(1, height - 1)
     assert max(line.cell_len for line in lines) <= width
