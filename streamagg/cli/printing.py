@@ -123,8 +123,9 @@ def _padded(number: Number) -> str:
 def _csv(cells: Sequence[object]) -> str:
     """A line as RFC 4180 has it, without its end."""
     line = StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    # Quotes stand where a cell has a character of this end.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")
 
 
 def summary(stats: RunStats) -> str:
