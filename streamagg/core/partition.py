@@ -91,7 +91,7 @@ class Partition:
         return sum(map(len, self.parked.values())) + self.counts.waiting
 
     def recall(self, block: ColumnBlock) -> bool:
-        """Learn the groups of records set aside before the start; False if the block holds more than that.
+        """Learn the groups of records set aside before the start; False if there is nothing to learn.
 
         Checkpoints have no room for texts, so that these records are read again. Raises CheckpointError.
         """
@@ -105,7 +105,7 @@ class Partition:
                 f"partition {self.number}: a record that the checkpoint has set aside is gone from the input,"
                 " so its group is not known. Start anew with --from earliest"
             )
-        return block.next <= offset
+        return True
 
     def texts(self, block: ColumnBlock) -> Tables:
         """What names the groups of all rows that a block may bring out; it has been applied."""
