@@ -12,12 +12,16 @@ from typing import Final
 import numpy as np
 import pytest
 
+from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.window_tables import WindowTables
 from streamagg.decode import Decoder
+from streamagg.engine.session.shard_router import ShardRouter
 from streamagg.engine.workers.contract import Event, ShardAnswer, UnmarshallerReplaced, Workers
 from streamagg.engine.workers.inline import InlineWorkers
 from streamagg.engine.workers.supervisor import ProcessWorkers
 from streamagg.engine.workers.unmarshaller import open_unmarshaller
 from streamagg.errors import StreamaggError
+from streamagg.model.columns import delivered_schema_of
 from streamagg.model.messages import (
     AggregatorSetup,
     CloseWindow,
@@ -31,7 +35,7 @@ from streamagg.model.messages import (
     UnmarshallerSetup,
     WindowRows,
 )
-from streamagg.model.settings import DecodeSettings, SourceSettings
+from streamagg.model.settings import NO_CEILING, DecodeSettings, MeasureSettings, SourceSettings
 
 pytestmark = pytest.mark.slow
 
@@ -231,6 +235,37 @@ def test_waiting_ends_early_when_there_is_something_else_to_see_to(bench: Bench)
     finally:
         os.close(reads)
         os.close(writes)
+
+
+def test_groups_come_back_by_name(open_workers: Open, tmp_path: Path) -> None:
+    """Read, decoded, dealt to the shards and counted there; user and number are in the same record."""
+    decode = DecodeSettings(group_by=("g",), measures=(MeasureSettings("sum", "sum", "n"),))
+    path = tmp_path / "records"
+    path.write_bytes(
+        b"".join(b'{"ts":7,"uid":%d,"g":"g%d","n":%d}\n' % (n, n % 7, n) for n in range(RECORDS))
+    )
+    setup = UnmarshallerSetup(decode, 1_000, SourceSettings(files=(str(path),)))
+    with closing(open_workers(setup, AggregatorSetup(4, decode=decode))) as workers:
+        bench = Bench(workers, path.stat().st_size)
+        schema = delivered_schema_of(decode)
+        router = ShardRouter(workers.aggregators, schema)
+        for block in bench.read(bench.lease()):
+            router.add(7, schema.view(block.columns), (block.groups,))
+            router.flush()
+        closing_window = ClosedWindow(7, False, set(range(SHARDS)))
+        for port in workers.aggregators:
+            port.post(CloseWindow(7))
+        bench.until(lambda: sum(isinstance(event, ShardAnswer) for event in bench.heard) == SHARDS)
+        for event in bench.heard:
+            if isinstance(event, ShardAnswer):
+                closing_window.add(event.count, event.shard)
+    tables = WindowTables(decode, NO_CEILING)
+    groups = tables.table(closing_window, tables.combined(closing_window.answers)).groups
+    assert groups is not None
+    of_groups = {text: columns for text, *columns in zip(groups.texts, *groups.columns.values(), strict=True)}
+    assert of_groups == {
+        b'["g%d"]' % g: [len(range(g, RECORDS, 7))] * 2 + [sum(range(g, RECORDS, 7))] for g in range(7)
+    }
 
 
 def test_an_error_is_reported_and_then_one_has_gone_on_or_ended(open_workers: Open, tmp_path: Path) -> None:
