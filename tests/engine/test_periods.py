@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -56,14 +57,16 @@ def records(seed: int) -> list[dict[str, Any]]:
     return found
 
 
-def counted(path: Path, *calendars: str, as_run: bool, shards: int = 1) -> list[tuple[bytes, bytes]]:
+def counted(
+    path: Path, *calendars: str, as_run: bool, shards: int = 1, settings: WindowSettings | None = None
+) -> list[tuple[bytes, bytes]]:
     found: list[tuple[bytes, bytes]] = []
 
     def emit(windows: Windows, tables: Sequence[WindowTable]) -> None:
         found.extend(row for table in tables for row in render(windows, table, DECODE.group_by))
 
     pipeline = PipelineSettings(1, shards, inline=True)
-    count(CountSettings((str(path),), window(*calendars), as_run, DECODE, pipeline), emit)
+    count(CountSettings((str(path),), settings or window(*calendars), as_run, DECODE, pipeline), emit)
     return found
 
 
@@ -150,6 +153,17 @@ def test_a_period_follows_its_last_window(tmp_path: Path) -> None:
         elif b"[" not in key:
             ends.append(json.loads(value)["end"])
             ends = [end for end in ends if end > json.loads(value)["end"]]
+
+
+def test_there_are_no_empty_windows_behind_the_last_one(tmp_path: Path) -> None:
+    """Though the day goes on."""
+    path = tmp_path / "rows"
+    path.write_text("".join(json.dumps(row) + "\n" for row in records(2)), "utf-8")
+    empty = replace(window("hour", "day"), empty_windows=True)
+    found = [counted(path, as_run=as_run, settings=empty) for as_run in (True, False)]
+    windows = [[int(key) for key, _ in one if b" " not in key] for one in found]
+    assert windows[0] == windows[1] == list(range(windows[0][0], windows[0][-1] + 1, 900))
+    assert sorted(found[0]) == sorted(found[1])
 
 
 def test_calendars_are_those_of_the_settings() -> None:

@@ -99,14 +99,19 @@ class PublicationSchedule:
         """Questions for all shards about periods that are over by now; ``at_end``: all windows are closed."""
         if self._periods is None:
             return
-        sequencer, published = self._sequencer, self._published_through
-        through = _NEVER if at_end and self._plan.whole else sequencer.closed_through
-        for question, last in self._periods.ask(through, sequencer.partial_through):
-            if self._plan.window.empty_windows and (published is None or last > published):
-                # So that those without records are published up to the end of the period, too.
-                nobody = ClosedWindow(last, False, answers=[self._tables.nothing()])
-                self._closing.setdefault(last, nobody)
+        closed, partial = self._sequencer.closed_through, self._sequencer.partial_through
+        through = _NEVER if at_end and self._plan.whole else closed
+        for question, last in self._periods.ask(through, partial):
+            if self._plan.window.empty_windows and closed is not None and last <= closed:
+                self._close_empty(last)
             yield question
+
+    def _close_empty(self, window: int) -> None:
+        """The last window of a period, so that those without records before it are published, too."""
+        published = self._published_through
+        if published is None or window > published:
+            nobody = ClosedWindow(window, False, answers=[self._tables.nothing()])
+            self._closing.setdefault(window, nobody)
 
     def answer(self, count: ShardCount, shard: int) -> None:
         """Take what a shard has counted."""
