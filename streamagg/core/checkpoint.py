@@ -105,7 +105,8 @@ def destination(settings: RunSettings) -> str:
     places = (settings.output, settings.delivery, settings.dead_letter, settings.late_topic)
     # Younger than the first destinations, which it leaves as they were where there is none.
     kept = () if settings.state_topic is None else (settings.state_topic,)
-    return _digest((*places, *kept), 8)
+    sketches = () if settings.sketches is None else (("sketches", settings.sketches),)
+    return _digest((*places, *kept, *sketches), 8)
 
 
 def bound(fingerprint: str, topic_id: str, destination: str = "") -> str:

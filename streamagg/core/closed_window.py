@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamagg.core.measures.contract import Summary
+from streamagg.core.measures.smallest_users import Smallest
 from streamagg.model.groups import NO_TEXTS, GroupTexts
 from streamagg.model.messages import ShardCount
 
@@ -18,6 +19,8 @@ class Answer:
     """By place."""
     dropped: bool = False
     """There were too many groups, so that these are forgotten."""
+    smallest: Smallest | None = None
+    """Users for sketches; None: these are not wanted."""
 
 
 @dataclass(slots=True)
@@ -33,4 +36,4 @@ class ClosedWindow:
     def add(self, count: ShardCount, shard: int) -> None:
         """Take the answer of a shard."""
         self.missing.discard(shard)
-        self.answers.append(Answer(count.summaries, count.groups, count.dropped))
+        self.answers.append(Answer(count.summaries, count.groups, count.dropped, count.smallest))

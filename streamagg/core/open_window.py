@@ -8,6 +8,8 @@ from streamagg.core.closed_window import Answer
 from streamagg.core.group_table import GroupTable
 from streamagg.core.measures.kept import Gain, gain_of
 from streamagg.core.measures.published import measures_of
+from streamagg.core.measures.smallest_users import Smallest
+from streamagg.core.measures.uniques import CountedPairs, CountedUsers
 from streamagg.model.columns import GROUP_COLUMN, Columns, delivered_schema_of
 from streamagg.model.groups import NO_TEXTS, Tables, joined
 from streamagg.model.settings import CeilingSettings, DecodeSettings
@@ -19,7 +21,8 @@ _GATHERED: Final = 1 << 14
 class Rules:
     """What is computed of every window."""
 
-    def __init__(self, decode: DecodeSettings, ceiling: CeilingSettings) -> None:
+    def __init__(self, decode: DecodeSettings, ceiling: CeilingSettings, *, sketches: bool = False) -> None:
+        self.sketches = sketches
         self.measures = measures_of(decode, ceiling)
         self.grouped = bool(decode.group_by)
         self.group_column = delivered_schema_of(decode).place(GROUP_COLUMN) if self.grouped else 0
@@ -83,7 +86,14 @@ class OpenWindow:
         """What the rows come to; more of them may follow."""
         self._take_gathered()
         texts = NO_TEXTS if self._groups is None else self._groups.texts()
-        return Answer([state.summary() for state in self._states], texts, self._dropped)
+        summaries = [state.summary() for state in self._states]
+        return Answer(summaries, texts, self._dropped, self._smallest())
+
+    def _smallest(self) -> Smallest | None:
+        users = self._states[0]  # Nothing stands before them where they are counted.
+        if not self._rules.sketches or not isinstance(users, CountedUsers | CountedPairs):
+            return None
+        return users.smallest()
 
     def gains(self, answer: Answer) -> list[Gain]:
         """What it adds to the periods that it lies in, by measure; ``answer``: its own, which is the last."""

@@ -24,7 +24,7 @@ from streamagg.core.calendars import Calendars
 from streamagg.core.closed_window import Answer
 from streamagg.core.group_table import GroupTable
 from streamagg.core.measures.contract import Places
-from streamagg.core.measures.kept import Gain, Kept, kept_of
+from streamagg.core.measures.kept import Gain, Kept, KeptUsers, kept_of
 from streamagg.core.measures.published import Measures, measures_of
 from streamagg.model.groups import NO_TEXTS, GroupTexts
 from streamagg.model.periods import Gained
@@ -53,10 +53,18 @@ class _Addition(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Periods:
     """What one shard holds of all open periods."""
 
-    def __init__(self, calendars: Calendars, decode: DecodeSettings, ceiling: CeilingSettings) -> None:
+    def __init__(
+        self,
+        calendars: Calendars,
+        decode: DecodeSettings,
+        ceiling: CeilingSettings,
+        *,
+        sketches: bool = False,
+    ) -> None:
         self._calendars = calendars
         # Where a ceiling stops the run all groups are kept, for one that goes on with a higher ceiling.
         most_groups = ceiling.max_groups if ceiling.above_groups == "totals" else None
+        self._sketches = sketches
         self._rules = measures_of(decode, ceiling), bool(decode.group_by), most_groups
         self._open: dict[tuple[int, int], _OpenPeriod] = {}
         """By calendar and start."""
@@ -87,7 +95,7 @@ class Periods:
     def answer(self, calendar: int, start_ms: int) -> Answer:
         """What a period comes to in this shard, so far."""
         found = self._open.get((calendar, start_ms)) or _OpenPeriod(*self._rules)
-        return found.answer()
+        return found.answer(sketches=self._sketches)
 
     def drop(self, calendar: int, start_ms: int) -> None:
         """The period is published."""
@@ -152,10 +160,12 @@ class _OpenPeriod:
         for kept in self._kept:
             kept.settle()
 
-    def answer(self) -> Answer:
+    def answer(self, *, sketches: bool) -> Answer:
         """What it comes to."""
         texts = NO_TEXTS if self._table is None else self._table.texts()
-        return Answer([kept.summary(self._count) for kept in self._kept], texts, self._dropped)
+        users = self._kept[0]
+        smallest = users.smallest() if sketches and isinstance(users, KeptUsers) else None
+        return Answer([kept.summary(self._count) for kept in self._kept], texts, self._dropped, smallest)
 
     @property
     def users(self) -> int:

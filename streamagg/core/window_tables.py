@@ -11,6 +11,7 @@ from streamagg.core.closed_window import Answer, ClosedWindow
 from streamagg.core.group_table import GroupTable
 from streamagg.core.measures.contract import Places
 from streamagg.core.measures.published import measures_of
+from streamagg.core.measures.smallest_users import NOBODY, Smallest, sketches_of, united
 from streamagg.core.measures.uniques import too_many
 from streamagg.errors import TooManyGroups, TooManyUsers
 from streamagg.model.groups import NO_TEXTS
@@ -23,7 +24,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class WindowTables:
     """Makes them by the settings."""
 
-    def __init__(self, decode: DecodeSettings, ceiling: CeilingSettings) -> None:
+    def __init__(self, decode: DecodeSettings, ceiling: CeilingSettings, *, sketches: bool = False) -> None:
+        self._sketches = sketches
         self._measures = measures_of(decode, ceiling)
         self._grouped = bool(decode.group_by)
         self._ceiling = ceiling
@@ -70,12 +72,16 @@ class WindowTables:
             for measure, summary in zip(self._measures, found.summaries, strict=True)
         }
         row = {name: one.all for name, one in finished.items()}
-        groups = None
+        groups, order = None, []
         if found.dropped:
             groups = Groups(None, [], {})
         elif self._grouped:
-            groups = self._groups(found, {name: one.groups for name, one in finished.items()})
-        return WindowTable(closed.window, closed.partial, row, groups, period)
+            columns = {name: one.groups for name, one in finished.items()}
+            texts = found.groups.texts()
+            order = _order(columns, texts)[: self._ceiling.top].tolist()
+            groups = _groups(columns, texts, order)
+        sketches = None if found.smallest is None else sketches_of(found.smallest, order)
+        return WindowTable(closed.window, closed.partial, row, groups, period, sketches)
 
     def empty(self, window: int, partial: bool = False) -> WindowTable:
         """One that nobody hit."""
@@ -83,7 +89,8 @@ class WindowTables:
 
     def nothing(self) -> Answer:
         """Of no rows."""
-        return Answer([measure.initialize().summary() for measure in self._measures])
+        nobody = NOBODY if self._sketches else None
+        return Answer([measure.initialize().summary() for measure in self._measures], smallest=nobody)
 
     def _by_group(self, answers: Sequence[Answer]) -> Answer:
         table = GroupTable()
@@ -108,17 +115,22 @@ class WindowTables:
                 summaries.append(measure.combine(list(zip(parts, zeros, strict=True)), 1))
             else:
                 summaries.append(measure.combine(list(zip(parts, places, strict=True)), groups))
-        return Answer(summaries, NO_TEXTS, dropped)
+        return Answer(summaries, NO_TEXTS, dropped, _united(answers, places))
 
-    def _groups(self, found: Answer, columns: dict[str, list[Number]]) -> Groups:
-        """In the order in which they are published, without those that are not."""
-        texts = found.groups.texts()
-        order = _order(columns, texts)[: self._ceiling.top].tolist()
-        return Groups(
-            len(texts),
-            [texts[place] for place in order],
-            {name: [column[place] for place in order] for name, column in columns.items()},
-        )
+
+def _united(answers: Sequence[Answer], places: Sequence[Places] | None) -> Smallest | None:
+    lie = [None] * len(answers) if places is None else places
+    parts = [(a.smallest, at) for a, at in zip(answers, lie, strict=True) if a.smallest is not None]
+    return united(parts) if parts else None
+
+
+def _groups(columns: dict[str, list[Number]], texts: list[bytes], order: list[int]) -> Groups:
+    """In the order in which they are published, without those that are not."""
+    return Groups(
+        len(texts),
+        [texts[place] for place in order],
+        {name: [column[place] for place in order] for name, column in columns.items()},
+    )
 
 
 def _order(columns: dict[str, list[Number]], texts: list[bytes]) -> Places:

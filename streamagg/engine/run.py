@@ -74,5 +74,11 @@ def _open_workers(settings: RunSettings) -> Workers:
     unmarshaller = UnmarshallerSetup(
         settings.decode, settings.window.max_jump_ms, settings.source, settings.dead_letter
     )
-    aggregator = AggregatorSetup(settings.pipeline.slots, settings.ceiling, settings.decode, settings.window)
+    aggregator = AggregatorSetup(
+        settings.pipeline.slots,
+        settings.ceiling,
+        settings.decode,
+        settings.window,
+        sketches=settings.sketches is not None,
+    )
     return open_workers(settings.pipeline, unmarshaller, aggregator)

@@ -198,6 +198,8 @@ class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
     """What the window has added to open periods."""
     period: tuple[int, int] | None = None
     """Calendar and start: what a period comes to, and not the window."""
+    smallest: tuple[bytes, bytes, bytes] | None = None
+    """Users for sketches, where these are wanted (see ``core.measures.smallest_users``)."""
 
 
 class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -218,6 +220,8 @@ class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False)
     decode: DecodeSettings = DecodeSettings()
     window: WindowSettings = WindowSettings()
     """For calendars."""
+    sketches: bool = False
+    """They are wanted."""
 
 
 class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):

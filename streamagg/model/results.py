@@ -59,6 +59,15 @@ class PeriodName(msgspec.Struct, frozen=True):
     end_ms: int
 
 
+class Sketches(msgspec.Struct, frozen=True):
+    """Of the users, as they are published (see ``core.measures.theta``)."""
+
+    all: bytes
+    """Of all groups together."""
+    groups: list[bytes]
+    """In the order of ``Groups.texts``."""
+
+
 class WindowTable(msgspec.Struct, frozen=True):
     """A closed window over all shards, or a period that is over."""
 
@@ -70,6 +79,8 @@ class WindowTable(msgspec.Struct, frozen=True):
     """None: records have no groups."""
     period: PeriodName | None = None
     """None: it is a window; else ``window`` is its last one."""
+    sketches: Sketches | None = None
+    """None: they are not wanted."""
 
     @property
     def users(self) -> Value | None:

@@ -229,6 +229,8 @@ class RunSettings:
     """Topic for rejected records."""
     late_topic: str | None = None
     """Topic for references to late records."""
+    sketches: str | None = None
+    """Topic for sketches of users."""
     state_topic: str | None = None
     """Compacted topic for what open periods of calendars hold; None without calendars."""
     http: HttpSettings | None = HttpSettings()
@@ -243,7 +245,7 @@ class RunSettings:
     @property
     def published(self) -> tuple[str, ...]:
         """The topics that a transaction writes to."""
-        topics = (self.output, self.late_topic, self.state_topic)
+        topics = (self.output, self.late_topic, self.sketches, self.state_topic)
         return tuple(topic for topic in topics if topic is not None)
 
 

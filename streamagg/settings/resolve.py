@@ -136,14 +136,19 @@ class Resolver:
         self._check_slots()
         if self._layers.value("delivery") == "exactly-once":
             self._check_names()
-        window = self.window()
+        window, decode = self.window(), self.decode()
+        if self._layers.has("sketches") and decode.user_field is None:
+            raise SettingsError(
+                f"sketches = {self._layers.given('sketches')} are made of users, and none are counted:"
+                " leave it out, or give a --user-field."
+            )
         return self._filled(
             RunSettings,
             input=input_topic,
             output=output_topic,
             window=window,
             ceiling=self.ceiling(),
-            decode=self.decode(),
+            decode=decode,
             kafka=self.kafka(),
             pipeline=self.pipeline(),
             http=self.http(),
@@ -282,7 +287,7 @@ class Resolver:
 
     def _check_topics_differ(self) -> None:
         seen: dict[str, str] = {}
-        for name in ("input", "output", "dead_letter", "late_topic"):
+        for name in ("input", "output", "dead_letter", "late_topic", "sketches"):
             topic = self._layers.value(name)
             if topic in seen:
                 raise SettingsError(

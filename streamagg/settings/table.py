@@ -159,6 +159,15 @@ _ROWS: Final = (
         verbs="run",
     ),
     Setting(
+        "sketches",
+        topic_name,
+        "Topic for sketches of the users of each window, period and group.",
+        "TOPIC",
+        TOPICS,
+        default_note="none",
+        verbs="run",
+    ),
+    Setting(
         "create_topics",
         switch,
         "Create the topics to write to when they are absent.",

@@ -32,6 +32,16 @@ def render(
             yield key + b" " + text, orjson.dumps(value | numbers)
 
 
+def render_sketches(windows: Windows, table: WindowTable) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of the records of the topic of sketches: of all users, then of the groups."""
+    assert table.sketches is not None
+    key, _ = _beginning(windows, table)
+    yield key, table.sketches.all
+    texts = [] if table.groups is None else table.groups.texts
+    for text, sketch in zip(texts, table.sketches.groups, strict=True):
+        yield key + b" " + text, sketch
+
+
 def _beginning(windows: Windows, table: WindowTable) -> tuple[bytes, dict[str, Any]]:
     """What key and value of all its records begin with."""
     if table.period is None:

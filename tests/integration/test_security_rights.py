@@ -67,6 +67,7 @@ class Scene:
             "output": run.output,
             "dead letters": self.dead,
             "late records": self.late,
+            "sketches": f"{run.output}-sketches",
             "state": f"{run.output}.{run.group}.state",
             "the topic": run.input,
             "`--group`": run.group,
@@ -258,7 +259,7 @@ def refused(scene: Scene, right: str, name: str) -> None:
 
 
 def test_the_page_has_rows_for_each_verb() -> None:
-    assert len(documented("run")) == 9
+    assert len(documented("run")) == 10
     assert len(documented("advise")) == 2
     assert len(documented("verify")) == 3
     assert len(documented("replay")) == 1

@@ -136,9 +136,10 @@ def test_every_part_of_the_destination_changes_it() -> None:
         dataclasses.replace(here, dead_letter="x"),
         dataclasses.replace(here, late_topic="x"),
         dataclasses.replace(here, state_topic="x"),
+        dataclasses.replace(here, sketches="x"),
     ]
     seen = {destination(settings) for settings in (here, *others)}
-    assert len(seen) == 6
+    assert len(seen) == 7
     assert destination(
         dataclasses.replace(here, kafka=KafkaSettings(group="other"), until_end=True)
     ) == destination(here)

@@ -160,6 +160,7 @@ def test_nothing_is_served_when_http_is_off() -> None:
         ("dead_letter", "out", "two different topics"),
         ("late_topic", "in", "two different topics"),
         ("late_topic", "out", "two different topics"),
+        ("sketches", "out", "two different topics"),
         ("from", "noon", "committed, earliest, latest, or a time"),
         ("http", "70000", "a port such as"),
         ("bootstrap_servers", "", "not empty"),

@@ -11,6 +11,7 @@ import numpy as np
 from streamagg.core.measures.contract import Measure, Part, Places, State, Summary
 from streamagg.core.measures.distinct import Distinct
 from streamagg.core.measures.pair_set import PairSet
+from streamagg.core.measures.smallest_users import Smallest, smallest
 from streamagg.core.measures.uniques import CountedPairs, CountedUsers, Uniques
 from streamagg.core.measures.user_set import UserSet, each_once
 from streamagg.core.sharding import shards_of
@@ -22,6 +23,7 @@ Members = tuple[bool, bytes, bytes, bytes]
 """Of records without groups: whether there are more than the ceiling; hashes, uint64, ascending, above the
 ceiling the smallest. Of records with groups pairs: places among the groups of the gain, uint32, and hashes.
 """
+_NO_PAIRS: Final = np.empty(0, np.uint32), np.empty(0, np.uint64)
 _MOST_PARTS: Final = 64
 """Summaries that wait to be combined: a period may have far more groups than a window."""
 
@@ -72,7 +74,7 @@ def gain_of(measure: Measure, state: State, summary: Summary) -> Gain:
 def kept_of(measure: Measure, *, grouped: bool) -> Kept:
     """Nothing yet."""
     if isinstance(measure, Uniques):
-        return _KeptUsers(measure, grouped=grouped)
+        return KeptUsers(measure, grouped=grouped)
     return _KeptValues(grouped=grouped) if isinstance(measure, Distinct) else _KeptSummaries(measure)
 
 
@@ -181,7 +183,7 @@ class _KeptMembers:
             self._all.add(known)
 
 
-class _KeptUsers(_KeptMembers):
+class KeptUsers(_KeptMembers):
     """Of all up to the ceiling, of groups exactly."""
 
     def __init__(self, measure: Uniques, *, grouped: bool) -> None:
@@ -191,6 +193,11 @@ class _KeptUsers(_KeptMembers):
     def summary(self, groups: int) -> Summary:
         counts = b"" if self._pairs is None else self._pairs.counts(groups).tobytes()
         return self._all.count(), self._all.smallest(self._keep).tobytes(), counts
+
+    def smallest(self) -> Smallest:
+        """For sketches."""
+        there, hashes = _NO_PAIRS if self._pairs is None else self._pairs.members()
+        return smallest(self._all.members(), there, hashes)
 
 
 class _KeptValues(_KeptMembers):

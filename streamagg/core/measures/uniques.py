@@ -10,6 +10,7 @@ from streamagg.core.measures.contract import Finished, Part, Places
 from streamagg.core.measures.counts import Tally
 from streamagg.core.measures.pair_set import PairSet
 from streamagg.core.measures.sketch import KEPT_USERS, estimate, merged
+from streamagg.core.measures.smallest_users import Smallest, smallest
 from streamagg.core.measures.user_set import UserSet
 from streamagg.model.columns import Columns, UInt32Column, UInt64Column
 from streamagg.model.results import USERS, Value
@@ -20,6 +21,7 @@ Summary = tuple[int | None, bytes, bytes]
 uint64, ascending; and how many each group has, int64, nothing where records have no groups."""
 
 _NO_USERS: Final = np.empty(0, np.uint64)
+_NO_PAIRS: Final = np.empty(0, np.uint32), _NO_USERS
 
 
 class CountedUsers:
@@ -46,6 +48,10 @@ class CountedUsers:
     def members(self) -> UInt64Column:
         """The users, ascending; above the ceiling the smallest of them."""
         return self._set.members()
+
+    def smallest(self) -> Smallest:
+        """For sketches."""
+        return smallest(self.members(), *_NO_PAIRS)
 
     @property
     def users(self) -> int:
@@ -92,6 +98,10 @@ class CountedPairs:
     def pairs(self) -> tuple[UInt32Column, UInt64Column]:
         """Places and users, each pair once; ``PairSet.fresh`` takes them."""
         return self._set.members()
+
+    def smallest(self) -> Smallest:
+        """For sketches."""
+        return smallest(self.members(), *self.pairs())
 
     @property
     def users(self) -> int:

@@ -50,6 +50,8 @@ class Plan:
     """Late records that may wait to be reported with a publication; 0: they are only counted."""
     most_future: int = 0
     """Records rejected as future that may wait for it; 0: any number."""
+    sketches: bool = False
+    """They are published with what is counted."""
     most_windows: int = _MOST_WINDOWS
     """More are published one part after the other, each with the checkpoint that belongs to it."""
 
@@ -71,4 +73,5 @@ def plan_of_run(settings: RunSettings, most_future: int) -> Plan:
         decode=settings.decode,
         most_late=MOST_LATE if settings.late_topic else 0,
         most_future=most_future,
+        sketches=settings.sketches is not None,
     )

@@ -65,7 +65,7 @@ class PublicationSchedule:
         self._sequencer = sequencer
         self._publisher = publisher
         self._shards = shards
-        self._tables = WindowTables(plan.decode, plan.ceiling)
+        self._tables = WindowTables(plan.decode, plan.ceiling, sketches=plan.sketches)
         self._closing: dict[int, ClosedWindow] = {}
         self._counted = CountedWindows(
             empty=self._tables.empty if plan.window.empty_windows else None, most=plan.most_windows

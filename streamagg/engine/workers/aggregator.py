@@ -32,7 +32,7 @@ class Aggregator:
     def __init__(self, setup: AggregatorSetup) -> None:
         self._setup = setup
         self._schema = delivered_schema_of(setup.decode)
-        self._rules = Rules(setup.decode, setup.ceiling)
+        self._rules = Rules(setup.decode, setup.ceiling, sketches=setup.sketches)
         self._calendars = Calendars(setup.window)
         self._begin(0)
         self.times = StageTimes()
@@ -100,10 +100,13 @@ class Aggregator:
         self, number: int, found: Answer, gained: list[Gained], period: tuple[int, int] | None = None
     ) -> ShardCount:
         summaries = list(found.summaries)
-        return ShardCount(self._epoch, number, summaries, found.groups, found.dropped, gained, period)
+        return ShardCount(
+            self._epoch, number, summaries, found.groups, found.dropped, gained, period, found.smallest
+        )
 
     def _begin(self, epoch: int) -> None:
         """With nothing."""
         self._epoch = epoch
         self._ring = Ring(self._setup.slots, self._rules)
-        self._periods = Periods(self._calendars, self._setup.decode, self._setup.ceiling)
+        setup = self._setup
+        self._periods = Periods(self._calendars, setup.decode, setup.ceiling, sketches=setup.sketches)

@@ -24,15 +24,17 @@ class TopicSink:
         self.most_future = MOST_FUTURE if settings.dead_letter else 0
 
     def make(self) -> None:
-        """The output, and the topics for dead letters, late records and state; raises TopicError."""
+        """All topics that are written to; raises TopicError."""
         settings = self._settings
-        ensure_topic(
-            settings.kafka,
-            settings.output,
-            partitions=settings.output_partitions,
-            replicas=settings.output_replicas,
-            create=settings.create_topics,
-        )
+        for topic in (settings.output, settings.sketches):
+            if topic is not None:
+                ensure_topic(
+                    settings.kafka,
+                    topic,
+                    partitions=settings.output_partitions,
+                    replicas=settings.output_replicas,
+                    create=settings.create_topics,
+                )
         for topic in (settings.dead_letter, settings.late_topic):
             if topic is not None:
                 ensure_topic(settings.kafka, topic, config={}, create=settings.create_topics)

@@ -37,7 +37,7 @@ from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, State, Stored
-from streamagg.sinks.json_records import render, render_late
+from streamagg.sinks.json_records import render, render_late, render_sketches
 from streamagg.sinks.kafka.previous_transaction import settle
 from streamagg.sinks.kafka.state import StateTopic
 from streamagg.sources.kafka.dead_letters import FutureLetters
@@ -276,6 +276,9 @@ class Output:
         for count in publication.tables:
             for key, value in render(self._windows, count, self._settings.decode.group_by):
                 self._enqueue(self._settings.output, key, value)
+            if self._settings.sketches is not None:
+                for key, value in render_sketches(self._windows, count):
+                    self._enqueue(self._settings.sketches, key, value)
         if self._settings.late_topic is not None:
             self._produce_late(self._settings.late_topic, publication)
         if publication.state:
