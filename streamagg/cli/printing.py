@@ -43,7 +43,9 @@ class WindowPrinter:
     def emit(self, windows: Windows, tables: Sequence[WindowTable]) -> None:
         """Print windows, in order."""
         self.print_heading()
-        sys.stdout.writelines(line + "\n" for table in tables for line in self._lines(windows, table))
+        for table in tables:
+            # One call: without a buffer each would be a write of its own, and there may be many groups.
+            sys.stdout.write("".join(line + "\n" for line in self._lines(windows, table)))
         sys.stdout.flush()
 
     def print_heading(self) -> None:

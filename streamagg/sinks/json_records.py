@@ -11,6 +11,8 @@ from streamagg.model.results import RECORDS, USERS, Groups, Number, WindowTable
 
 FORMAT_VERSION: Final = 1
 """``v`` of a published record; it changes when readers would have to."""
+_HOLE: Final = orjson.Fragment(b"%b")
+"""In a record by which all groups of a window are formatted, instead of a dictionary for each of them."""
 
 
 def render(
@@ -25,11 +27,13 @@ def render(
     numbers = {name: value.number for name, value in table.row.items()}
     value = _value(beginning, numbers, granularity, table.partial)
     yield key, orjson.dumps(value | _of_all(table) | numbers)
-    if table.groups is not None:
-        for text, numbers in rows_of(table.groups):
-            group = {"group": dict(zip(group_by, orjson.loads(text), strict=True))}
-            value = _value(beginning | group, numbers, granularity, table.partial)
-            yield key + b" " + text, orjson.dumps(value | numbers)
+    if table.groups is not None and table.groups.texts:
+        holes = dict.fromkeys(table.groups.columns, _HOLE)
+        value = _value(beginning | {"group": _HOLE}, holes, granularity, table.partial)
+        form = orjson.dumps(value | holes)
+        cells = zip(_named(table.groups.texts, group_by), *_cells(table.groups), strict=True)
+        for text, row in zip(table.groups.texts, cells, strict=True):
+            yield key + b" " + text, form % row
 
 
 def render_sketches(windows: Windows, table: WindowTable) -> Iterator[tuple[bytes, bytes]]:
@@ -62,8 +66,25 @@ def rows_of(groups: Groups) -> Iterator[tuple[bytes, dict[str, Number]]]:
         yield text, dict(zip(names, row, strict=True))
 
 
+def _named(texts: Sequence[bytes], group_by: Sequence[str]) -> Iterator[bytes]:
+    """Each group as an object, values by field."""
+    if len(group_by) > 1:
+        return (orjson.dumps(dict(zip(group_by, orjson.loads(text), strict=True))) for text in texts)
+    # The text of a group is JSON already, in the same form.
+    (field,) = group_by
+    name = b"{" + orjson.dumps(field) + b":"
+    return (name + text[1:-1] + b"}" for text in texts)
+
+
+def _cells(groups: Groups) -> Iterator[list[bytes]]:
+    """The columns as JSON, in the order of a record, each in one call."""
+    known = [name for name in (USERS, RECORDS) if name in groups.columns]
+    for name in (*known, *(name for name in groups.columns if name not in known)):
+        yield orjson.dumps(groups.columns[name])[1:-1].split(b",")
+
+
 def _value(
-    beginning: dict[str, Any], numbers: dict[str, Number], granularity: int | float, partial: bool
+    beginning: dict[str, Any], numbers: dict[str, Any], granularity: int | float, partial: bool
 ) -> dict[str, Any]:
     """What every record has, in the order of the classic ones; it is taken out of ``numbers``."""
     value = dict(beginning)
