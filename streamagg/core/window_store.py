@@ -8,7 +8,7 @@ import numpy as np
 
 from streamagg.core.open_window import OpenWindow, Rules
 from streamagg.model.columns import Columns, Int64Column, selected
-from streamagg.model.groups import GroupTexts, joined
+from streamagg.model.groups import GroupTexts, each_once
 from streamagg.model.settings import CeilingSettings, DecodeSettings
 
 _GATHERED: Final = 1 << 18
@@ -45,7 +45,7 @@ class WindowStore:
             return
         windows = np.concatenate([part for part, _, _ in self._gathered])
         columns = tuple(np.concatenate(each) for each in zip(*(c for _, c, _ in self._gathered), strict=True))
-        texts = (joined(texts for _, _, texts in self._gathered),)
+        texts = (each_once(texts for _, _, texts in self._gathered),)
         self._gathered, self._rows = [], 0
         order = np.argsort(windows, kind="stable")
         windows, columns = windows[order], selected(columns, order)

@@ -1,8 +1,17 @@
 """Texts of groups, and how they travel."""
 
+import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from streamagg.model.groups import NO_TEXTS, group_check, group_id, group_text, texts_of
+from streamagg.model.groups import (
+    NO_TEXTS,
+    GroupTexts,
+    each_once,
+    group_check,
+    group_id,
+    group_text,
+    texts_of,
+)
 
 
 def test_a_text_is_a_compact_array_of_json() -> None:
@@ -24,3 +33,18 @@ def test_texts_come_back_as_they_went() -> None:
     assert table.check_column.tolist() == list(map(group_check, texts))
     assert len(NO_TEXTS) == 0
     assert NO_TEXTS.texts() == []
+
+
+def test_many_tables_come_to_one_with_each_group_once() -> None:
+    texts = [group_text([str(number)]) for number in range(100)]
+    one = each_once([texts_of(texts[:60]), NO_TEXTS, texts_of(texts[40:])])
+    assert one.texts() == sorted(texts, key=group_id)
+    assert one.id_column.tolist() == sorted(map(group_id, texts))
+    assert len(each_once([])) == 0
+
+
+def test_two_groups_of_one_id_both_stay() -> None:
+    known = texts_of([b'["DE"]'])
+    check = np.array([group_check(b'["FR"]')], np.uint64).tobytes()
+    other = GroupTexts(known.ids, check, known.lengths, b'["FR"]')
+    assert each_once([known, other, other]).texts() == [b'["DE"]', b'["FR"]']
