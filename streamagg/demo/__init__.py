@@ -1,8 +1,8 @@
 """``streamagg demo``: generated records through the whole pipeline, on an embedded broker, to look at.
 
-1 start a broker inside this process, 2 start ``streamagg run`` on it, 3 send 24 minutes of records, a
-minute of them each second, and count them a second time on the way, 4 read back what is published and
-show it, 5 stop the run and compare. Imports engine, kafka, panel, tools and model.
+1 start a broker inside this process, 2 start ``streamagg run`` on it, grouped by country, 3 send 24 minutes
+of records, a minute of them each second, and count them a second time on the way, 4 read back what is
+published and show it, 5 stop the run and compare. Imports engine, kafka, panel, tools and model.
 """
 
 import signal
@@ -13,13 +13,13 @@ from typing import Final
 from rich.console import Console
 
 from streamagg.demo.board import Board
-from streamagg.demo.feed import MINUTES, WINDOW, Feed
+from streamagg.demo.feed import CEILING, DECODE, MINUTES, WINDOW, Feed
 from streamagg.demo.outputs import Outputs
 from streamagg.demo.pipeline import RunningPipeline
 from streamagg.demo.summary import print_summary
 from streamagg.errors import DataDiffers, KafkaFailed
 from streamagg.kafka.embedded import PARTITIONS, embedded_broker
-from streamagg.model.settings import DecodeSettings, KafkaSettings
+from streamagg.model.settings import KafkaSettings
 from streamagg.signals import handled
 from streamagg.tools.comparison import VerifySettings, compare
 
@@ -46,7 +46,7 @@ def run_demo(minutes: int = MINUTES) -> None:
                     _show(pipeline, feed, outputs, board)
                 board.phase("Stopping the run, and comparing with the recount ...")
             stats = pipeline.stop()
-        settings = VerifySettings(INPUT, OUTPUT, WINDOW, DecodeSettings(), kafka)
+        settings = VerifySettings(INPUT, OUTPUT, WINDOW, DECODE, kafka, ceiling=CEILING)
         found = compare(settings, feed.recount, outputs.records, stats.seconds)
         print_summary(console, found, stats, feed)
         if found.differences or not feed.agrees(stats):
@@ -85,7 +85,7 @@ def _show(pipeline: RunningPipeline, feed: Feed, outputs: Outputs, board: Board)
             silent = True
             progressed = monotonic()
             board.phase("All records are sent. The last minute closes by the clock, 5 s after its end ...")
-        if silent and outputs.windows >= feed.windows:
+        if silent and len(outputs.records) >= feed.published_records:
             return
 
 

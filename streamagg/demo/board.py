@@ -16,11 +16,11 @@ from streamagg.panel.glyphs import glyphs_for
 from streamagg.panel.table import Row, table
 from streamagg.tools.published import Published
 
-TITLE: Final = "streamagg demo: unique users of every minute, counted from a Kafka topic"
+TITLE: Final = "streamagg demo: unique users of every minute and country, counted from a Kafka topic"
 PARTS: Final = (
     f"embedded Kafka broker, 1 coordinator, {UNMARSHALLERS} unmarshallers, {AGGREGATORS} aggregators"
 )
-OTHER_LINES: Final = 9
+OTHER_LINES: Final = 10
 """Lines of the screen that are not rows."""
 RATE_OVER_S: Final = 3.0
 """Long enough for the rate not to jump with every scrape, of which there are two a second."""
@@ -35,6 +35,8 @@ class Board:
         self._console = console
         self._rows: list[Published] = []
         self._early: dict[int, Published] = {}
+        self._groups: list[Published] = []
+        """Of the last minute of which there are any."""
         self._recent: deque[Counters] = deque()
         self._phase = ""
         self._drawn_s = 0.0
@@ -50,7 +52,11 @@ class Board:
 
     def add(self, fresh: Iterable[Published]) -> None:
         """Windows that were published; they may come from several partitions, and are shown in order."""
-        self._early |= {row.window_ms: row for row in fresh}
+        for row in fresh:
+            if row.group is None:
+                self._early[row.window_ms] = row
+            else:
+                self._group(row)
         while self._early:
             first_ms = min(self._early)
             if self._rows and first_ms > self._rows[-1].window_ms + WINDOW.granularity_ms:
@@ -59,7 +65,15 @@ class Board:
             self._rows.append(row)
             if not self._console.is_terminal:
                 users, records, *_ = row.value
-                self._console.print(f"{_minute(row)}  {users:>8,} unique users  {records:>8,} records")
+                sums = "".join(f"  {number:>13,} {name}" for name, number in row.value.measures)
+                self._console.print(f"{_minute(row)}  {users:>8,} unique users  {records:>8,} records{sums}")
+
+    def _group(self, row: Published) -> None:
+        last_ms = self._groups[0].window_ms if self._groups else row.window_ms
+        if row.window_ms > last_ms:
+            self._groups = []
+        if row.window_ms >= last_ms:
+            self._groups = sorted([*self._groups, row], key=lambda each: -(each.value.unique or 0))
 
     def status(self, counters: Counters | None) -> None:
         """The newest counters of the run."""
@@ -94,6 +108,7 @@ class Board:
             "",
             *self._table(),
             "",
+            Text(self._countries(), overflow="ellipsis", no_wrap=True),
             Text(self._counters(), "bold", overflow="ellipsis", no_wrap=True),
             Text(self._phase, "dim", overflow="ellipsis", no_wrap=True),
         )
@@ -107,6 +122,13 @@ class Board:
     def _shown(self) -> Sequence[Published]:
         """As many of the latest rows as the screen has lines for."""
         return self._rows[-max(3, min(MINUTES, self._console.height - OTHER_LINES)) :]
+
+    def _countries(self) -> str:
+        """The first ones of a minute, by users."""
+        if not self._groups:
+            return ""
+        shown = [f"{(row.group or ('',))[0]} {row.value.unique:,}" for row in self._groups]
+        return f"{_minute(self._groups[0])} by country: {'   '.join(shown)}"
 
     def _counters(self) -> str:
         if not self._recent:

@@ -8,12 +8,22 @@ from typing import Final
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import KafkaFailed
 from streamagg.kafka.sender import Sender
-from streamagg.model.settings import DecodeSettings, KafkaSettings, WindowSettings
+from streamagg.model.settings import (
+    CeilingSettings,
+    DecodeSettings,
+    KafkaSettings,
+    MeasureSettings,
+    WindowSettings,
+)
 from streamagg.tools.generate import CHUNK_RECORDS, GenerateSettings, records
 from streamagg.tools.recount import PartitionRecount, Recount
 from streamagg.tools.shapes import FIRST_TIME_S
 
 WINDOW: Final = WindowSettings()
+DECODE: Final = DecodeSettings(group_by=("country",), measures=(MeasureSettings("bytes", "sum", "bytes"),))
+TOP: Final = 5
+"""Countries of a minute that are published: a line of them is shown."""
+CEILING: Final = CeilingSettings(top=TOP)
 MINUTES: Final = 24
 """Two waves of traffic, of twelve minutes each."""
 SPEED: Final = 60
@@ -35,9 +45,7 @@ class Feed:
         self.recount = Recount()
         self.ended = False
         self._sender = Sender(kafka, topic, partitions, compression="lz4")
-        self._partitions = [
-            PartitionRecount(WINDOW, DecodeSettings(), self.recount) for _ in range(partitions)
-        ]
+        self._partitions = [PartitionRecount(WINDOW, DECODE, self.recount) for _ in range(partitions)]
         self._chunks = _chunks(minutes)
         self._next = next(self._chunks, None)
 
@@ -50,6 +58,11 @@ class Feed:
     def windows(self) -> int:
         """Windows that the records sent so far fall in."""
         return len(self.recount.windows)
+
+    @property
+    def published_records(self) -> int:
+        """Records that are published of these windows."""
+        return sum(1 + min(TOP, len(window.groups)) for window in self.recount.windows.values())
 
     def send(self, elapsed_s: float, published_through_ms: int | None) -> None:
         """Send one chunk if it is due and the pipeline follows; raises KafkaFailed."""
@@ -92,7 +105,14 @@ def _chunks(minutes: int) -> Iterator[tuple[float, list[bytes]]]:
     """Records, and when they happen in seconds of event time after the first, up to the end of a minute."""
     length_s = minutes * _MINUTE_S - FIRST_TIME_S % _MINUTE_S
     settings = GenerateSettings(
-        count=length_s * RATE, users=30_000, rate=RATE, size_bytes=200, disorder=0.01, corrupt=0.001, seed=7
+        count=length_s * RATE,
+        users=30_000,
+        rate=RATE,
+        size_bytes=200,
+        disorder=0.01,
+        corrupt=0.001,
+        seed=7,
+        visits=True,
     )
     for number, chunk in enumerate(records(settings)):
         offset_s = number * CHUNK_RECORDS / RATE

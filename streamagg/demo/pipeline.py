@@ -13,6 +13,7 @@ from typing import IO, Final, Self
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamagg.demo.feed import TOP
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.errors import KafkaFailed
 
@@ -147,6 +148,9 @@ def _command(bootstrap: str, topic: str, output: str) -> list[str]:
         "--unmarshallers": str(UNMARSHALLERS),
         "--aggregators": str(AGGREGATORS),
         "--idle-timeout": "5s",
+        "--group-by": "country",
+        "--measure": "bytes=sum(bytes)",
+        "--top": str(TOP),
         "--http": "127.0.0.1:0",
         "--log-format": "human",
     }

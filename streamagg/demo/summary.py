@@ -6,7 +6,7 @@ from streamagg.demo.feed import Feed
 from streamagg.demo.pipeline import AGGREGATORS, UNMARSHALLERS
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.tools.comparison import Verification
-from streamagg.tools.published import Difference
+from streamagg.tools.published import Difference, group_text
 
 SHOWN_DIFFERENCES = 5
 """There should be none; a few are enough for a report."""
@@ -15,7 +15,7 @@ SHOWN_DIFFERENCES = 5
 def print_summary(console: Console, found: Verification, stats: RunStats, feed: Feed) -> None:
     """The verdict first, then where the records went, then what to do next."""
     good = not found.differences and feed.agrees(stats)
-    verdict = f"{found.matching} of {found.windows} windows equal an independent recount of the records"
+    verdict = f"{found.matching} of {found.windows} counts equal an independent recount of the records"
     console.print(f"\n{'OK' if good else 'DIFFERENT'}  {verdict}", style="bold green" if good else "bold red")
     for line in _lines(found, stats, feed):
         console.print(f"    {line}", soft_wrap=True)
@@ -47,6 +47,7 @@ def _lines(found: Verification, stats: RunStats, feed: Feed) -> list[str]:
 
 def _difference(one: Difference) -> str:
     window = "" if one.window_ms is None else f" window {one.window_ms}"
+    window += "" if one.group is None else f" {group_text(one.group)}"
     recounted = "nothing" if one.recounted is None else one.recounted
     detail = f" ({one.detail})" if one.detail else ""
     return f"{one.kind}:{window} recounted {recounted}, published {one.published or 'nothing'}{detail}"

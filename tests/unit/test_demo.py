@@ -69,6 +69,13 @@ def test_the_screen_fits_the_terminal(width: int, height: int) -> None:
     assert any(line.startswith("00:30 ") for line in lines)
 
 
+def test_the_screen_shows_the_countries_of_the_last_minute() -> None:
+    board = Board(terminal())
+    for minute, country, users in ((1, "DE", 9), (2, "FR", 3), (2, "US", 7), (1, "US", 8)):
+        board.add([Published(minute * MINUTE_MS, Count(users, users), False, group=(country,))])
+    assert board._countries() == "00:02 by country: US 7   FR 3"
+
+
 def test_the_screen_shows_the_rate_of_the_last_seconds() -> None:
     board = Board(terminal())
     for second in range(10):
@@ -118,8 +125,9 @@ def test_the_feed_ends_with_a_minute_and_holds_every_kind_of_record(kafka: Kafka
 def test_the_whole_demo_agrees_with_its_recount(capsys: pytest.CaptureFixture[str]) -> None:
     demo.run_demo(minutes=3)
     shown = capsys.readouterr().out
-    assert "OK  3 of 3 windows equal an independent recount" in shown
+    assert "OK  18 of 18 counts equal an independent recount" in shown
     assert "unique users" in shown
+    assert " bytes\n" in shown
     assert shown.count("\x1b") == 0
 
 
@@ -141,7 +149,7 @@ def test_a_difference_is_shown_and_is_an_error(
     with pytest.raises(DataDiffers):
         demo.run_demo(minutes=1)
     shown = capsys.readouterr().out
-    assert "DIFFERENT  0 of 1 windows" in shown
+    assert "DIFFERENT  5 of 6 counts" in shown
     assert "different: window" in shown
 
 
