@@ -71,6 +71,8 @@ class ExactSums:
         """Sums of other groups, as ``limbs`` has them, each into that of the place where it lies."""
         self._reserve_groups(groups)
         self._count(len(limbs))
+        # All at once: one after the other each would copy what is there.
+        self._reserve_limbs(first, first + limbs.shape[1] - 1)
         for number in range(limbs.shape[1]):
             self._add_piece(first + number, limbs[:, number], places)
 
