@@ -27,6 +27,7 @@ _FAULTS: Final = (
     "freeze",
     "stop",
 )
+_BROKEN_RECALLS: Final = 0.05
 _LONGEST_PAUSE_MS: Final = 6_000
 
 Trace = Callable[[str], None]
@@ -116,6 +117,8 @@ class World:
         self._pass_time()
         if self._faults_left and self.instances and chance.random() < self.scenario.odds.fault:
             self._fault()
+        elif self._faults_left and (recalling := [each for each in self.instances if each.recalling]):
+            self._break_recall(recalling[0])
         while len(self.instances) < self._wanted:
             self._start()
         if self.broker.leader is None:
@@ -220,6 +223,13 @@ class World:
                 worker.frozen_until_ms = self.now_ms + chance.randrange(_LONGEST_PAUSE_MS)
             case "stop":
                 instance.stopping = True
+
+    def _break_recall(self, instance: Instance) -> None:
+        """A recall is short: what befalls it has a chance of its own."""
+        if self.chance.random() < _BROKEN_RECALLS:
+            self._faults_left -= 1
+            self.broker.broken_recalls += 1
+            self._kill(instance, self.chance.randrange(self.scenario.unmarshallers))
 
     def _kill(self, instance: Instance, number: int) -> None:
         self.crashes += 1
