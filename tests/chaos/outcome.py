@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from rich.table import Table
 
-from tests.chaos.truth import Count, Truth
+from tests.chaos.truth import WINDOWS, Count, Truth
 
 Published = Mapping[int, Sequence[Count]]
 """Every value of every window, by the window's start in ms."""
@@ -17,13 +17,23 @@ Published = Mapping[int, Sequence[Count]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of one comparison; ``examples`` says which windows, at most three."""
+    """Of one comparison; ``examples`` says which windows, at most three. Periods are counted with them."""
 
     windows: int = 0
     wrong: int = 0
     doubled: int = 0
     lost: int = 0
     examples: tuple[str, ...] = ()
+
+    def __add__(self, other: "Verdict") -> "Verdict":
+        """Of both comparisons."""
+        return Verdict(
+            self.windows + other.windows,
+            self.wrong + other.wrong,
+            self.doubled + other.doubled,
+            self.lost + other.lost,
+            (*self.examples, *other.examples)[:3],
+        )
 
     @property
     def good(self) -> bool:
@@ -54,19 +64,27 @@ class Outcome:
         return asdict(self) | {"good": self.good}
 
 
-def parse(records: Iterable[tuple[bytes, bytes]]) -> Published:
-    """Keys and values of the output topic."""
+def parse(records: Iterable[tuple[bytes, bytes]], calendar: str = WINDOWS) -> Published:
+    """Of keys and values of the output topic the windows, or the periods of a calendar."""
     found: dict[int, list[Count]] = defaultdict(list)
     for key, value in records:
-        row = orjson.loads(value)
-        found[round(float(key) * 1000)].append(Count(row["cnt"], row["records"]))
+        *named, start = key.decode().split(" ")
+        if named == ([calendar] if calendar else []):
+            row = orjson.loads(value)
+            found[round(float(start) * 1000)].append(Count(row["cnt"], row["records"]))
     return found
 
 
-def compare(published: Published, truth: Truth) -> Verdict:
-    """Every value of every window with the truth."""
-    must = truth.closed()
-    known = must | truth.open()
+def compare_all(records: Sequence[tuple[bytes, bytes]], truth: Truth) -> Verdict:
+    """Every value of every window and every period with the truth."""
+    found = (compare(parse(records, one), truth, one) for one in truth.calendars)
+    return sum(found, Verdict())
+
+
+def compare(published: Published, truth: Truth, calendar: str = WINDOWS) -> Verdict:
+    """Every value of every window, or of every period of a calendar, with the truth."""
+    must = truth.closed(calendar)
+    known = must | truth.open(calendar)
     kinds: Counter[str] = Counter()
     examples = []
     for start in sorted(must.keys() | published.keys()):
@@ -74,7 +92,8 @@ def compare(published: Published, truth: Truth) -> Verdict:
         kind = _fault(values, known.get(start))
         if kind:
             kinds[kind] += 1
-            examples.append(f"{kind}: {start} ms published {values}, must be {known.get(start)}")
+            what = f"{calendar} {start}".lstrip()
+            examples.append(f"{kind}: {what} ms published {values}, must be {known.get(start)}")
     windows = len(must.keys() | published.keys())
     return Verdict(windows, kinds["wrong"], kinds["doubled"], kinds["lost"], tuple(examples[:3]))
 

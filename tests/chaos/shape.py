@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from streamagg.model.settings import DecodeSettings, WindowSettings
+from streamagg.model.settings import CalendarSettings, DecodeSettings, WindowSettings
 
 DECODE = DecodeSettings(time_unit="ms")
 
@@ -27,8 +27,13 @@ class Shape:
     """A log that stalls for longer closes windows by the wall clock, which no oracle of the log can know:
     raise it in a scenario that keeps records from reaching the log."""
 
+    calendars: tuple[CalendarSettings, ...] = ()
+    """With periods of a given length."""
+
     @property
     def window(self) -> WindowSettings:
         """The settings of the windows."""
         reach = self.granularity_ms + self.max_lag_ms
-        return WindowSettings(self.granularity_ms, max_lag_ms=self.max_lag_ms, max_jump_ms=reach)
+        return WindowSettings(
+            self.granularity_ms, max_lag_ms=self.max_lag_ms, max_jump_ms=reach, calendars=self.calendars
+        )

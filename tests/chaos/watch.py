@@ -17,7 +17,7 @@ class Watch(threading.Thread):
         self.seen: dict[bytes, float] = {}
         """Monotonic time in seconds by key."""
         self.latest_ms = 0.0
-        """Start of the latest window that is out."""
+        """Start of the latest window that is out, of no period."""
         self._topic = topic
         self._ending = threading.Event()
         self._consumer = Consumer(
@@ -41,12 +41,13 @@ class Watch(threading.Thread):
             if message is not None and message.error() is None:
                 key = message.key() or b""
                 self.seen.setdefault(key, time.monotonic())
-                self.latest_ms = max(self.latest_ms, float(key) * 1000)
+                if b" " not in key:
+                    self.latest_ms = max(self.latest_ms, float(key) * 1000)
         self._consumer.close()
 
     def new_since(self, moment_s: float) -> int:
         """How many windows were seen for the first time after a moment."""
-        return sum(at > moment_s for at in list(self.seen.values()))
+        return sum(at > moment_s for key, at in list(self.seen.items()) if b" " not in key)
 
     def stop(self) -> None:
         """Stop reading."""

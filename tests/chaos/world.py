@@ -15,7 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from streamagg.errors import ExitCode
 from tests.chaos.feeder import Feeder
-from tests.chaos.outcome import Verdict, compare, parse
+from tests.chaos.outcome import Verdict, compare_all
 from tests.chaos.shape import DECODE, Shape
 from tests.chaos.sites import Site
 from tests.chaos.truth import Truth
@@ -117,12 +117,16 @@ class World:
         What went wrong beside the values is in ``problems``.
         """
         self.feeder.finish()
-        expected = {str(start // 1000).encode() for start in self.truth.closed()}
+        expected = {
+            f"{calendar} {start // 1000}".lstrip().encode()
+            for calendar in self.truth.calendars
+            for start in self.truth.closed(calendar)
+        }
         self._note(lambda: self._wait_for_all(expected))
         self._end_instances()
         self.watch.stop()
         records = [(m.key() or b"", m.value() or b"") for m in read_all(self.site.direct, self.run.output)]
-        return compare(parse(records), self.truth)
+        return compare_all(records, self.truth)
 
     def close(self) -> None:
         """Leave nothing running, whatever happened."""

@@ -117,9 +117,18 @@ class Run:
             *("--time-field", decode.time_field, "--user-field", decode.user_field or "none"),
             *("--time-unit", decode.time_unit, "--max-record-bytes", str(decode.max_record_bytes)),
             *("--framing", decode.framing),
+            *self._answer_arguments(),
             *self._ceiling_arguments(),
             *more,
         ]
+
+    def _answer_arguments(self) -> list[str]:
+        window, decode = self.window, self.decode
+        calendars = [("--calendar", calendar.name) for calendar in window.calendars]
+        zone = [("--time-zone", window.time_zone)] if window.calendars else []
+        groups = [("--group-by", path) for path in decode.group_by]
+        measures = [("--measure", f"{one.name}={one.op}({one.path})") for one in decode.measures]
+        return list(itertools.chain.from_iterable((*calendars, *zone, *groups, *measures)))
 
     def _ceiling_arguments(self) -> list[str]:
         if self.ceiling.max_users is None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from streamagg.model.settings import CalendarSettings
 from tests.chaos.faults import scenarios
-from tests.chaos.outcome import Outcome, Verdict, compare, parse
+from tests.chaos.outcome import Outcome, Verdict, compare, compare_all, parse
 from tests.chaos.shape import Shape
 from tests.chaos.truth import Count, Truth
 
@@ -11,14 +12,14 @@ SHAPE = Shape()
 RIGHT = {10_000: [Count(2, 3)], 11_000: [Count(1, 1)]}
 
 
-def told() -> Truth:
+def told(shape: Shape = SHAPE) -> Truth:
     """Two partitions; granularity 1 s, max lag 2 s.
 
     partition 0   10.0 a   10.5 a   11.2 b             14.0 x
     partition 1   10.1 b                     13.9 x    14.1 x   10.2 c ✗ late   14.0 x
     watermark                                                                    └ closes 10 and 11
     """
-    truth = Truth(SHAPE.window, 2)
+    truth = Truth(shape.window, 2)
     for partition, time_ms, user in (
         (0, 10_000, "a"),
         (0, 10_500, "a"),
@@ -64,6 +65,20 @@ def test_every_difference_is_found(
 def test_records_of_the_output_topic_are_read() -> None:
     rows = [(b"10", b'{"ts":10,"cnt":2,"records":3}'), (b"10.5", b'{"ts":10.5,"cnt":1,"records":1}')]
     assert parse(rows) == {10_000: [Count(2, 3)], 10_500: [Count(1, 1)]}
+
+
+def test_periods_are_compared_with_the_truth_of_their_own() -> None:
+    calendar = CalendarSettings("2s", 2_000)
+    truth = told(Shape(calendars=(calendar,)))
+    assert truth.calendars == ("", "2s")
+    assert truth.closed("2s") == {10_000: Count(2, 4)}
+    rows = [(b"10", b'{"cnt":2,"records":3}'), (b"11", b'{"cnt":1,"records":1}')]
+    period = b"2s 10", b'{"cnt":2,"records":4}'
+    assert compare_all([*rows, period], truth).good
+    assert compare_all(rows, truth).lost == 1
+    assert compare_all([*rows, period, period], truth).doubled == 1
+    assert compare_all([*rows, (b"2s 10", b'{"cnt":3,"records":4}')], truth).wrong == 1
+    assert compare_all([*rows, period], truth).windows == 3
 
 
 def test_a_line_is_good_only_if_something_was_broken_and_checked() -> None:

@@ -14,7 +14,7 @@ from tests.chaos.faults.processes import kill_one
 from tests.chaos.outcome import Verdict
 from tests.chaos.scenario import Scenario
 from tests.chaos.shape import Shape
-from tests.chaos.truth import Count, Truth
+from tests.chaos.truth import WINDOWS, Count, Truth
 from tests.chaos.world import World
 from tests.support.instances import Instance
 from tests.support.pipeline import Feed
@@ -133,13 +133,18 @@ class ApproximateTruth(Truth):
         self._exact = exact
         self._about, _ = counted_users({str(user) for user in range(FLOOD_USERS)}, CEILING)
 
-    def closed(self) -> dict[int, Count]:
-        """Windows that must have come out, by their start in ms."""
-        return {start: self._seen(count) for start, count in self._exact.closed().items()}
+    @property
+    def calendars(self) -> tuple[str, ...]:
+        """As of the truth."""
+        return self._exact.calendars
 
-    def open(self) -> dict[int, Count]:
+    def closed(self, calendar: str = WINDOWS) -> dict[int, Count]:
+        """Windows that must have come out, by their start in ms."""
+        return {start: self._seen(count) for start, count in self._exact.closed(calendar).items()}
+
+    def open(self, calendar: str = WINDOWS) -> dict[int, Count]:
         """Windows that may come out too."""
-        return {start: self._seen(count) for start, count in self._exact.open().items()}
+        return {start: self._seen(count) for start, count in self._exact.open(calendar).items()}
 
     def _seen(self, count: Count) -> Count:
         return Count(self._about, count.records) if count.unique == FLOOD_USERS else count

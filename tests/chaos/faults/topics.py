@@ -22,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from tests.chaos.outcome import Published, Verdict, compare, parse
 from tests.chaos.scenario import Scenario
 from tests.chaos.shape import Shape
-from tests.chaos.truth import Count, Truth
+from tests.chaos.truth import WINDOWS, Count, Truth
 from tests.chaos.world import PATIENCE_S, World
 from tests.support.instances import Instance
 from tests.support.pipeline import read_all
@@ -64,9 +64,14 @@ def create(world: World, topic: str, partitions: int) -> None:
     world.wait_until(created, f"the creation of {topic}")
 
 
+def records(world: World) -> list[tuple[bytes, bytes]]:
+    """Keys and values of the output."""
+    return [(m.key() or b"", m.value() or b"") for m in read_all(world.site.direct, world.run.output)]
+
+
 def published(world: World) -> Published:
     """Every value of every window in the output."""
-    return parse((m.key() or b"", m.value() or b"") for m in read_all(world.site.direct, world.run.output))
+    return parse(records(world))
 
 
 def refused(world: World, instance: Instance, *words: str) -> None:
@@ -81,15 +86,17 @@ def refused(world: World, instance: Instance, *words: str) -> None:
 class OnlyPublished(Truth):
     """Demands of a run that has refused to go on: what came out is right, and came once."""
 
-    def __init__(self, whole: Truth, found: Published) -> None:
+    def __init__(self, whole: Truth, found: Published, calendar: str = WINDOWS) -> None:
         self._whole = whole
         self._found = found
+        self._calendar = calendar
 
-    def closed(self) -> dict[int, Count]:
-        return {start: count for start, count in self._whole.closed().items() if start in self._found}
+    def closed(self, calendar: str = WINDOWS) -> dict[int, Count]:
+        closed = self._whole.closed(self._calendar)
+        return {start: count for start, count in closed.items() if start in self._found}
 
-    def open(self) -> dict[int, Count]:
-        return self._whole.open()
+    def open(self, calendar: str = WINDOWS) -> dict[int, Count]:
+        return self._whole.open(self._calendar)
 
 
 def judge_published(world: World) -> Verdict:
@@ -98,8 +105,12 @@ def judge_published(world: World) -> Verdict:
     for instance in world.instances:
         assert not instance.running, f"{instance.log_path} still runs"
         assert not instance.workers(), f"workers of {instance.log_path} still run"
-    found = published(world)
-    return compare(found, OnlyPublished(world.truth, found))
+    found = records(world)
+    verdict = Verdict()
+    for calendar in world.truth.calendars:
+        values = parse(found, calendar)
+        verdict += compare(values, OnlyPublished(world.truth, values, calendar))
+    return verdict
 
 
 def grow(world: World, random: Random) -> int:
