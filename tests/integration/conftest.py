@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from streamagg.model.settings import WindowSettings
+from streamagg.model.settings import DecodeSettings, WindowSettings
 from tests.conftest import TopicFactory, while_it_runs
-from tests.support.pipeline import WINDOW, Run
+from tests.support.pipeline import DECODE, WINDOW, Run
 from tests.support.secure_broker import SecureBroker
 
 RunFactory = Callable[..., Run]
@@ -17,8 +17,15 @@ RunFactory = Callable[..., Run]
 def new_run(broker: str, topic: TopicFactory, tmp_path: Path) -> RunFactory:
     """Factory of runs on topics of their own: ``new_run(partitions=4)``."""
 
-    def create(partitions: int = 1, *, window: WindowSettings = WINDOW, of: str | None = None) -> Run:
-        return Run(broker, of or topic("in", partitions=partitions), topic("out"), tmp_path, window)
+    def create(
+        partitions: int = 1,
+        *,
+        window: WindowSettings = WINDOW,
+        decode: DecodeSettings = DECODE,
+        of: str | None = None,
+    ) -> Run:
+        source = of or topic("in", partitions=partitions)
+        return Run(broker, source, topic("out"), tmp_path, window, decode)
 
     return create
 
