@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streamagg.core.checkpoint import Checkpoint, decode, encode, fingerprint
 from streamagg.core.closed_window import ClosedWindow
+from streamagg.core.open_window import Rules
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.ring import Ring
 from streamagg.core.sequencer import Closed, Reread, Rows, Sequencer
@@ -103,7 +104,7 @@ class Life:
             closed_through=next(iter(found.values())).closed_through,
             read_before={partition: checkpoint.read_before for partition, checkpoint in found.items()},
         )
-        self.rings = [Ring(slots, PLAIN, NO_CEILING) for _ in range(shards)]
+        self.rings = [Ring(slots, Rules(PLAIN, NO_CEILING)) for _ in range(shards)]
         self.closed: list[tuple[int, int, int]] = []
         self.unfreed: list[int] = []
         self.timestamps = rng.random() < 0.5
