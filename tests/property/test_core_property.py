@@ -144,7 +144,7 @@ class Life:
                     for ring, share in zip(self.rings, shares, strict=True):
                         ring.add(window, share, len(share[USER]))
                 case Closed(window, partial):
-                    found = TABLES.combined([ring.answer(window) for ring in self.rings])
+                    found = TABLES.combined([ring.window(window).answer() for ring in self.rings])
                     table = TABLES.table(ClosedWindow(window, partial), found)
                     assert table.users is not None
                     self.closed.append((window, table.users.count, table.records))
