@@ -13,8 +13,6 @@ RECORDS: Final = (
     "group",
     "period",
     "period_group",
-    "running",
-    "running_group",
     "late",
     "dead_letter_headers",
 )

@@ -50,8 +50,6 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "group": GROUP,
     "period": PERIOD,
     "period_group": PERIOD_GROUP,
-    "running": {**PERIOD, "final": False},
-    "running_group": {**PERIOD_GROUP, "final": False},
     "late": LATE,
     "dead_letter_headers": LETTER,
 }
@@ -194,7 +192,6 @@ class TestTheSchema:
             ("group", {"groups": 3}),
             ("period", {"calendar": 5}),
             ("period", {"calendar": "day 1"}),
-            ("running", {"final": True}),
             ("late", {"late_ms": 0.5}),
             ("late", {"more": 1}),
             ("dead_letter_headers", {"reason": "bad_luck"}),
@@ -225,7 +222,7 @@ class TestTheDocs:
             page for page in PAGES if [*examples(PAGES[page])]
         }
         kinds = {kind for shown in examples(OUTPUT) for kind in EXAMPLES if not faults(shown, kind)}
-        assert {"window", "group", "period", "period_group", "running"} <= kinds
+        assert {"window", "group", "period", "period_group"} <= kinds
 
     def test_every_field_of_a_window_is_explained(self) -> None:
         parts = schema.schema()["$defs"]
