@@ -8,11 +8,12 @@
     parts that are fed    |────|────|────|────|────|────|       so that something dies within every period
 """
 
+import itertools
 import json
 import random
 import signal
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -22,6 +23,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from streamagg.faults import POINTS
 from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings, WindowSettings
 from tests.integration.conftest import RunFactory
 from tests.integration.test_standby import LEADING, led_by_one
@@ -179,6 +181,36 @@ def test_runs_with_an_end_go_on_with_what_the_others_left(
     found = compared(run, truth)
     days = [value for key, value in found.items() if key.startswith("day") and not key.endswith("]")]
     assert [(day["end"] - day["ts"]) // HOUR_S for day in days] == [24, 23]
+
+
+def goes_on_or_ends(run: Run, instance: Instance, before: int) -> Callable[[], bool]:
+    return lambda: not instance.running or len(output(run)) > before
+
+
+def dies_at(run: Run, point: str, feed: Feed, truth: Truth, *flags: str) -> None:
+    """An instance that dies at its first publication that gets there, in the midst of records."""
+    with run.start(*flags, *LIVE, env={"STREAMAGG_FAULT": f"{point}:0.3,seed:{point}"}) as instance:
+        instance.wait_for(LEADING)
+        while instance.running:
+            before = len(output(run))
+            # More than the votes that a partition without a clock waits for.
+            feed.send(truth.part(21))
+            wait_until(goes_on_or_ends(run, instance, before), "windows, or the end")
+        assert instance.wait() == -signal.SIGKILL, instance.log
+        assert f"breaking at {point}" in instance.log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_a_death_at_each_point_of_a_publication(delivery: str, new_run: RunFactory) -> None:
+    run = new_run(PARTITIONS, window=WINDOW, decode=GROUPED)
+    feed, truth = Feed(run.bootstrap, run.input, PARTITIONS), Truth()
+    once = delivery == "exactly-once"
+    points = POINTS if once else [one for one in POINTS if one not in ("before-begin", "before-offsets")]
+    for point, aggregators in zip(points, itertools.cycle((1, 2, 3)), strict=False):
+        dies_at(run, point, feed, truth, "--delivery", delivery, "--aggregators", str(aggregators))
+    run.until_end("--delivery", delivery, *QUICK_GROUP)
+    compared(run, truth, once=once)
 
 
 @pytest.mark.slow

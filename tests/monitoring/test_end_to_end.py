@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from deploy.monitoring.dashboard import built
-from streamagg.model.settings import WindowSettings
+from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings, WindowSettings
 from tests.monitoring.names import METRICS, metrics_in
 from tests.monitoring.runbook import queries
 from tests.support.broker import HOST, Broker, free_port
@@ -26,7 +26,11 @@ JOB = "streamagg"
 ALERT = "StreamaggNoLeader"
 TIMES_FASTER = 20
 """Two minutes without a leader are six seconds here."""
-WINDOW = WindowSettings(granularity_ms=1_000, max_lag_ms=1_000, max_jump_ms=10_000)
+WINDOW = WindowSettings(
+    granularity_ms=1_000, max_lag_ms=1_000, max_jump_ms=10_000, calendars=(CalendarSettings("5s", 5_000),)
+)
+GROUPED = DecodeSettings(group_by=("country",), measures=(MeasureSettings("bytes", "sum", "bytes"),))
+"""So that every panel has something to show."""
 PARTITIONS = 2
 NOT_YET = {
     "streamagg_kafka_errors_total",
@@ -39,7 +43,7 @@ NOT_YET = {
 def test_a_broker_that_stops_is_told_and_told_again_when_it_is_back(
     own_broker: Broker, tmp_path: Path
 ) -> None:
-    run = Run(own_broker.address, "in", "out", tmp_path, WINDOW, group="visits")
+    run = Run(own_broker.address, "in", "out", tmp_path, WINDOW, GROUPED, group="visits")
     client = AdminClient({"bootstrap.servers": own_broker.address})
     client.create_topics([NewTopic("in", PARTITIONS, 1)])["in"].result(READY_S)
     rules = tmp_path / "alerts.yaml"
