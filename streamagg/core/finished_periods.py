@@ -6,7 +6,7 @@ from streamagg.core.calendars import Calendars, Period
 from streamagg.core.closed_window import Answer, ClosedWindow
 from streamagg.core.open_window import OpenWindow
 from streamagg.core.periods import Periods
-from streamagg.core.window_tables import WindowTables, named
+from streamagg.core.window_tables import WindowTables
 from streamagg.model.results import PeriodName, WindowTable
 from streamagg.model.settings import CeilingSettings, DecodeSettings, WindowSettings
 
@@ -42,8 +42,6 @@ class FinishedPeriods:
             self._periods.drop(calendar, period.start_ms)
 
     def _table(self, calendar: int, period: Period) -> WindowTable:
-        found = self._tables.combined([self._periods.answer(calendar, period.start_ms)])
+        last, answer = self._calendars.last_window(period), self._periods.answer(calendar, period.start_ms)
         name = PeriodName(self._calendars.names[calendar], period.start_ms, period.end_ms)
-        if (refusal := self._tables.refusal(found, named(name.calendar, period.start_ms))) is not None:
-            raise refusal
-        return self._tables.table(ClosedWindow(self._calendars.last_window(period), False), found, name)
+        return self._tables.period(name, ClosedWindow(last, False, answers=[answer]))

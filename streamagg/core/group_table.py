@@ -8,13 +8,11 @@ table.
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from streamagg.core.measures.contract import Places
 from streamagg.errors import StreamaggError
 from streamagg.model.columns import UInt64Column
 from streamagg.model.groups import GroupTexts, joined, named
-
-Places = npt.NDArray[np.intp]
 
 
 class GroupTable:
@@ -82,10 +80,10 @@ class GroupTable:
         at = self._find(table.id_column)
         same = (self._ids[at] != table.id_column) | (self._checks[at] == table.check_column)
         if not same.all():
-            raise collision(table.texts()[int(np.argmin(same))])
+            raise _collision(table.texts()[int(np.argmin(same))])
 
 
-def collision(text: bytes) -> StreamaggError:
+def _collision(text: bytes) -> StreamaggError:
     """Two groups have one hash, this one and another: by chance once in a billion windows of 100,000."""
     return StreamaggError(
         f"The group {text.decode()} has the same hash as another one, so that they cannot be told apart: give"

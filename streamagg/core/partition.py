@@ -31,10 +31,8 @@ class Partition:
         self._grouped = GROUP_COLUMN in schema.names
         self._aside_texts = NO_TEXTS
         """Of the groups of the records that are set aside."""
-        self._recalled: int | None = None
+        self._recalled = recall_from(schema, state)
         """How far records that are set aside have been read again; None: there is nothing to recall."""
-        if (first := recall_from(schema, state)) is not None:
-            self._recalled = first
         self.counts = Counters(set_aside=len(state.set_aside), consumed=len(state.set_aside))
         self.parked: dict[int, ColumnBlock] = {}
         self.outbox: list[Run] = []

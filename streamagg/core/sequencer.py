@@ -57,7 +57,7 @@ from streamagg.core.late_references import LateBook
 from streamagg.core.partition import Partition
 from streamagg.core.partition_clock import LateRows, Outcome, PartitionState, Run, TimestampsNeeded
 from streamagg.core.windows import FEW, Windows
-from streamagg.model.columns import OFFSET_COLUMN, Columns, delivered_schema_of, schema_of, selected
+from streamagg.model.columns import Columns, schema_of, selected, wants_positions, with_positions
 from streamagg.model.groups import Tables
 from streamagg.model.messages import ColumnBlock
 from streamagg.model.settings import PLAIN, DecodeSettings
@@ -117,7 +117,7 @@ class Sequencer:
         self.windows = windows
         self.slots = slots
         self._schema = schema_of(decode)
-        self._with_positions = OFFSET_COLUMN in delivered_schema_of(decode).names
+        self._with_positions = wants_positions(decode)
         self.closed_through = closed_through
         """The greatest window that is closed; None while nothing is."""
         self.watermark_ms: int | None = None
@@ -311,8 +311,7 @@ class Sequencer:
         """What the rows carry on from here."""
         if not self._with_positions:
             return run.columns
-        partition = np.full(len(run), part.number, np.int64)
-        return (*run.columns, run.event_time_ms, partition, run.offset)
+        return with_positions(run.columns, run.event_time_ms, part.number, run.offset)
 
     def _rows_of_many(self, part: Partition, run: Run, columns: Columns) -> Iterator[Rows]:
         """Split a run by many windows."""

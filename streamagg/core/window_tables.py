@@ -83,6 +83,13 @@ class WindowTables:
         sketches = None if found.smallest is None else sketches_of(found.smallest, order)
         return WindowTable(closed.window, closed.partial, row, groups, period, sketches)
 
+    def period(self, name: PeriodName, closed: ClosedWindow) -> WindowTable:
+        """What is published of a period, whose answers ``closed`` has; raises TooManyUsers."""
+        found = self.combined(closed.answers)
+        if (refusal := self.refusal(found, named(name.calendar, name.start_ms))) is not None:
+            raise refusal
+        return self.table(closed, found, name)
+
     def empty(self, window: int, partial: bool = False) -> WindowTable:
         """One that nobody hit."""
         return self.table(ClosedWindow(window, partial), self.nothing())

@@ -7,8 +7,6 @@ matters nor which file they are from, and what is counted lies in this process: 
 from collections.abc import Iterator, Sequence
 from itertools import count as numbers
 
-import numpy as np
-
 from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.finished_periods import FinishedPeriods
 from streamagg.core.measures.uniques import Uniques
@@ -21,7 +19,7 @@ from streamagg.engine.pair_store import PairStore
 from streamagg.engine.reporting.symptoms import Symptoms
 from streamagg.engine.session.leases import BYTES, LeaseBook
 from streamagg.engine.workers.contract import Workers
-from streamagg.model.columns import USER, Columns, schema_of
+from streamagg.model.columns import USER, Columns, schema_of, wants_positions, with_positions
 from streamagg.model.counters import Counters
 from streamagg.model.messages import ColumnBlock, Revoke
 from streamagg.model.results import WindowTable
@@ -54,6 +52,7 @@ class AnyOrder:
         self._pairs = store
         self._store = None if decode.plain and not window.calendars else WindowStore(decode, ceiling)
         self._schema = schema_of(decode)
+        self._with_positions = wants_positions(decode)
         self._tables = WindowTables(decode, ceiling)
         self._periods = FinishedPeriods(window, decode, ceiling, self._tables)
         self._ceiling = ceiling
@@ -119,5 +118,6 @@ class AnyOrder:
             self._store.add(windows, self._delivered(block, columns), block.groups)
 
     def _delivered(self, block: ColumnBlock, columns: Columns) -> Columns:
-        partition = np.full(len(block), block.partition, np.int64)
-        return (*columns, block.event_times(), partition, block.offsets())
+        if not self._with_positions:
+            return columns
+        return with_positions(columns, block.event_times(), block.partition, block.offsets())

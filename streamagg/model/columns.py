@@ -119,9 +119,21 @@ def delivered_schema_of(decode: DecodeSettings) -> Schema:
     offset         |  int64  |  in the partition
     """
     dtypes = _decoded(decode)
-    if any(measure.op in ("first", "last") for measure in decode.measures):
+    if wants_positions(decode):
         dtypes |= dict.fromkeys((EVENT_TIME_COLUMN, PARTITION_COLUMN, OFFSET_COLUMN), np.int64)
     return Schema(**dtypes)
+
+
+def wants_positions(decode: DecodeSettings) -> bool:
+    """A measure asks which row is the first or the last."""
+    return any(measure.op in ("first", "last") for measure in decode.measures)
+
+
+def with_positions(
+    columns: Columns, event_time_ms: Int64Column, partition: int, offset: Int64Column
+) -> Columns:
+    """What is delivered of rows of one partition where a measure asks for it; shape ``(n,)``."""
+    return (*columns, event_time_ms, np.full(len(offset), partition, np.int64), offset)
 
 
 def _decoded(decode: DecodeSettings) -> dict[str, npt.DTypeLike]:

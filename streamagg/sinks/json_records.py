@@ -51,12 +51,9 @@ def _beginning(windows: Windows, table: WindowTable) -> tuple[bytes, dict[str, A
     if table.period is None:
         start = _seconds(windows.start_ms(table.window))
         return str(start).encode(), {"ts": start}
-    calendar, start, end = (
-        table.period.calendar,
-        _seconds(table.period.start_ms),
-        _seconds(table.period.end_ms),
-    )
-    return f"{calendar} {start}".encode(), {"ts": start, "calendar": calendar, "end": end}
+    calendar, start = table.period.calendar, _seconds(table.period.start_ms)
+    value = {"ts": start, "calendar": calendar, "end": _seconds(table.period.end_ms)}
+    return f"{calendar} {start}".encode(), value
 
 
 def rows_of(groups: Groups) -> Iterator[tuple[bytes, dict[str, Number]]]:

@@ -128,25 +128,18 @@ class PeriodSchedule:
         """What goes to the state topic with these windows and periods; ``until_ms``: see ``PeriodState``."""
         for window in windows:
             self._state.take(self._gained.pop(window, ()))
-        names = self._calendars.names
-        ended = []
-        for table in periods:
-            assert table.period is not None
-            calendar = names.index(table.period.calendar)
-            ended.append((calendar, self._asked.pop((calendar, table.period.start_ms)).period))
-        return self._state.records(ended, until_ms)
+        ended = [self._asked.pop(self._key(table)) for table in periods]
+        return self._state.records([(one.calendar, one.period) for one in ended], until_ms)
 
     def published(self, periods: Iterable[WindowTable]) -> Iterator[DropPeriod]:
         """What shards need not keep any more."""
-        for table in periods:
-            assert table.period is not None
-            calendar = self._calendars.names.index(table.period.calendar)
-            yield DropPeriod(calendar, table.period.start_ms)
+        return (DropPeriod(*self._key(table)) for table in periods)
 
     def _table(self, asked: _Asked) -> WindowTable:
-        found = self._tables.combined(asked.closed.answers)
-        what = named(self._calendars.names[asked.calendar], asked.period.start_ms)
-        if (refusal := self._tables.refusal(found, what)) is not None:
-            raise refusal
         name = PeriodName(self._calendars.names[asked.calendar], asked.period.start_ms, asked.period.end_ms)
-        return self._tables.table(asked.closed, found, name)
+        return self._tables.period(name, asked.closed)
+
+    def _key(self, table: WindowTable) -> Key:
+        """Of a period."""
+        assert table.period is not None
+        return self._calendars.names.index(table.period.calendar), table.period.start_ms
