@@ -216,6 +216,8 @@ def test_a_sample_says_what_was_done_and_is_held(bench: Bench) -> None:
         port.post(rows(5, 1, 2, 3))
     bench.read(bench.lease())
     bench.until(lambda: dict(bench.workers.sample().users) == {5: 3 * SHARDS})
+    # Those who read tell it by themselves, before or after those who count.
+    bench.until(lambda: "decode" in bench.workers.sample().times.by_stage)
     sample = bench.workers.sample()
     assert sample.held_bytes > 0
     assert {"fetch", "decode", "add"} <= set(sample.times.by_stage)
