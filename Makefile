@@ -74,6 +74,11 @@ test-native: ## The parts in C built by clang, with sanitizers and for arm64 (in
 $(NATIVE:%=test-native-%): $(INSTALLED)
 	@$(BIN)/python -m tests.native $(@:test-native-%=%)
 
+.PHONY: flink-test
+flink-test: $(INSTALLED) ## The Java of the Flink job against what this program says (needs Java 17 and Maven)
+	@$(BIN)/python -m tests.flink.export .streamagg/flink
+	@mvn -q -B -f streamagg/flink/java -Dconformance=$(CURDIR)/.streamagg/flink $(FLAGS) test
+
 .PHONY: broker
 broker: $(INSTALLED) ## Start Kafka at 127.0.0.1:19092 (needs Java 17 and Maven)
 	@$(BIN)/python -m tests.support.broker start --port $(BROKER_PORT)

@@ -1,0 +1,131 @@
+package io.streamagg.core;
+
+import java.time.DayOfWeek;
+import java.time.LocalDate;
+import java.time.temporal.TemporalAdjusters;
+import java.util.List;
+
+/**
+ * Hours, days, weeks, months and years of a time zone, and periods that are all equally long, by the rules of
+ * streamagg/core/calendars.py. Callers count calendars from 0.
+ */
+public final class Calendars {
+    private static final long HOUR_MS = 3_600_000;
+    /** 400 years, after which dates, weekdays and the rules of clocks come again. */
+    private static final long CYCLE_MS = 146_097 * ZoneClock.DAY_MS;
+    /** Times beyond this are looked up 400 years earlier, as Python does, whose dates end with the year 9999. */
+    private static final long FAR_MS = 7_000L * 365 * ZoneClock.DAY_MS;
+
+    private final Windows windows;
+    private final ZoneClock clock;
+    private final List<CalendarSettings> calendars;
+    /** By calendar; nearly always the one that is asked for. */
+    private final Period[] recent;
+
+    /** Throws SettingsException if the clock of the zone goes otherwise here than where the settings were made. */
+    public Calendars(WindowSettings settings) {
+        windows = Windows.of(settings);
+        clock = new ZoneClock(settings.timeZone());
+        calendars = settings.calendars();
+        recent = new Period[calendars.size()];
+        String known = settings.zoneData();
+        if (!calendars.isEmpty() && !known.isEmpty() && !known.equals(clock.digest())) {
+            throw new SettingsException("The data of the time zone " + settings.timeZone()
+                    + " of this Java are others than those of streamagg: update one of them.");
+        }
+    }
+
+    public int count() {
+        return recent.length;
+    }
+
+    /** The period of a calendar that a window lies in, which is that of its start. */
+    public Period period(int calendar, long window) {
+        return periodAt(calendar, windows.startMs(window));
+    }
+
+    /** The period of a calendar that a time lies in. */
+    public Period periodAt(int calendar, long timeMs) {
+        Period period = recent[calendar];
+        if (period == null || timeMs < period.startMs() || timeMs >= period.endMs()) {
+            period = lookedUp(calendars.get(calendar), timeMs);
+            recent[calendar] = period;
+        }
+        return period;
+    }
+
+    /** The last window of a period: with it the period is over. */
+    public long lastWindow(Period period) {
+        return windows.number(period.endMs() - 1);
+    }
+
+    private Period lookedUp(CalendarSettings calendar, long timeMs) {
+        String name = calendar.name();
+        long shiftMs = timeMs >= FAR_MS ? CYCLE_MS : 0;
+        long at = timeMs - shiftMs;
+        return switch (name) {
+            case "hour" -> new Period(name, hourBeganMs(at) + shiftMs, hourEndsMs(at) + shiftMs);
+            case "day", "week", "month", "year" -> byDate(name, at, shiftMs);
+            default -> ofLength(calendar, timeMs);
+        };
+    }
+
+    private Period ofLength(CalendarSettings calendar, long timeMs) {
+        long startMs = timeMs - Math.floorMod(timeMs - windows.offsetMs(), calendar.lengthMs());
+        return new Period(calendar.name(), startMs, startMs + calendar.lengthMs());
+    }
+
+    private Period byDate(String name, long timeMs, long shiftMs) {
+        LocalDate day = first(name, clock.date(timeMs));
+        // A clock that was put back over midnight shows the day before again.
+        while (clock.beginsMs(following(name, day)) <= timeMs) {
+            day = following(name, day);
+        }
+        long startMs = clock.beginsMs(day) + shiftMs;
+        return new Period(name, startMs, clock.beginsMs(following(name, day)) + shiftMs);
+    }
+
+    private static LocalDate first(String name, LocalDate day) {
+        return switch (name) {
+            case "day" -> day;
+            case "week" -> day.with(TemporalAdjusters.previousOrSame(DayOfWeek.MONDAY));
+            case "month" -> day.withDayOfMonth(1);
+            default -> day.withDayOfYear(1);
+        };
+    }
+
+    private static LocalDate following(String name, LocalDate first) {
+        return switch (name) {
+            case "day" -> first.plusDays(1);
+            case "week" -> first.plusWeeks(1);
+            case "month" -> first.plusMonths(1);
+            default -> first.plusYears(1);
+        };
+    }
+
+    private long hourBeganMs(long timeMs) {
+        long offsetMs = clock.offsetMs(timeMs);
+        long beganMs = timeMs - Math.floorMod(timeMs + offsetMs, HOUR_MS);
+        if (clock.offsetMs(beganMs) == offsetMs) {
+            return beganMs;
+        }
+        long changedMs = clock.changedMs(timeMs);
+        if ((changedMs + clock.offsetMs(changedMs - 1)) % HOUR_MS == 0) {
+            return changedMs;
+        }
+        return hourBeganMs(changedMs - 1);
+    }
+
+    private long hourEndsMs(long timeMs) {
+        long offsetMs = clock.offsetMs(timeMs);
+        long endsMs = timeMs - Math.floorMod(timeMs + offsetMs, HOUR_MS) + HOUR_MS;
+        if (clock.offsetMs(endsMs - 1) == offsetMs) {
+            return endsMs;
+        }
+        long changedMs = clock.changedMs(endsMs - 1);
+        if ((changedMs + clock.offsetMs(changedMs)) % HOUR_MS == 0) {
+            return changedMs;
+        }
+        return hourEndsMs(changedMs);
+    }
+}

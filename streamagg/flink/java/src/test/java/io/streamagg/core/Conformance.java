@@ -1,0 +1,56 @@
+package io.streamagg.core;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInput;
+import java.io.DataInputStream;
+import java.io.DataOutput;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+
+/** What {@code python -m tests.flink.export} has written into the directory of the property {@code conformance}. */
+final class Conformance {
+    private Conformance() {}
+
+    static Stream<Fields> lines(String name) {
+        String directory = System.getProperty("conformance", "");
+        if (directory.isEmpty() || directory.startsWith("$")) {
+            throw new IllegalStateException("Name the directory with -Dconformance=; make flink-test does.");
+        }
+        try {
+            return Files.lines(Path.of(directory, name + ".jsonl")).map(Fields::parse);
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    interface Writer {
+        void write(DataOutput out) throws IOException;
+    }
+
+    interface Reader<T> {
+        T read(DataInput in) throws IOException;
+    }
+
+    static byte[] written(Writer writer) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try {
+            writer.write(new DataOutputStream(bytes));
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+        return bytes.toByteArray();
+    }
+
+    static <T> T read(byte[] bytes, Reader<T> reader) {
+        try {
+            return reader.read(new DataInputStream(new ByteArrayInputStream(bytes)));
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+}
