@@ -6,6 +6,7 @@ table.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
@@ -14,15 +15,24 @@ from streamagg.errors import StreamaggError
 from streamagg.model.columns import UInt64Column
 from streamagg.model.groups import GroupTexts, joined, named
 
+_MANY: Final = 1 << 10
+"""Groups from which on it is worth while to guess a place before it is searched for: of 10,000 groups, a row
+takes 17 ns so, and 105 by search."""
+
 
 class GroupTable:
     """Groups, each once."""
 
     def __init__(self) -> None:
         self._ids: UInt64Column = np.empty(0, np.uint64)
-        """Ascending; the two below are in the same order."""
-        self._places: Places = np.empty(0, np.intp)
         self._checks: UInt64Column = np.empty(0, np.uint64)
+        self._ascending: UInt64Column = np.empty(0, np.uint64)
+        self._places: Places = np.empty(0, np.intp)
+        """Of the ids that ascend; all other columns are by place."""
+        self._guesses: Places = np.empty(0, np.intp)
+        """By the first bits of an id: the place of one group that begins with them. Nearly every group is
+        alone with its bits."""
+        self._shift = np.uint64(0)
         self._by_place: list[GroupTexts] = []
         """Behind each other: all groups in the order of their places."""
 
@@ -32,8 +42,8 @@ class GroupTable:
     @property
     def nbytes(self) -> int:
         """Memory of all that is held."""
-        each = self._ids.nbytes + self._places.nbytes + self._checks.nbytes
-        return each + sum(table.nbytes for table in self._by_place)
+        columns = self._ids, self._checks, self._ascending, self._places, self._guesses
+        return sum(column.nbytes for column in columns) + sum(table.nbytes for table in self._by_place)
 
     def places(self, ids: UInt64Column, tables: Iterable[GroupTexts]) -> Places:
         """The place of each group, shape ``(n,)``; one that is new gets the next.
@@ -41,14 +51,18 @@ class GroupTable:
         New groups are named by the tables. Raises StreamaggError if two groups have one hash, and ValueError
         if one has no name.
         """
-        at = self._find(ids)
-        known = self._ids[at] == ids if len(self) else np.zeros(len(ids), np.bool_)
+        if not len(ids):
+            return np.empty(0, np.intp)
+        if not len(self):
+            self._add(ids, tables)
+        places = self._find(ids)
+        known = self._ids[places] == ids
         if not known.all():
             self._add(ids[~known], tables)
-            at = self._find(ids)
+            places = self._find(ids)
         for table in tables:
             self._check(table)
-        return self._places[at]
+        return places
 
     def texts(self) -> GroupTexts:
         """All groups, by place."""
@@ -57,9 +71,19 @@ class GroupTable:
         return self._by_place[0] if self._by_place else GroupTexts()
 
     def _find(self, ids: UInt64Column) -> Places:
-        at = np.searchsorted(self._ids, ids)
+        """The place of each group, and any place of one that is not there."""
+        if len(self) < _MANY:
+            return self._searched(ids)
+        places: Places = self._guesses[ids >> self._shift]
+        wrong = np.flatnonzero(self._ids[places] != ids)
+        places[wrong] = self._searched(ids[wrong])
+        return places
+
+    def _searched(self, ids: UInt64Column) -> Places:
+        at = np.searchsorted(self._ascending, ids)
         at[at == len(self)] = 0
-        return at
+        found: Places = self._places[at]
+        return found
 
     def _add(self, ids: UInt64Column, tables: Iterable[GroupTexts]) -> None:
         """Groups that are not there, perhaps several times."""
@@ -68,17 +92,26 @@ class GroupTable:
         fresh = named(tables, ids)
         if len(fresh) < len(ids):
             raise ValueError("a group has no name")
-        first = len(self)
+        before = len(self)
+        at = np.searchsorted(self._ascending, ids)
+        self._ascending = np.insert(self._ascending, at, ids)
+        self._places = np.insert(self._places, at, np.arange(before, before + len(ids)))
         self._by_place.append(fresh)
-        whole = np.concatenate([self._ids, fresh.id_column])
-        order = np.argsort(whole, kind="stable")
-        self._ids = whole[order]
-        self._places = np.concatenate([self._places, np.arange(first, first + len(fresh))])[order]
-        self._checks = np.concatenate([self._checks, fresh.check_column])[order]
+        self._ids = np.concatenate([self._ids, ids])
+        self._checks = np.concatenate([self._checks, fresh.check_column])
+        if len(self) >= _MANY:
+            self._guess()
+
+    def _guess(self) -> None:
+        bits = (4 * len(self)).bit_length()
+        self._shift = np.uint64(64 - bits)
+        self._guesses = np.zeros(1 << bits, np.intp)
+        self._guesses[self._ids >> self._shift] = np.arange(len(self))
 
     def _check(self, table: GroupTexts) -> None:
-        at = self._find(table.id_column)
-        same = (self._ids[at] != table.id_column) | (self._checks[at] == table.check_column)
+        ids = table.id_column
+        places = self._find(ids)
+        same = (self._ids[places] != ids) | (self._checks[places] == table.check_column)
         if not same.all():
             raise _collision(table.texts()[int(np.argmin(same))])
 

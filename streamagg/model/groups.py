@@ -108,7 +108,7 @@ def joined(tables: Iterable[GroupTexts]) -> GroupTexts:
 def each_once(tables: Iterable[GroupTexts]) -> GroupTexts:
     """All groups, ascending by id; both of two that have one id, so that whoever looks finds out."""
     known = joined(tables)
-    order = np.argsort(known.id_column, kind="stable")
+    order = np.argsort(known.id_column)
     ids, checks = known.id_column[order], known.check_column[order]
     first = np.ones(len(order), np.bool_)
     first[1:] = (ids[1:] != ids[:-1]) | (checks[1:] != checks[:-1])
@@ -121,7 +121,7 @@ def named(tables: Iterable[GroupTexts], wanted: UInt64Column) -> GroupTexts:
     if not len(known):
         return NO_TEXTS
     ids = known.id_column
-    order = np.argsort(ids, kind="stable")
+    order = np.argsort(ids)
     at = np.searchsorted(ids[order], wanted)
     at[at == len(ids)] = 0
     places = order[at]

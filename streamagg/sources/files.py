@@ -29,6 +29,9 @@ _ID_DIGITS: Final = 22
 READ_BYTES: Final = 2 << 20
 """Read at once, and scanned where it lies. Counting 418 MiB of records of 2.2 KB in one process took 2.9 CPU
 seconds with 64 KiB, 1.4 with 256 KiB, 0.9 with this and 1.0 with 16 MiB."""
+_SHORT_BYTES: Final = 800
+"""Lines of 180, 374, 1,000 and 2,200 bytes are found in 71, 115, 304 and 865 ns each by comparing all bytes,
+and in 225, 443, 262 and 448 by looking for newlines."""
 WAIT_MS: Final = 20
 """How long a pipe is waited for before others have their turn."""
 
@@ -309,16 +312,18 @@ def _chunks(
     skipping = start > 0
     # The first line begins before a byte order mark.
     line_at = start
+    short = False
     while (size := read(memoryview(block)[filled:])) != 0:
         if size is None:
             yield None
             continue
-        newlines = _newlines(block, filled, filled + size)
+        newlines = _newlines(block, filled, filled + size, short=short)
+        short = len(newlines) * _SHORT_BYTES > size
         filled += size
-        if newlines:
+        if len(newlines):
             yield _in_place(block, newlines, base, line_at, kept, skipping=skipping)
             skipping = False
-            rest = block[newlines[-1] + 1 : filled]
+            rest = block[int(newlines[-1]) + 1 : filled]
             base = line_at = base + filled - len(rest)
             block, filled = bytearray(max(READ_BYTES, 2 * len(rest))), len(rest)
             block[:filled] = rest
@@ -332,23 +337,26 @@ def _chunks(
         yield _Chunk([bytes(block[:filled])], np.array([line_at]), base + filled + 1)
 
 
-def _newlines(block: bytearray, begin: int, end: int) -> list[int]:
+def _newlines(block: bytearray, begin: int, end: int, *, short: bool) -> Int64Column:
+    """Where they are. All bytes are compared if lines are ``short``; else one is looked for after another."""
+    if short:
+        return np.flatnonzero(np.frombuffer(block, np.uint8)[begin:end] == ord(b"\n")) + begin
     found = []
     at = block.find(b"\n", begin, end)
     while at >= 0:
         found.append(at)
         at = block.find(b"\n", at + 1, end)
-    return found
+    return np.array(found, np.int64)
 
 
 def _in_place(
-    block: bytearray, newlines: list[int], base: int, line_at: int, kept: int, *, skipping: bool
+    block: bytearray, ends: Int64Column, base: int, line_at: int, kept: int, *, skipping: bool
 ) -> _Chunk:
-    """The lines that end at ``newlines``, without the first if it is not ours, and without blank ones.
+    """The lines that end at the newlines ``ends``, without the first if it is not ours, and without blanks.
 
     ``base`` is the offset of the block, ``line_at`` that of its first line.
     """
-    ends = np.array(newlines, np.int64)
+    following = base + int(ends[-1]) + 1
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))
     offsets = starts + base
     offsets[0] = line_at
@@ -358,7 +366,7 @@ def _in_place(
     if skipping:
         left_out.append(0)
     starts, ends, offsets = (np.delete(column, left_out) for column in (starts, ends, offsets))
-    return _Chunk(_Lines(block, starts, ends), offsets, base + newlines[-1] + 1)
+    return _Chunk(_Lines(block, starts, ends), offsets, following)
 
 
 def _is_kept(block: bytearray, start: int, end: int, kept: int) -> bool:
