@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from streamagg.core.calendars import Calendars, Period
 from streamagg.core.zone_clock import ZoneClock
-from streamagg.model.columns import BoolColumn, Int64Column
+from streamagg.model.columns import Int64Column
 from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, WindowSettings
 from streamagg.settings.zones import fits, longest_granularity_ms
 
@@ -138,9 +138,7 @@ def compare(zone: str, whole: tuple[str, ...]) -> None:
     for word, reach_ms in (("day", 4 * DAY_MS), ("hour", DAY_MS)):
         starts = np.array(truth.starts(word))
         for changed_ms in [ms("2024-02-28T12:00Z"), *truth.changes]:
-            since_ms, until_ms = (
-                (changed_ms + way * reach_ms) // QUARTER_MS * QUARTER_MS for way in (-1, 1)
-            )
+            since_ms, until_ms = ((changed_ms + way * reach_ms) // QUARTER_MS * QUARTER_MS for way in (-1, 1))
             expected = starts[(starts > since_ms) & (starts < until_ms)].tolist()
             assert [*walked(calendars_of(zone, word), since_ms, until_ms)] == expected, word
 
