@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xxhash
 from hypothesis import example, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from streamagg.decode import Decoder
@@ -48,6 +49,8 @@ SETTINGS = [
         ),
     ),
 ]
+# Of more than 20 pairs of settings and readers each gets these.
+EACH = examples(max_examples=50)
 MS_PER_UNIT = {"s": Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000), "ns": Fraction(1, 10**6)}
 
 
@@ -219,6 +222,7 @@ def oracle(document: bytes, settings: DecodeSettings) -> Outcome:
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
 @pytest.mark.parametrize("settings", [s for s in SETTINGS if s.time_unit != "iso8601"], ids=str)
+@EACH
 @given(payloads=st.lists(documents, max_size=5))
 def test_agrees_with_the_oracle(settings: DecodeSettings, native: bool, payloads: list[bytes]) -> None:
     expected = [oracle(payload, settings) for payload in payloads]
@@ -250,6 +254,7 @@ def test_what_a_fast_reader_accepts_the_patient_one_reads_alike(
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "strict"])
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@EACH
 @given(payloads=st.lists(st.none() | damaged() | st.binary(max_size=30)), cut=st.integers(0, 10))
 def test_every_payload_has_one_outcome_wherever_the_batch_is_cut(
     settings: DecodeSettings, native: bool, payloads: list[bytes | None], cut: int
