@@ -9,8 +9,20 @@ import orjson
 
 from tests.flink.export.clocks import clocks
 from tests.flink.export.decoding import decoding
+from tests.flink.export.jobs import jobs
+from tests.flink.export.numbers import numbers
+from tests.flink.export.periods import periods
+from tests.flink.export.windows import late, windows
 
-FILES: Final[dict[str, Callable[[], Iterator[dict[str, Any]]]]] = {"decoding": decoding, "clocks": clocks}
+FILES: Final[dict[str, Callable[[], Iterator[dict[str, Any]]]]] = {
+    "clocks": clocks,
+    "decoding": decoding,
+    "jobs": jobs,
+    "late": late,
+    "numbers": numbers,
+    "periods": periods,
+    "windows": windows,
+}
 
 
 def main(directory: Path) -> None:

@@ -51,7 +51,7 @@ def _row(row: Row, settings: DecodeSettings) -> dict[str, Any]:
     }
 
 
-def _cell(name: str, values: dict[str, float | int]) -> int | str:
+def _cell(name: str, values: dict[str, float | int]) -> float | int | str:
     """A hash, 0 for none; or a number as hexadecimal text, which no reader of JSON rounds."""
     if name.startswith("hash:"):
         return values.get(name, 0)

@@ -85,7 +85,7 @@ final class Fields {
         return found;
     }
 
-    private boolean isNull(String name) {
+    boolean isNull(String name) {
         return fields.containsKey(name) && fields.get(name) == null;
     }
 

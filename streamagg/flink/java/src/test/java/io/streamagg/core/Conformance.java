@@ -8,8 +8,10 @@ import java.io.DataOutput;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 
 /** What {@code python -m tests.flink.export} has written into the directory of the property {@code conformance}. */
@@ -26,6 +28,18 @@ final class Conformance {
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }
+    }
+
+    /** Hashes as integers, and numbers as hexadecimal text. */
+    static long[] cells(List<Object> told) {
+        return told.stream()
+                .mapToLong(cell -> cell instanceof BigInteger hash ? hash.longValue() : bits((String) cell))
+                .toArray();
+    }
+
+    private static long bits(String hexadecimal) {
+        double value = hexadecimal.equals("nan") ? Double.NaN : Double.parseDouble(hexadecimal);
+        return Double.doubleToLongBits(value);
     }
 
     interface Writer {
