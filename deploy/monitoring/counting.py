@@ -174,6 +174,11 @@ WINDOWS: Final = Row(
             unit="Bps",
         ),
         graph(
+            "Open periods",
+            "Which are not published yet; nothing without calendars.",
+            Query("sum by (calendar) (streamagg_periods_open)", "{{calendar}}"),
+        ),
+        graph(
             "Restore of open periods",
             "How long reading the state topic took when counting last began.",
             Query("max(streamagg_state_restore_seconds)", "restore"),

@@ -176,6 +176,8 @@ class Snapshot:
     coordinator: ProcessSample | None = None
     open: tuple[OpenWindow, ...] = ()
     """In order; windows that hold records and are not closed."""
+    periods: Mapping[str, int] = field(default_factory=dict)
+    """How many are not published yet, by calendar."""
     watermark_ms: int | None = None
     session_restarts: Mapping[SessionCause, int] = field(default_factory=dict)
     publisher: PublisherSample = field(default_factory=PublisherSample)

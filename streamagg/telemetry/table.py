@@ -388,6 +388,13 @@ _WORK: Final = (
         _one(lambda s: s.workers.held_bytes),
     ),
     Row(
+        "streamagg_periods_open",
+        "gauge",
+        "Periods that are not published yet, by calendar; absent without calendars.",
+        ("calendar",),
+        _by_name(lambda s: s.periods),
+    ),
+    Row(
         "streamagg_largest_window_users",
         "gauge",
         "Of the users held: those of the window that has most.",

@@ -118,7 +118,7 @@ def reading(first_lease_ms: int | None) -> Any:
     """A session of a topic without partitions."""
     return SimpleNamespace(
         first_lease_ms=first_lease_ms,
-        view=lambda: SessionView({}, None, {}),
+        view=lambda: SessionView({}, None, {}, {}),
         plan=SimpleNamespace(bounded=False, windows=None),
         symptoms=Symptoms(),
     )

@@ -89,6 +89,7 @@ SNAPSHOT = Snapshot(
     ),
     coordinator=ProcessSample(0.5, 8192),
     open=(OpenWindow(180_000, 5), OpenWindow(240_000, 1)),
+    periods={"day": 2},
     watermark_ms=1_000,
     session_restarts={"broker": 1},
     publisher=PublisherSample(
@@ -165,6 +166,7 @@ def test_a_scrape_says_what_the_snapshot_says(full: Metrics) -> None:
         ("partition_lag_records", three): 7,
         ("partition_clock_timestamp_seconds", three): 1.5,
         ("partition_idle", three): 0,
+        ("periods_open", labels(calendar="day")): 2,
         ("partition_uncounted_share", three): 0.03,
         ("watermark_timestamp_seconds", labels()): 1,
         ("windows_open", labels()): 2,
@@ -266,6 +268,7 @@ def test_what_is_unknown_is_not_exposed(metrics: Metrics) -> None:
         "streamagg_memory_limit_bytes",
         "streamagg_last_window_records",
         "streamagg_last_commit_timestamp_seconds",
+        "streamagg_periods_open",
         "streamagg_state_written_bytes_total",
         "streamagg_state_restore_seconds",
     }

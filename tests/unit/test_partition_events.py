@@ -33,7 +33,7 @@ class Sequencing:
 
     def view(self) -> SessionView:
         parts = self.sequencer.partitions.items()
-        return SessionView({number: partition_view(part, 0) for number, part in parts}, None, {})
+        return SessionView({number: partition_view(part, 0) for number, part in parts}, None, {}, {})
 
 
 @dataclass

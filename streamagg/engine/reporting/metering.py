@@ -206,6 +206,7 @@ class Meter:
             workers=workers,
             coordinator=ProcessSample(time.process_time(), rss_bytes()),
             open=self._open(view) if view else (),
+            periods=view.open_periods if view else {},
             watermark_ms=view.watermark_ms if view else None,
             session_restarts=dict(self._broken),
             publisher=self._published.sample(self.publisher),

@@ -8,6 +8,7 @@ The watermark ends a period as it ends a window. One whose last windows nobody h
 the checkpoint says that nothing may come for these any more.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -102,6 +103,12 @@ class PeriodSchedule:
         """Of all shards."""
         same = (one for one in self._gained[window] if one.calendar == period.calendar)
         return sum(one.users for one in same)
+
+    @property
+    def open(self) -> dict[str, int]:
+        """How many periods are not published yet, by calendar."""
+        found = Counter(calendar for calendar, _ in (*self._open, *self._asked))
+        return {name: found[number] for number, name in enumerate(self._calendars.names)}
 
     @property
     def awaited(self) -> bool:

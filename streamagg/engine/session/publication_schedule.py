@@ -88,6 +88,11 @@ class PublicationSchedule:
         else:
             self._commit_now = True
 
+    @property
+    def open_periods(self) -> dict[str, int]:
+        """How many periods are not published yet, by calendar."""
+        return {} if self._periods is None else self._periods.open
+
     def close(self, closed: Closed) -> None:
         """No row of this window follows."""
         shards = set(range(self._shards))

@@ -193,6 +193,7 @@ class Session:
             {n: partition_view(part, max(0, self._leases.end(n) - part.position)) for n, part in parts},
             self.sequencer.watermark_ms,
             dict(self.sequencer.open_records),
+            self._schedule.open_periods,
         )
 
     @property

@@ -36,6 +36,8 @@ class SessionView:
     watermark_ms: int | None
     open_records: Mapping[int, int]
     """Records counted so far, by open window."""
+    open_periods: Mapping[str, int]
+    """How many are not published yet, by calendar."""
 
 
 def partition_view(part: Partition, lag: int) -> PartitionView:
