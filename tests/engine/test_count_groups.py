@@ -1,6 +1,7 @@
 """Groups and measures of files: the rules of a run and any order come to the same bytes."""
 
 import itertools
+import json
 import random
 import re
 from pathlib import Path
@@ -71,3 +72,28 @@ def test_too_many_groups_end_it_or_leave_totals(
 
 def without_groups(line: str) -> str:
     return line.replace('"groups_dropped":true', "").partition('"groups":')[0].partition(',"count_of')[0]
+
+
+@pytest.mark.parametrize("share", [0.9, 0.0], ids=["one has most", "each appears once"])
+@pytest.mark.parametrize("rules", [(), AS_RUN], ids=["any order", "as run"])
+def test_groups_of_very_different_sizes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], share: float, rules: tuple[str, ...]
+) -> None:
+    """10,000 records of one window: more groups than are searched for one by one."""
+    chance, expected = random.Random(2), dict[str, tuple[set[int], int]]()
+    lines = []
+    for number in range(10_000):
+        page = "big" if chance.random() < share else f"p{number}"
+        user, size = chance.randrange(300), chance.randrange(-9, 9)
+        users, total = expected.get(page, (set(), 0))
+        expected[page] = users | {user}, total + size
+        lines.append(f'{{"ts":60,"uid":{user},"page":"{page}","bytes":{size}}}')
+    file = tmp_path / "sizes.jsonl"
+    file.write_text("\n".join(lines))
+    flags = ("--inline", "--format", "jsonl", "--group-by", "page", "--measure", "bytes=sum(bytes)")
+    assert execute(["count", str(file), *flags, *rules]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = {row["group"]["page"]: (row["cnt"], row["bytes"]) for row in rows[1:]}
+    assert found == {page: (len(users), total) for page, (users, total) in expected.items()}
+    assert rows[0]["groups"] == len(expected) == len(rows) - 1
+    assert rows[0]["cnt"] == 300
