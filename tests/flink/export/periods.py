@@ -35,9 +35,9 @@ def periods() -> Iterator[dict[str, Any]]:
         changes = [since_ms for since_ms, _ in clock.offsets]
         near = [max(0, since + chance.randrange(-DAY_MS, DAY_MS)) for since in changes]
         at = [time for since in changes for time in (since - 1, since) if time >= 0]
-        yield _zone(name, clock.digest(), [*_times(chance), *near, *at], chance)
+        yield _zone(name, clock, [*_times(chance), *near, *at], chance)
     for name in chance.sample(sorted(zone_names() - {*_ODD}), _OTHERS):
-        yield _zone(name, "", _times(chance), chance)
+        yield _zone(name, ZoneClock(name), _times(chance), chance)
 
 
 def _times(chance: random.Random) -> list[int]:
@@ -48,10 +48,10 @@ def _times(chance: random.Random) -> list[int]:
     ]
 
 
-def _zone(name: str, digest: str, times: list[int], chance: random.Random) -> dict[str, Any]:
+def _zone(name: str, clock: ZoneClock, times: list[int], chance: random.Random) -> dict[str, Any]:
     settings = WindowSettings(60_000, chance.choice([0, 30_000]), calendars=_CALENDARS, time_zone=name)
     calendars = Calendars(settings)
-    told = msgspec.to_builtins(settings) | {"zone_data": digest}
+    told = msgspec.to_builtins(settings) | {"zone_data": clock.digest()}
     found = [
         (time, [tuple(calendars.period_at(number, time)) for number in range(len(_CALENDARS))])
         for time in times

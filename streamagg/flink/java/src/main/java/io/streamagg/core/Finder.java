@@ -125,12 +125,17 @@ final class Finder {
     }
 
     private PathTree atKey(PathTree tree, int from, int to) {
+        PathTree on = tree.at(text, from, to);
+        if (on != PathTree.NOWHERE) {
+            // No key of a path has a backslash in it.
+            return on;
+        }
         for (int p = from; p < to; p++) {
             if (text[p] == '\\') {
                 key = key.length < to - from ? new byte[to - from] : key;
                 return tree.at(key, 0, Json.unescape(text, from, to, key));
             }
         }
-        return tree.at(text, from, to);
+        return PathTree.NOWHERE;
     }
 }

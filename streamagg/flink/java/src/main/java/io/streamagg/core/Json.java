@@ -1,5 +1,9 @@
 package io.streamagg.core;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+
 /**
  * JSON text: where strings, numbers and whole values end.
  *
@@ -15,6 +19,10 @@ final class Json {
     private static final byte[] TRUE = {'t', 'r', 'u', 'e'};
     private static final byte[] FALSE = {'f', 'a', 'l', 's', 'e'};
     private static final byte[] NULL = {'n', 'u', 'l', 'l'};
+
+    private static final VarHandle WORDS =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final long EACH = 0x0101010101010101L;
 
     private Json() {}
 
@@ -35,21 +43,43 @@ final class Json {
 
     /** From behind an opening quote to the closing one. */
     static int stringEnd(byte[] text, int p, int end) {
-        while (p < end) {
+        while (true) {
+            p = plainEnd(text, p, end);
+            if (p == end) {
+                return WRONG;
+            }
             byte b = text[p];
             if (b == '"') {
                 return p;
             }
-            // Bytes of other alphabets are negative.
-            if (b >= 0 && b < ' ') {
-                return WRONG;
-            }
-            p = b == '\\' ? skipEscape(text, p) : p + 1;
+            p = b == '\\' ? skipEscape(text, p) : WRONG;
             if (p == WRONG) {
                 return WRONG;
             }
         }
-        return WRONG;
+    }
+
+    /** The first byte that does not stand for itself in a string: a quote, a backslash or a control byte; or the end. */
+    private static int plainEnd(byte[] text, int p, int end) {
+        for (; p + Long.BYTES <= end; p += Long.BYTES) {
+            long found = special((long) WORDS.get(text, p));
+            if (found != 0) {
+                return p + (Long.numberOfTrailingZeros(found) >>> 3);
+            }
+        }
+        // Bytes of other alphabets are negative.
+        while (p < end && text[p] != '"' && text[p] != '\\' && (text[p] < 0 || text[p] >= ' ')) {
+            p++;
+        }
+        return p;
+    }
+
+    /** The highest bit of each such byte, of which the lowest is right: borrows go upwards. */
+    private static long special(long word) {
+        long quote = word ^ EACH * '"';
+        long backslash = word ^ EACH * '\\';
+        long found = quote - EACH & ~quote | backslash - EACH & ~backslash | word - EACH * ' ' & ~word;
+        return found & EACH << 7;
     }
 
     /** From a backslash to behind its escape; half a surrogate pair is refused. */

@@ -7,10 +7,12 @@ import java.util.Arrays;
 
 /** A set of 64-bit hashes: a table with open addressing, at most two thirds full. */
 public final class LongSet {
-    private static final int SMALLEST = 8;
+    private static final int SMALLEST = 4;
+    /** Never written to. */
+    private static final long[] NOTHING = {0};
 
     /** 0: nothing is there. */
-    private long[] table = new long[SMALLEST];
+    private long[] table = NOTHING;
     private boolean hasZero;
     private int filled;
 
@@ -29,8 +31,12 @@ public final class LongSet {
         if (table[at] == value) {
             return false;
         }
+        if (isTooSmall(table.length, filled + 1)) {
+            reserve(filled + 1);
+            at = place(value);
+        }
         table[at] = value;
-        reserve(++filled);
+        filled++;
         return true;
     }
 
@@ -69,10 +75,14 @@ public final class LongSet {
         return at;
     }
 
+    private static boolean isTooSmall(int length, int values) {
+        return values * 3L > length * 2L;
+    }
+
     private void reserve(int values) {
         int length = table.length;
-        while (values * 3L > length * 2L) {
-            length = Math.multiplyExact(length, 2);
+        while (isTooSmall(length, values)) {
+            length = Math.max(SMALLEST, Math.multiplyExact(length, 2));
         }
         if (length > table.length) {
             resize(length);

@@ -66,7 +66,7 @@ final class PathTree {
     /** Where a key leads; NOWHERE if not to a field. */
     PathTree at(byte[] text, int from, int to) {
         for (PathTree child : children) {
-            if (Arrays.equals(child.key, 0, child.key.length, text, from, to)) {
+            if (child.key.length == to - from && Arrays.equals(child.key, 0, to - from, text, from, to)) {
                 return child;
             }
         }
