@@ -191,6 +191,8 @@ class Output:
             # A topic refuses a batch for its size as it would a record.
             "batch_size": _BATCH_BYTES,
             "message_timeout_ms": _MESSAGE_TIMEOUT_MS,
+            # Reports of what arrived take a fifth of the time that many groups do.
+            "delivery_report_only_error": True,
         }
         if self._exactly_once:
             owned["transactional_id"] = self._transactional_id
