@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import multiprocessing
-import os
 import signal
 import statistics
 import subprocess
@@ -34,7 +33,7 @@ import orjson
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from rich.console import Console
 
-from bench.measure import MARK, REPOSITORY
+from bench.measure import MARK, REPOSITORY, usual_environment
 from bench.processes import Family
 from bench.scratch import RunFailed, Site, is_quiet, run_of_streamagg, save, site
 from streamagg.kafka.admin import end_offsets
@@ -231,7 +230,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
-                env={**os.environ, MARK: mark},
+                env={**usual_environment(), MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -86,6 +86,18 @@ def test_the_log_holds_what_was_said(tmp_path: Path) -> None:
     assert sorted((tmp_path / "log").read_text().split()) == ["err", "out"]
 
 
+def test_modules_are_compiled_once_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    monkeypatch.setenv("KEPT", "kept")
+    names = ["PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "KEPT", "ADDED"]
+    says = python(f"import os; print(*map(os.environ.get, {names}))")
+    run_command(says, log=tmp_path / "log", environment={"ADDED": "too"})
+    assert (tmp_path / "log").read_text().split() == ["None", "None", "kept", "too"]
+
+
 def test_a_name_may_hold_blanks_and_parentheses(tmp_path: Path) -> None:
     program = tmp_path / "a) S (b"
     shutil.copy(shutil.which("sleep") or "", program)
