@@ -45,6 +45,14 @@ CONTENDERS: Final = [
         remark=f"a crash loses the sets; {TOLD_THE_END}; {LIMIT}",
     ),
     Contender(
+        name="kafka-streams-heap-grouped",
+        title="Kafka Streams: processors, sets on the heap, grouped",
+        prepare=prepare,
+        command=run("heap-grouped"),
+        work="grouped",
+        remark=f"a crash loses the sets; {TOLD_THE_END}; {LIMIT}",
+    ),
+    Contender(
         name="kafka-streams-eos",
         title="Kafka Streams: processors, stores in memory, exactly-once",
         prepare=prepare,

@@ -1,3 +1,4 @@
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalLong;
@@ -32,6 +33,15 @@ final class Output implements AutoCloseable {
 
     static String json(long start, long users) {
         return "{\"ts\":" + start + ",\"cnt\":" + users + "}";
+    }
+
+    static String json(long start, String page, Figures figures) {
+        return "{\"ts\":" + start
+                + ",\"page\":\"" + String.valueOf(JsonStringEncoder.getInstance().quoteAsString(page))
+                + "\",\"cnt\":" + figures.users()
+                + ",\"records\":" + figures.records()
+                + ",\"bytes\":" + figures.bytes()
+                + ",\"slowest\":" + figures.slowest() + "}";
     }
 
     /** When the last row came, on the clock of {@code System.nanoTime}. */

@@ -22,13 +22,23 @@ record Topologies(Input input, String output, LongAdder records, Progress progre
                 throw new UnsupportedOperationException("Events are read only.");
             },
             new EventDeserializer());
+    private static final Serde<Visit> VISITS = Serdes.serdeFrom(
+            (topic, visit) -> {
+                throw new UnsupportedOperationException("Visits are read only.");
+            },
+            (topic, value) -> value == null ? null : Visit.parse(value));
     private static final TimeWindows MINUTES = TimeWindows.ofSizeAndGrace(
             Duration.ofSeconds(EventClock.WINDOW_S), Duration.ofSeconds(EventClock.LATENESS_S));
 
     StreamsBuilder form(String name) {
         return switch (name) {
-            case "heap" -> processors(
+            case "heap" -> plain(
                     () -> new HeapCounting(input), () -> new HeapMerging(input.partitions(), progress));
+            case "heap-grouped" -> processors(
+                    VISITS,
+                    () -> new HeapPageCounting(input),
+                    PageShare.serde(),
+                    () -> new HeapPageMerging(input.partitions(), progress));
             case "memory" -> stores(Stores::inMemoryKeyValueStore);
             case "rocksdb" -> stores(Stores::persistentKeyValueStore);
             case "dsl" -> dsl();
@@ -37,22 +47,30 @@ record Topologies(Input input, String output, LongAdder records, Progress progre
     }
 
     private StreamsBuilder stores(Function<String, KeyValueBytesStoreSupplier> store) {
-        return processors(
+        return plain(
                 StoreCounting.supplier(input, store),
                 StoreMerging.supplier(input.partitions(), progress, store));
     }
 
-    /** One task for each partition counts; one task, behind a topic with one partition, merges. */
-    private StreamsBuilder processors(
+    private StreamsBuilder plain(
             ProcessorSupplier<byte[], Event, Integer, Share> counting,
             ProcessorSupplier<Integer, Share, byte[], String> merging) {
+        return processors(EVENTS, counting, Share.serde(), merging);
+    }
+
+    /** One task for each partition counts; one task, behind a topic with one partition, merges. */
+    private <V, S> StreamsBuilder processors(
+            Serde<V> values,
+            ProcessorSupplier<byte[], V, Integer, S> counting,
+            Serde<S> shares,
+            ProcessorSupplier<Integer, S, byte[], String> merging) {
         StreamsBuilder builder = new StreamsBuilder();
-        builder.stream(input.topic(), Consumed.with(Serdes.ByteArray(), EVENTS))
+        builder.stream(input.topic(), Consumed.with(Serdes.ByteArray(), values))
                 .peek((key, event) -> records.increment())
                 .process(counting)
-                .repartition(Repartitioned.<Integer, Share>as("closed")
+                .repartition(Repartitioned.<Integer, S>as("closed")
                         .withKeySerde(Serdes.Integer())
-                        .withValueSerde(Share.serde())
+                        .withValueSerde(shares)
                         .withNumberOfPartitions(1))
                 .process(merging)
                 .to(output, Produced.with(Serdes.ByteArray(), Serdes.String()));

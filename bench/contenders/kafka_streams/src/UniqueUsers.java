@@ -19,7 +19,7 @@ public final class UniqueUsers {
 
     private UniqueUsers() {}
 
-    /** {@code UniqueUsers heap|memory|rocksdb|dsl BOOTSTRAP INPUT OUTPUT RESULT STATE}. */
+    /** {@code UniqueUsers heap|heap-grouped|memory|rocksdb|dsl BOOTSTRAP INPUT OUTPUT RESULT STATE}. */
     public static void main(String[] arguments) throws Exception {
         String form = arguments[0];
         String bootstrap = arguments[1];
