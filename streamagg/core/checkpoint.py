@@ -106,7 +106,8 @@ def destination(settings: RunSettings) -> str:
     # Younger than the first destinations, which it leaves as they were where there is none.
     kept = () if settings.state_topic is None else (settings.state_topic,)
     sketches = () if settings.sketches is None else (("sketches", settings.sketches),)
-    return _digest((*places, *kept, *sketches), 8)
+    running = () if settings.running is None else (("running", settings.running),)
+    return _digest((*places, *kept, *sketches, *running), 8)
 
 
 def bound(fingerprint: str, topic_id: str, destination: str = "") -> str:

@@ -18,7 +18,8 @@ class Answer:
     groups: GroupTexts = NO_TEXTS
     """By place."""
     dropped: bool = False
-    """There were too many groups, so that these are forgotten."""
+    """There were too many groups, so that these are forgotten: there is one place, and ``groups`` has at most
+    those of a period that somebody was told of before."""
     smallest: Smallest | None = None
     """Users for sketches; None: these are not wanted."""
 

@@ -60,12 +60,14 @@ class Periods:
         ceiling: CeilingSettings,
         *,
         sketches: bool = False,
+        running: bool = False,
     ) -> None:
+        """``running``: it is asked what they come to so far."""
         self._calendars = calendars
         # Where a ceiling stops the run all groups are kept, for one that goes on with a higher ceiling.
         most_groups = ceiling.max_groups if ceiling.above_groups == "totals" else None
         self._sketches = sketches
-        self._rules = measures_of(decode, ceiling), bool(decode.group_by), most_groups
+        self._rules = measures_of(decode, ceiling), bool(decode.group_by), most_groups, running
         self._open: dict[tuple[int, int], _OpenPeriod] = {}
         """By calendar and start."""
         self._through: int | None = None
@@ -92,10 +94,10 @@ class Periods:
             gained.append(Gained(calendar, start_ms, list(_values(addition)), new, period.groups))
         return gained
 
-    def answer(self, calendar: int, start_ms: int) -> Answer:
-        """What a period comes to in this shard, so far."""
+    def answer(self, calendar: int, start_ms: int, *, running: bool = False) -> Answer:
+        """What a period comes to in this shard; ``running``: so far, and nobody wants sketches of that."""
         found = self._open.get((calendar, start_ms)) or _OpenPeriod(*self._rules)
-        return found.answer(sketches=self._sketches)
+        return found.answer(sketches=self._sketches and not running)
 
     def drop(self, calendar: int, start_ms: int) -> None:
         """The period is published."""
@@ -127,11 +129,14 @@ class Periods:
 class _OpenPeriod:
     """One shard of it."""
 
-    def __init__(self, measures: Measures, grouped: bool, most_groups: int | None) -> None:
+    def __init__(self, measures: Measures, grouped: bool, most_groups: int | None, running: bool) -> None:
         self._kept: list[Kept] = [kept_of(measure, grouped=grouped) for measure in measures]
         self._table = GroupTable() if grouped else None
         self._most_groups = most_groups
         self._dropped = False
+        self._running = running
+        self._before = NO_TEXTS
+        """The groups that there were when there were too many, where somebody may know them."""
 
     def absorb(self, gains: Sequence[Gain], texts: GroupTexts, *, dropped: bool) -> _Addition:
         """Take what a window adds; gives what of it was new."""
@@ -162,7 +167,7 @@ class _OpenPeriod:
 
     def answer(self, *, sketches: bool) -> Answer:
         """What it comes to."""
-        texts = NO_TEXTS if self._table is None else self._table.texts()
+        texts = self._before if self._table is None else self._table.texts()
         users = self._kept[0]
         smallest = users.smallest() if sketches and isinstance(users, KeptUsers) else None
         return Answer([kept.summary(self._count) for kept in self._kept], texts, self._dropped, smallest)
@@ -175,7 +180,7 @@ class _OpenPeriod:
     @property
     def nbytes(self) -> int:
         """Memory."""
-        groups = 0 if self._table is None else self._table.nbytes
+        groups = self._before.nbytes if self._table is None else self._table.nbytes
         return groups + sum(kept.nbytes for kept in self._kept)
 
     @property
@@ -204,6 +209,8 @@ class _OpenPeriod:
         if self._table is not None:
             for kept in self._kept:
                 kept.ungroup(self._count)
+            if self._running:
+                self._before = self._table.texts()
         self._table, self._dropped = None, True
 
 

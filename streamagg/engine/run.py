@@ -80,5 +80,6 @@ def _open_workers(settings: RunSettings) -> Workers:
         settings.decode,
         settings.window,
         sketches=settings.sketches is not None,
+        running=settings.running is not None,
     )
     return open_workers(settings.pipeline, unmarshaller, aggregator)

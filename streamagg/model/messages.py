@@ -142,11 +142,13 @@ class CloseWindow(Message, frozen=True, tag=True, array_like=True, gc=False):
 
 
 class AskPeriod(Message, frozen=True, tag=True, array_like=True, gc=False):
-    """Coordinator to aggregator: no window of this period follows; answer what it comes to."""
+    """Coordinator to aggregator: answer what a period comes to: no window of it follows."""
 
     calendar: int
     """See ``core.calendars.Calendars``."""
     start_ms: int
+    running: bool = False
+    """Windows of it may follow: answer what it comes to so far."""
 
 
 class DropPeriod(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -193,13 +195,15 @@ class ShardCount(Message, frozen=True, tag=True, array_like=True, gc=False):
     groups: GroupTexts = NO_TEXTS
     """By place."""
     dropped: bool = False
-    """There were too many groups, so that these are forgotten."""
+    """There were too many groups, so that these are forgotten (see ``core.closed_window.Answer``)."""
     gained: list[Gained] = []
     """What the window has added to open periods."""
     period: tuple[int, int] | None = None
     """Calendar and start: what a period comes to, and not the window."""
     smallest: tuple[bytes, bytes, bytes] | None = None
     """Users for sketches, where these are wanted (see ``core.measures.smallest_users``)."""
+    running: bool = False
+    """The period goes on."""
 
 
 class UnmarshallerSetup(Message, frozen=True, tag=True, array_like=True, gc=False):
@@ -222,6 +226,8 @@ class AggregatorSetup(Message, frozen=True, tag=True, array_like=True, gc=False)
     """For calendars."""
     sketches: bool = False
     """They are wanted."""
+    running: bool = False
+    """It is asked what open periods come to so far."""
 
 
 class Heartbeat(Message, frozen=True, tag=True, array_like=True, gc=False):

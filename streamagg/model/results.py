@@ -91,3 +91,14 @@ class WindowTable(msgspec.Struct, frozen=True):
     def records(self) -> int:
         """Records of all groups together."""
         return self.row[RECORDS].count
+
+
+class RunningPeriod(msgspec.Struct, frozen=True):
+    """What a period comes to, for whoever does not wait for its end."""
+
+    table: WindowTable
+    """``window`` is the last one that is in it."""
+    final: bool
+    """No window of it follows."""
+    gone: tuple[bytes, ...] = ()
+    """Groups that were told of before, and are not any more."""

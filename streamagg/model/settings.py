@@ -100,7 +100,7 @@ SKETCH_USERS: Final = 1 << 16
 RESERVED: Final = frozenset(
     {
         *("ts", "cnt", "users", "granularity", "records", "partial", "v", "approximate", "error"),
-        *("group", "groups", "groups_dropped", "calendar", "start", "end", "final", "key"),
+        *("group", "groups", "groups_dropped", "calendar", "start", "end", "through", "final", "key"),
     }
 )
 """Names that no measure may have: published records have, or may get, fields of these names."""
@@ -231,6 +231,8 @@ class RunSettings:
     """Topic for references to late records."""
     sketches: str | None = None
     """Topic for sketches of users."""
+    running: str | None = None
+    """Compacted topic for what open periods of calendars come to so far."""
     state_topic: str | None = None
     """Compacted topic for what open periods of calendars hold; None without calendars."""
     http: HttpSettings | None = HttpSettings()
@@ -245,7 +247,7 @@ class RunSettings:
     @property
     def published(self) -> tuple[str, ...]:
         """The topics that a transaction writes to."""
-        topics = (self.output, self.late_topic, self.sketches, self.state_topic)
+        topics = (self.output, self.late_topic, self.sketches, self.running, self.state_topic)
         return tuple(topic for topic in topics if topic is not None)
 
 

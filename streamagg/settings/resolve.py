@@ -142,6 +142,11 @@ class Resolver:
                 f"sketches = {self._layers.given('sketches')} are made of users, and none are counted:"
                 " leave it out, or give a --user-field."
             )
+        if self._layers.has("running") and not window.calendars:
+            raise SettingsError(
+                f"running = {self._layers.given('running')} gets what open periods come to so far, and there"
+                " are none: add a calendar, such as --calendar day, or leave it out."
+            )
         return self._filled(
             RunSettings,
             input=input_topic,
@@ -287,7 +292,7 @@ class Resolver:
 
     def _check_topics_differ(self) -> None:
         seen: dict[str, str] = {}
-        for name in ("input", "output", "dead_letter", "late_topic", "sketches"):
+        for name in ("input", "output", "dead_letter", "late_topic", "sketches", "running"):
             topic = self._layers.value(name)
             if topic in seen:
                 raise SettingsError(
@@ -300,6 +305,10 @@ class Resolver:
     def _state_topic(self, output: str) -> str:
         """Where open periods are kept: each group has its own."""
         name = f"{output}.{self._layers.value('group')}.state"
+        if name == self._layers.value("running"):
+            raise SettingsError(
+                f"running = {self._layers.given('running')} is where open periods are kept: give another one."
+            )
         try:
             return str(topic_name(name))
         except ValueError as error:

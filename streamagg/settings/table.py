@@ -168,6 +168,15 @@ _ROWS: Final = (
         verbs="run",
     ),
     Setting(
+        "running",
+        topic_name,
+        "Compacted topic for what the open periods of calendars come to so far.",
+        "TOPIC",
+        TOPICS,
+        default_note="none",
+        verbs="run",
+    ),
+    Setting(
         "create_topics",
         switch,
         "Create the topics to write to when they are absent.",

@@ -37,7 +37,7 @@ from typing import Protocol, TypeVar
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.late_references import LateReferences
 from streamagg.model.measured import PublisherNumbers
-from streamagg.model.results import WindowTable
+from streamagg.model.results import RunningPeriod, WindowTable
 
 Stored = dict[int, tuple[int, str]]
 """Checkpoints as they are kept: offset and text by partition, those without one left out."""
@@ -63,6 +63,8 @@ class Publication:
     """What is to be kept for whoever publishes next, in order."""
     periods: tuple[WindowTable, ...] = ()
     """Periods of calendars that are over, in order; behind the windows."""
+    running: tuple[RunningPeriod, ...] = ()
+    """What periods come to so far, and in the end, if it is wanted."""
 
     @property
     def tables(self) -> tuple[WindowTable, ...]:

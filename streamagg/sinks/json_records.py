@@ -7,7 +7,7 @@ import orjson
 
 from streamagg.core.late_references import LateReferences
 from streamagg.core.windows import Windows
-from streamagg.model.results import RECORDS, USERS, Groups, Number, WindowTable
+from streamagg.model.results import RECORDS, USERS, Groups, Number, RunningPeriod, WindowTable
 
 FORMAT_VERSION: Final = 1
 """``v`` of a published record; it changes when readers would have to."""
@@ -44,6 +44,19 @@ def render_sketches(windows: Windows, table: WindowTable) -> Iterator[tuple[byte
     texts = [] if table.groups is None else table.groups.texts
     for text, sketch in zip(texts, table.sketches.groups, strict=True):
         yield key + b" " + text, sketch
+
+
+def render_running(
+    windows: Windows, running: RunningPeriod, group_by: Sequence[str] = ()
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Key and value of the records of the topic of running periods; None removes what has that key."""
+    through = _seconds(windows.start_ms(running.table.window + 1))
+    more = b"," + orjson.dumps({"through": through, "final": running.final})[1:]
+    for key, value in render(windows, running.table, group_by):
+        yield key, value[:-1] + more
+    key, _ = _beginning(windows, running.table)
+    for text in running.gone:
+        yield key + b" " + text, None
 
 
 def _beginning(windows: Windows, table: WindowTable) -> tuple[bytes, dict[str, Any]]:

@@ -13,6 +13,8 @@ RECORDS: Final = (
     "group",
     "period",
     "period_group",
+    "running",
+    "running_group",
     "late",
     "dead_letter_headers",
 )

@@ -68,6 +68,7 @@ class Scene:
             "dead letters": self.dead,
             "late records": self.late,
             "sketches": f"{run.output}-sketches",
+            "periods so far": f"{run.output}-so-far",
             "state": f"{run.output}.{run.group}.state",
             "the topic": run.input,
             "`--group`": run.group,

@@ -137,9 +137,10 @@ def test_every_part_of_the_destination_changes_it() -> None:
         dataclasses.replace(here, late_topic="x"),
         dataclasses.replace(here, state_topic="x"),
         dataclasses.replace(here, sketches="x"),
+        dataclasses.replace(here, running="x"),
     ]
     seen = {destination(settings) for settings in (here, *others)}
-    assert len(seen) == 7
+    assert len(seen) == 8
     assert destination(
         dataclasses.replace(here, kafka=KafkaSettings(group="other"), until_end=True)
     ) == destination(here)

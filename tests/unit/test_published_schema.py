@@ -50,6 +50,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "group": GROUP,
     "period": PERIOD,
     "period_group": PERIOD_GROUP,
+    "running": {**PERIOD, "through": 7_200, "final": False},
+    "running_group": {**PERIOD_GROUP, "through": 86_460, "final": True},
     "late": LATE,
     "dead_letter_headers": LETTER,
 }
@@ -192,6 +194,10 @@ class TestTheSchema:
             ("group", {"groups": 3}),
             ("period", {"calendar": 5}),
             ("period", {"calendar": "day 1"}),
+            ("period", {"through": 60}),
+            ("running", {"final": None}),
+            ("running", {"through": "60"}),
+            ("running_group", {"groups": 3}),
             ("late", {"late_ms": 0.5}),
             ("late", {"more": 1}),
             ("dead_letter_headers", {"reason": "bad_luck"}),
@@ -222,12 +228,15 @@ class TestTheDocs:
             page for page in PAGES if [*examples(PAGES[page])]
         }
         kinds = {kind for shown in examples(OUTPUT) for kind in EXAMPLES if not faults(shown, kind)}
-        assert {"window", "group", "period", "period_group"} <= kinds
+        assert {"window", "group", "period", "period_group", "running"} <= kinds
 
-    def test_every_field_of_a_window_is_explained(self) -> None:
+    def test_every_field_of_windows_and_periods_so_far_is_explained(self) -> None:
         parts = schema.schema()["$defs"]
         fields = [
-            name for part in ("counts", "of_all") for name, of in parts[part]["properties"].items() if of
+            name
+            for part in ("counts", "of_all", "so_far")
+            for name, of in parts[part]["properties"].items()
+            if of
         ]
         explained = re.findall("`([a-z_]+)`", " ".join(re.findall(r"^\|([^|]+)\|", OUTPUT, re.MULTILINE)))
         assert sorted(explained) == sorted(fields)

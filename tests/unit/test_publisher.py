@@ -191,10 +191,12 @@ def test_a_transaction_left_open_is_looked_for_in_every_topic(monkeypatch: pytes
     settle = Mock()
     monkeypatch.setattr(output, "Producer", lambda config: GoodProducer())
     monkeypatch.setattr(output, "settle", settle)
-    settings = RunSettings("in", "out", late_topic="late", sketches="sketches", state_topic="state")
+    settings = RunSettings(
+        "in", "out", late_topic="late", sketches="sketches", running="running", state_topic="state"
+    )
     into = Output(settings, Mock(), "print", lambda: None, lambda point: None, PublisherNumbers())
     into.open(lambda: True)
-    assert settle.call_args.args[2] == ("out", "late", "sketches", "state")
+    assert settle.call_args.args[2] == ("out", "late", "sketches", "running", "state")
 
 
 def batches(numbers: PublisherNumbers) -> dict[str, int]:

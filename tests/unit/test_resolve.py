@@ -161,6 +161,8 @@ def test_nothing_is_served_when_http_is_off() -> None:
         ("late_topic", "in", "two different topics"),
         ("late_topic", "out", "two different topics"),
         ("sketches", "out", "two different topics"),
+        ("running", "out", "two different topics"),
+        ("running", "so-far", "add a calendar, such as --calendar day, or leave it out"),
         ("from", "noon", "committed, earliest, latest, or a time"),
         ("http", "70000", "a port such as"),
         ("bootstrap_servers", "", "not empty"),

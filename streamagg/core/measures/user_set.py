@@ -79,9 +79,14 @@ class UserSet:
         return self._above and not self._keep
 
     def smallest(self, keep: int) -> UInt64Column:
-        """The smallest users, ascending, shape ``(m,)``, ``m <= keep``."""
-        self._merge()
-        return self._sorted[:keep]
+        """The smallest users, ascending, shape ``(m,)``, ``m <= keep``; merges no more than these."""
+        if self._pile.rows:
+            self._merge()
+        if not keep or not self._runs:
+            return self._sorted[:keep]
+        least = np.concatenate([self._sorted[:keep], *(run[:keep] for run in self._runs)])
+        least.sort(kind="stable")
+        return least[:keep]
 
     @property
     def rows(self) -> int:

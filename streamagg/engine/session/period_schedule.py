@@ -10,35 +10,33 @@ the checkpoint says that nothing may come for these any more.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from streamagg.core.calendars import Calendars, Period
 from streamagg.core.closed_window import ClosedWindow
 from streamagg.core.period_state import Key, PeriodState, Record
 from streamagg.core.window_tables import WindowTables, named
 from streamagg.core.windows import Windows
+from streamagg.engine.session.asked_period import AskedPeriod
+from streamagg.engine.session.running_periods import RunningPeriods
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import AskPeriod, DropPeriod, ShardCount
 from streamagg.model.periods import Gained
-from streamagg.model.results import PeriodName, WindowTable
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A period that is over, with the answers of the shards."""
-
-    calendar: int
-    period: Period
-    closed: ClosedWindow
-    """Of its last window."""
+from streamagg.model.results import PeriodName, RunningPeriod, WindowTable
 
 
 class PeriodSchedule:
     """The periods of one session."""
 
     def __init__(
-        self, calendars: Calendars, windows: Windows, state: PeriodState, tables: WindowTables, shards: int
+        self,
+        calendars: Calendars,
+        windows: Windows,
+        state: PeriodState,
+        tables: WindowTables,
+        shards: int,
+        running: RunningPeriods | None,
     ) -> None:
+        """``running``: None where nobody wants to know what open periods come to so far."""
         self._calendars = calendars
         self._windows = windows
         self._state = state
@@ -47,7 +45,8 @@ class PeriodSchedule:
         self._users = dict(state.users)
         """Of each open period, also what is not published yet."""
         self._open: dict[Key, Period] = {key: calendars.period_at(*key) for key in self._users}
-        self._asked: dict[Key, _Asked] = {}
+        self._asked: dict[Key, AskedPeriod] = {}
+        self._running = running
         self._gained: dict[int, list[Gained]] = {}
         """By window that is not published."""
         self._through = None if state.through_ms is None else windows.number(state.through_ms) - 1
@@ -59,6 +58,8 @@ class PeriodSchedule:
         for calendar in range(len(self._calendars.names)):
             period = self._calendars.period(calendar, window)
             self._open.setdefault((calendar, period.start_ms), period)
+        if self._running is not None:
+            self._running.closed(window)
 
     def ask(self, closed_through: int | None, partial_through: int | None) -> Iterator[tuple[AskPeriod, int]]:
         """Questions about the periods that are over now that all windows up to one are closed.
@@ -71,15 +72,32 @@ class PeriodSchedule:
             last = self._calendars.last_window(period)
             if last <= closed_through:
                 del self._open[key]
-                first = self._windows.number(period.start_ms)
-                partial = partial_through is not None and first <= partial_through
-                closed = ClosedWindow(last, partial, set(range(self._shards)))
-                self._asked[key] = _Asked(key[0], period, closed)
+                self._asked[key] = self._asked_now(key[0], period, last, partial_through)
                 yield AskPeriod(*key), last
+
+    def ask_running(self, partial_through: int | None, now_ms: int, *, at_once: bool) -> Iterator[AskPeriod]:
+        """Questions about the periods that are open, if it is time; ``at_once``: see ``RunningPeriods``."""
+        if self._running is None:
+            return
+        window = self._running.due(now_ms, at_once=at_once)
+        if window is not None:
+            asked = (self._asked_now(key[0], one, window, partial_through) for key, one in self._open.items())
+            yield from self._running.ask(asked, window, now_ms)
+
+    def _asked_now(
+        self, calendar: int, period: Period, last: int, partial_through: int | None
+    ) -> AskedPeriod:
+        """``last``: the last window that is in it."""
+        first = self._windows.number(period.start_ms)
+        partial = partial_through is not None and first <= partial_through
+        name = PeriodName(self._calendars.names[calendar], period.start_ms, period.end_ms)
+        return AskedPeriod(calendar, name, ClosedWindow(last, partial, set(range(self._shards))))
 
     def answer(self, count: ShardCount, shard: int) -> None:
         """Take what a shard says of a period, or what a window has added to it."""
-        if count.period is not None:
+        if count.running and self._running is not None:
+            self._running.answer(count, shard)
+        elif count.period is not None:
             self._asked[count.period].closed.add(count, shard)
         elif count.gained:
             self._gained.setdefault(count.window, []).extend(count.gained)
@@ -113,12 +131,18 @@ class PeriodSchedule:
     @property
     def awaited(self) -> bool:
         """Shards have to answer: nothing is published meanwhile, so that it goes out with its last window."""
-        return any(asked.closed.missing for asked in self._asked.values())
+        running = self._running is not None and self._running.awaited
+        return running or any(asked.closed.missing for asked in self._asked.values())
+
+    def waits(self, window: int) -> bool:
+        """It is counted, and not to be published yet."""
+        return self._running is not None and self._running.waits(window)
 
     @property
     def waiting(self) -> bool:
-        """Periods that are over are not published yet."""
-        return bool(self._asked)
+        """Periods that are over are not published yet, or what others come to so far is not told."""
+        behind = self._running is not None and self._running.behind
+        return behind or bool(self._asked)
 
     def ready(self, pending: int | None) -> tuple[WindowTable, ...]:
         """Periods to publish, in order; raises TooManyUsers.
@@ -126,8 +150,21 @@ class PeriodSchedule:
         ``pending``: the first window that is closed and not published, if there is any.
         """
         over = [one for one in self._asked.values() if pending is None or one.closed.window < pending]
-        over.sort(key=lambda one: (one.period.end_ms, one.calendar))
-        return tuple([self._table(one) for one in over])
+        over.sort(key=lambda one: (one.name.end_ms, one.calendar))
+        return tuple([self._tables.period(one.name, one.closed) for one in over])
+
+    def tells(self, through: int | None) -> bool:
+        """What open periods come to so far can be told with windows up to one."""
+        return self._running is not None and self._running.ready(through)
+
+    def told(
+        self, periods: Iterable[WindowTable], through: int | None, now_ms: int
+    ) -> tuple[RunningPeriod, ...]:
+        """What is told with these periods and windows up to one, before these are taken."""
+        if self._running is None:
+            return ()
+        ended = [self._running.ended(self._asked[self._key(table)], table) for table in periods]
+        return (*ended, *self._running.so_far(through, now_ms))
 
     def take(
         self, windows: Iterable[int], periods: Iterable[WindowTable], until_ms: int
@@ -136,15 +173,12 @@ class PeriodSchedule:
         for window in windows:
             self._state.take(self._gained.pop(window, ()))
         ended = [self._asked.pop(self._key(table)) for table in periods]
-        return self._state.records([(one.calendar, one.period) for one in ended], until_ms)
+        over = [(one.calendar, Period(one.name.start_ms, one.name.end_ms)) for one in ended]
+        return self._state.records(over, until_ms)
 
     def published(self, periods: Iterable[WindowTable]) -> Iterator[DropPeriod]:
         """What shards need not keep any more."""
         return (DropPeriod(*self._key(table)) for table in periods)
-
-    def _table(self, asked: _Asked) -> WindowTable:
-        name = PeriodName(self._calendars.names[asked.calendar], asked.period.start_ms, asked.period.end_ms)
-        return self._tables.period(name, asked.closed)
 
     def _key(self, table: WindowTable) -> Key:
         """Of a period."""

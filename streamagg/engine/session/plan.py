@@ -52,6 +52,8 @@ class Plan:
     """Records rejected as future that may wait for it; 0: any number."""
     sketches: bool = False
     """They are published with what is counted."""
+    running: bool = False
+    """What open periods come to so far is told, too."""
     most_windows: int = _MOST_WINDOWS
     """More are published one part after the other, each with the checkpoint that belongs to it."""
 
@@ -74,4 +76,5 @@ def plan_of_run(settings: RunSettings, most_future: int) -> Plan:
         most_late=MOST_LATE if settings.late_topic else 0,
         most_future=most_future,
         sketches=settings.sketches is not None,
+        running=settings.running is not None,
     )

@@ -22,6 +22,7 @@ from streamagg.core.sequencer import Closed, Sequencer
 from streamagg.core.window_tables import WindowTables, named
 from streamagg.engine.session.period_schedule import PeriodSchedule
 from streamagg.engine.session.plan import Plan
+from streamagg.engine.session.running_periods import RunningPeriods
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import AskPeriod, DropPeriod, ShardCount
 from streamagg.model.results import WindowTable
@@ -73,13 +74,20 @@ class PublicationSchedule:
         self._periods = None
         if state is not None:
             calendars = Calendars(plan.window)
-            self._periods = PeriodSchedule(calendars, plan.windows, state, self._tables, shards)
+            running = self._running(state, published_through) if plan.running else None
+            self._periods = PeriodSchedule(calendars, plan.windows, state, self._tables, shards, running)
         self._published_through = published_through
         self._committed: dict[int, PartitionState] = {}
         self._committed_ms = now_ms
         self._gather_ms = min(_GATHER_MS, plan.window.granularity_ms // 2)
         self._submitted_ms = now_ms - self._gather_ms
         self._commit_now = False
+
+    def _running(self, state: PeriodState, published_through: int | None) -> RunningPeriods:
+        until_ms = state.through_ms
+        through = None if until_ms is None else self._plan.windows.number(until_ms) - 1
+        # Without transactions the state may be ahead of the windows; what it holds was told of with it.
+        return RunningPeriods(self._tables, through if through == published_through else None)
 
     def begin(self, partition: int, state: PartitionState, *, committed: bool) -> None:
         """Begin with a partition; a state that is not ``committed`` is, before anything else."""
@@ -111,6 +119,17 @@ class PublicationSchedule:
                 self._close_empty(last)
             yield question
 
+    def so_far(self, now_ms: int, *, reads: bool, all_closed: bool) -> Iterator[AskPeriod]:
+        """Questions for all shards about periods that are open, before something is published.
+
+        The rest as for ``publish``.
+        """
+        if self._periods is None or self._publisher.busy:
+            return
+        if not self._gathers(now_ms, reads=reads, all_closed=all_closed):
+            ends = self._plan.bounded and not reads
+            yield from self._periods.ask_running(self._sequencer.partial_through, now_ms, at_once=ends)
+
     def _close_empty(self, window: int) -> None:
         """The last window of a period, so that those without records before it are published, too."""
         published = self._published_through
@@ -140,7 +159,8 @@ class PublicationSchedule:
             self._counted.add(self._complete())
         ready = self._counted.take(self._published_through)
         over = self._over()
-        if ready or over or (self._checkpoint_due(now_ms, reads=reads) and self._moved()):
+        tells = self._periods is not None and self._periods.tells(self._through(ready, over))
+        if ready or over or tells or (self._checkpoint_due(now_ms, reads=reads) and self._moved()):
             self._submit(ready, now_ms, over)
 
     def request_checkpoint(self) -> bool:
@@ -219,11 +239,9 @@ class PublicationSchedule:
         self, counts: tuple[WindowTable, ...], now_ms: int, over: tuple[WindowTable, ...] = ()
     ) -> None:
         sequencer = self._sequencer
-        # A period may be over without a window at its end: nothing may come for that any more.
-        ended = [table.window for table in (*counts[-1:], *over)]
-        before = [] if self._published_through is None else [self._published_through]
-        through = max([*ended, *before], default=None)
-        state = () if not ended or through is None else self._state(counts, over, through)
+        through = self._through(counts, over)
+        told = () if self._periods is None else self._periods.told(over, through, now_ms)
+        state = self._state(counts, over, through) if (counts or over) and through is not None else ()
         self._committed_ms = now_ms
         self._submitted_ms = now_ms
         self._commit_now = False
@@ -235,15 +253,24 @@ class PublicationSchedule:
             for number, state in sequencer.checkpoint(through).items()
         }
         self._publisher.submit(
-            Publication(counts, checkpoints, sequencer.take_future(), sequencer.late.take(), state, over)
+            Publication(
+                counts, checkpoints, sequencer.take_future(), sequencer.late.take(), state, over, told
+            )
         )
+
+    def _through(self, counts: tuple[WindowTable, ...], over: tuple[WindowTable, ...]) -> int | None:
+        """The greatest window that is published with these, or before them."""
+        # A period may be over without a window at its end: nothing may come for that any more.
+        ended = [table.window for table in (*counts[-1:], *over)]
+        before = [] if self._published_through is None else [self._published_through]
+        return max([*ended, *before], default=None)
 
     def _complete(self) -> list[WindowTable]:
         """The windows to publish next; raises TooManyUsers once all before that one are published."""
         counted: list[WindowTable] = []
         for window in sorted(self._closing):
             closing = self._closing[window]
-            if closing.missing:
+            if closing.missing or (self._periods is not None and self._periods.waits(window)):
                 break
             found = self._tables.combined(closing.answers)
             if (refusal := self._refusal(found, window)) is not None:

@@ -148,7 +148,10 @@ class Session:
         paused = max(port.backlog_bytes for port in self._aggregators) > _FULL_LINK_BYTES
         if not paused:
             self._advance_timed(now_ms)
-        self._schedule.publish(now_ms, reads=self._leases.outstanding, all_closed=self._all_closed)
+        come = {"reads": self._leases.outstanding, "all_closed": self._all_closed}
+        for question in self._schedule.so_far(now_ms, **come):
+            self._ask_all(question)
+        self._schedule.publish(now_ms, **come)
         self._issue(now_ms)
         # With nothing leased, nothing more can come: what still waits in memory is held by a watermark
         # that this run will not move.

@@ -68,9 +68,9 @@ class Aggregator:
                 self._add(message)
             case CloseWindow(window):
                 yield self._close(window)
-            case AskPeriod(calendar, start_ms):
-                found = self._periods.answer(calendar, start_ms)
-                yield self._count(0, found, [], (calendar, start_ms))
+            case AskPeriod(calendar, start_ms, running):
+                found = self._periods.answer(calendar, start_ms, running=running)
+                yield self._count(0, found, [], (calendar, start_ms), running=running)
             case DropPeriod(calendar, start_ms):
                 self._periods.drop(calendar, start_ms)
             case RestorePeriod(gained, through, shards, shard):
@@ -97,11 +97,24 @@ class Aggregator:
         return self._count(number, found, gained)
 
     def _count(
-        self, number: int, found: Answer, gained: list[Gained], period: tuple[int, int] | None = None
+        self,
+        number: int,
+        found: Answer,
+        gained: list[Gained],
+        period: tuple[int, int] | None = None,
+        *,
+        running: bool = False,
     ) -> ShardCount:
-        summaries = list(found.summaries)
         return ShardCount(
-            self._epoch, number, summaries, found.groups, found.dropped, gained, period, found.smallest
+            self._epoch,
+            number,
+            list(found.summaries),
+            found.groups,
+            found.dropped,
+            gained,
+            period,
+            found.smallest,
+            running,
         )
 
     def _begin(self, epoch: int) -> None:
@@ -109,4 +122,6 @@ class Aggregator:
         self._epoch = epoch
         self._ring = Ring(self._setup.slots, self._rules)
         setup = self._setup
-        self._periods = Periods(self._calendars, setup.decode, setup.ceiling, sketches=setup.sketches)
+        self._periods = Periods(
+            self._calendars, setup.decode, setup.ceiling, sketches=setup.sketches, running=setup.running
+        )

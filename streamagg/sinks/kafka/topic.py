@@ -9,6 +9,7 @@ from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import Stored
 from streamagg.sinks.kafka.publisher import KafkaPublisher
+from streamagg.sinks.kafka.running import make_running_topic, require_running_topic
 from streamagg.sinks.kafka.state import make_state_topic, require_state_topic
 from streamagg.sinks.kafka.transaction import Output
 from streamagg.sources.kafka.dead_letters import MOST_FUTURE
@@ -38,6 +39,8 @@ class TopicSink:
         for topic in (settings.dead_letter, settings.late_topic):
             if topic is not None:
                 ensure_topic(settings.kafka, topic, config={}, create=settings.create_topics)
+        if settings.running is not None:
+            make_running_topic(settings, settings.running)
         if settings.state_topic is not None:
             make_state_topic(settings, settings.state_topic)
 
@@ -45,6 +48,9 @@ class TopicSink:
         """Without a topic that a transaction writes to every publication would fail; raises TopicError."""
         for topic in self._settings.published:
             partitions_of(self._settings.kafka, topic)
+            alive()
+        if self._settings.running is not None:
+            require_running_topic(self._settings.kafka, self._settings.running)
             alive()
         if self._settings.state_topic is not None:
             require_state_topic(self._settings.kafka, self._settings.state_topic)

@@ -37,7 +37,7 @@ from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, State, Stored
-from streamagg.sinks.json_records import render, render_late, render_sketches
+from streamagg.sinks.json_records import render, render_late, render_running, render_sketches
 from streamagg.sinks.kafka.previous_transaction import settle
 from streamagg.sinks.kafka.state import StateTopic
 from streamagg.sources.kafka.dead_letters import FutureLetters
@@ -281,15 +281,22 @@ class Output:
             if self._settings.sketches is not None:
                 for key, value in render_sketches(self._windows, count):
                     self._enqueue(self._settings.sketches, key, value)
+        if self._settings.running is not None:
+            self._produce_running(self._settings.running, publication)
         if self._settings.late_topic is not None:
             self._produce_late(self._settings.late_topic, publication)
         if publication.state:
             self._produce_state(publication)
         self._at("after-produce")
-        if publication.windows or publication.late or publication.state:
+        if publication.windows or publication.late or publication.state or publication.running:
             self._deliver()
         if publication.windows:
             self._numbers.times.took("publish", monotonic() - began)
+
+    def _produce_running(self, topic: str, publication: Publication) -> None:
+        for running in publication.running:
+            for key, value in render_running(self._windows, running, self._settings.decode.group_by):
+                self._enqueue(topic, key, value)
 
     def _produce_late(self, topic: str, publication: Publication) -> None:
         for references in publication.late:
