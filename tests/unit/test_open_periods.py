@@ -12,7 +12,7 @@ import math
 import random
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeVar
 
@@ -135,7 +135,7 @@ class Shard:
 
     def __init__(self, job: Job) -> None:
         self.rules = Rules(job.decode, job.ceiling)
-        self.periods = Periods(Calendars(WINDOW), job.decode, job.ceiling)
+        self.periods = Periods(Calendars(WINDOW), job.decode, job.ceiling, running=True)
 
     def close(self, number: int, rows: Columns) -> tuple[list[Gained], Answer]:
         """What a window adds, and what it comes to."""
@@ -261,6 +261,7 @@ class Session:
 
     def publication(self, windows: range, crash: float) -> bool:
         answers = [one for window in windows for one in self.close(window)]
+        self.check_so_far(windows[-1])
         return self.end(answers, windows[-1], crash)
 
     def end(self, answers: list[tuple[Key, Result]], through: int, crash: float) -> bool:
@@ -283,6 +284,16 @@ class Session:
         for key, period in self.state._periods.items():
             found = result(self.job, [shard.periods.answer(*key) for shard in self.shards])
             assert period.users == found[""][0]
+
+    def check_so_far(self, through: int) -> None:
+        """What open periods come to is that of their windows; asked now and then, which changes nothing."""
+        if not self.exactly_once or self.mutant or through % 3:
+            return
+        rows = [row for row in self.job.rows if row.window <= through]
+        known = expected(replace(self.job, rows=rows))
+        for key in self.state.users:
+            answers = [shard.periods.answer(*key, running=True) for shard in self.shards]
+            assert result(self.job, answers) == known[key]
 
     def close(self, window: int) -> list[tuple[Key, Result]]:
         """A window without rows is not even noticed."""
@@ -361,6 +372,21 @@ def test_so_they_do_in_many_runs(seed: int) -> None:
 def test_so_do_those_with_too_many_groups(seed: int) -> None:
     ceiling = CeilingSettings(max_groups=2, above_groups="totals")
     check(job(seed, ceiling=ceiling), seed, exactly_once=seed != 1)
+
+
+def test_groups_that_are_forgotten_are_named_to_whoever_was_told_of_them() -> None:
+    """Also when a session has begun since."""
+    rows = [Row(window, 1, group, 1.0, window) for window, group in enumerate("abc")]
+    many = Job(rows, grouped=True, ceiling=CeilingSettings(max_groups=2, above_groups="totals"))
+    shard, after, gained = Shard(many), Shard(many), list[Gained]()
+    for row in rows:
+        gained += shard.close(row.window, columns_of(many, [row]))[0]
+    after.periods.restore(gained, 2, 1, 0)
+    for one in (shard, after):
+        for calendar in range(len(WINDOW.calendars)):
+            answer = one.periods.answer(calendar, 0, running=True)
+            assert answer.dropped
+            assert {*texts_of([b'["a"]', b'["b"]']).texts()} <= {*answer.groups.texts()}
 
 
 @pytest.fixture

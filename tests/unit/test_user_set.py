@@ -132,7 +132,10 @@ def test_of_another_set_the_new_users_are_told(
                 uniques.add(users)
             expected |= piece
         assert uniques.count() == len(expected)
-        assert uniques.members().tolist() == sorted(expected)
+        # Before and behind a merge.
+        for _ in range(2):
+            assert [uniques.smallest(keep).tolist() for keep in (0, 3)] == [[], sorted(expected)[:3]]
+            assert uniques.members().tolist() == sorted(expected)
         assert uniques.rows == len(expected)
 
 
