@@ -20,7 +20,7 @@ from streamagg.model.settings import CalendarSettings, CeilingSettings, DecodeSe
 from streamagg.sinks.contract import Publication
 from streamagg.sinks.json_records import render_running
 from tests.engine.test_publication_schedule import Hold
-from tests.support.blocks import answer, records_at, whole
+from tests.support.blocks import Record, answer, records_at, whole
 
 WINDOW = WindowSettings(
     10_000, max_lag_ms=0, max_jump_ms=1_000_000, calendars=(CalendarSettings("100s", 100_000),)
@@ -190,6 +190,16 @@ def test_a_session_begins_with_what_the_one_before_may_have_left() -> None:
     line.says(3)
     assert [key for key, _ in line.told(0)] == [b"100s 0"]
     assert line.asks(10_000) == []
+
+
+def test_a_checkpoint_that_is_wanted_does_not_wait_for_answers() -> None:
+    """As at the end of an instance: what is not answered is not told."""
+    line = Line(published_through=4, held=True)
+    line.sequencer.offer(whole([Record(0, reason="bad_json")]))
+    assert not list(line.sequencer.advance())
+    assert line.asks(0) == [SO_FAR]
+    assert line.schedule.request_checkpoint()
+    assert line.publisher.submitted[0].running == ()
 
 
 def test_the_last_value_takes_the_place_of_all_others() -> None:

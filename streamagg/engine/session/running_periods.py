@@ -86,7 +86,8 @@ class RunningPeriods:
 
     def ready(self, through: int | None) -> bool:
         """All that was asked for can be told, now that windows up to one are published."""
-        return self._asked is not None and through is not None and self._asked_behind <= through
+        asked = self._asked is not None and not self.awaited
+        return asked and through is not None and self._asked_behind <= through
 
     def so_far(self, through: int | None, now_ms: int) -> tuple[RunningPeriod, ...]:
         """What is told with the windows up to one."""
