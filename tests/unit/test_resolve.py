@@ -187,6 +187,14 @@ def test_an_error_names_the_setting_its_origin_and_what_is_valid(
         assert any(words in text for words in valid.split("|")), text
 
 
+def test_what_open_periods_come_to_is_not_told_where_they_are_kept() -> None:
+    clash = {"calendar": ["day"], "group": "g", "running": "out.g.state"}
+    assert refused(clash) == (
+        "running = out.g.state (flag --running) is where open periods are kept: give another one."
+    )
+    assert Resolver({**TOPICS, **clash, "running": "so-far"}, {}).run().running == "so-far"
+
+
 def test_a_key_with_a_dot_can_be_named(tmp_path: Path) -> None:
     path = toml(tmp_path, r"user_field = 'event.user\.id'")
     assert Resolver({}, {}, path).decode().user_field == r"event.user\.id"
