@@ -18,6 +18,7 @@ FAMILIES = (
     "bytewax",
     "quix",
     "faust",
+    "pathway",
 )
 
 
