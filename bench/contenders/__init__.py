@@ -13,6 +13,7 @@ FAMILIES = (
     "kafka_streams",
     "flink",
     "spark",
+    "hazelcast",
     "python_loop",
     "query_engines",
     "bytewax",

@@ -35,11 +35,11 @@ class Project:
             digest.update(source.name.encode() + source.read_bytes())
         return cache / f"{self.name}-{digest.hexdigest()[:12]}"
 
-    def launch(self, cache: Path, heap: str) -> list[str]:
-        """Start of a command line: its class ``UniqueUsers`` in a Java with so large a heap."""
+    def launch(self, cache: Path, heap: str, *options: str) -> list[str]:
+        """Start of a command line: its class ``UniqueUsers`` in a Java with so large a heap and options."""
         directory = self.directory(cache)
         class_path = f"{directory}/classes:{directory}/jars/*"
-        return [java(), f"-Xmx{heap}", *JVM_OPTIONS, "-cp", class_path, "UniqueUsers"]
+        return [java(), f"-Xmx{heap}", *JVM_OPTIONS, *options, "-cp", class_path, "UniqueUsers"]
 
     def build(self, cache: Path) -> None:
         """Compile and fetch, unless that is done. Raises NotAvailable."""
