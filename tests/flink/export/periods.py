@@ -51,6 +51,8 @@ def _times(chance: random.Random) -> list[int]:
 def _zone(name: str, clock: ZoneClock, times: list[int], chance: random.Random) -> dict[str, Any]:
     settings = WindowSettings(60_000, chance.choice([0, 30_000]), calendars=_CALENDARS, time_zone=name)
     calendars = Calendars(settings)
+    # Else the period of the time before would nearly always be the answer.
+    chance.shuffle(times)
     told = msgspec.to_builtins(settings) | {"zone_data": clock.digest()}
     found = [
         (time, [tuple(calendars.period_at(number, time)) for number in range(len(_CALENDARS))])

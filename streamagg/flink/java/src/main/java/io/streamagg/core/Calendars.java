@@ -11,10 +11,6 @@ import java.util.List;
  */
 public final class Calendars {
     private static final long HOUR_MS = 3_600_000;
-    /** 400 years, after which dates, weekdays and the rules of clocks come again. */
-    private static final long CYCLE_MS = 146_097 * ZoneClock.DAY_MS;
-    /** Times beyond this are looked up 400 years earlier, as Python does, whose dates end with the year 9999. */
-    private static final long FAR_MS = 7_000L * 365 * ZoneClock.DAY_MS;
 
     private final Windows windows;
     private final ZoneClock clock;
@@ -61,11 +57,9 @@ public final class Calendars {
 
     private Period lookedUp(CalendarSettings calendar, long timeMs) {
         String name = calendar.name();
-        long shiftMs = timeMs >= FAR_MS ? CYCLE_MS : 0;
-        long at = timeMs - shiftMs;
         return switch (name) {
-            case "hour" -> new Period(name, hourBeganMs(at) + shiftMs, hourEndsMs(at) + shiftMs);
-            case "day", "week", "month", "year" -> byDate(name, at, shiftMs);
+            case "hour" -> new Period(name, hourBeganMs(timeMs), hourEndsMs(timeMs));
+            case "day", "week", "month", "year" -> byDate(name, timeMs);
             default -> ofLength(calendar, timeMs);
         };
     }
@@ -75,14 +69,13 @@ public final class Calendars {
         return new Period(calendar.name(), startMs, startMs + calendar.lengthMs());
     }
 
-    private Period byDate(String name, long timeMs, long shiftMs) {
+    private Period byDate(String name, long timeMs) {
         LocalDate day = first(name, clock.date(timeMs));
         // A clock that was put back over midnight shows the day before again.
         while (clock.beginsMs(following(name, day)) <= timeMs) {
             day = following(name, day);
         }
-        long startMs = clock.beginsMs(day) + shiftMs;
-        return new Period(name, startMs, clock.beginsMs(following(name, day)) + shiftMs);
+        return new Period(name, clock.beginsMs(day), clock.beginsMs(following(name, day)));
     }
 
     private static LocalDate first(String name, LocalDate day) {

@@ -22,7 +22,7 @@ final class Utf8 {
 
     /** Bytes of the character that begins so, 0 if none does. */
     private static int size(int lead) {
-        if (lead < 0xc2 || lead > 0xf4) {
+        if (lead < 0xc0 || lead > 0xf4) {
             return 0;
         }
         return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
