@@ -43,6 +43,13 @@ public record DecodeSettings(
                 fields.integer("hash_seed"));
     }
 
+    /** Without the seed, which is a secret. */
+    @Override
+    public String toString() {
+        return "DecodeSettings[timeField=" + timeField + ", userField=" + userField + ", groupBy=" + groupBy
+                + ", measures=" + measures + "]";
+    }
+
     /** Users are counted. */
     public boolean countsUsers() {
         return userField != null;

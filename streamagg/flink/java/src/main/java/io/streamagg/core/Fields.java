@@ -27,7 +27,8 @@ final class Fields {
             parser.nextToken();
             return new Fields(checked("of a job", value(parser), Map.class));
         } catch (IOException error) {
-            throw new SettingsException("The settings are no JSON: " + error.getMessage());
+            // What the error says may show some of them, and there are secrets among them.
+            throw new SettingsException("The settings are no JSON.");
         }
     }
 

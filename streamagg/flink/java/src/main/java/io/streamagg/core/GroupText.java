@@ -2,6 +2,7 @@ package io.streamagg.core;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.function.IntConsumer;
 
 /** Puts the text of a group together: a compact array of JSON, {@code ["DE",null]}, as orjson writes it. */
 final class GroupText {
@@ -48,8 +49,9 @@ final class GroupText {
         if (value.length() > MAX_BYTES) {
             return false;
         }
+        IntConsumer into = this::put;
         for (int p = value.from; p < value.to; p++) {
-            Escapes.put(value.bytes[p], this::put);
+            Escapes.put(value.bytes[p], into);
         }
         return true;
     }

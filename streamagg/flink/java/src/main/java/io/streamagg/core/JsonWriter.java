@@ -2,6 +2,7 @@ package io.streamagg.core;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.function.IntConsumer;
 
 /** Writes an object of JSON field by field, in the form of orjson. */
 final class JsonWriter {
@@ -54,9 +55,10 @@ final class JsonWriter {
     }
 
     JsonWriter string(String text) {
+        IntConsumer into = out::write;
         out.write('"');
         for (byte letter : text.getBytes(StandardCharsets.UTF_8)) {
-            Escapes.put(letter, out::write);
+            Escapes.put(letter, into);
         }
         out.write('"');
         return this;

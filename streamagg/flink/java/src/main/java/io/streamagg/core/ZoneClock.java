@@ -24,6 +24,7 @@ final class ZoneClock {
     /** A name of the IANA database; throws SettingsException. */
     ZoneClock(String name) {
         try {
+            // EST, HST and MST are names of the database that Java knows as short ones.
             rules = ZoneId.of(name, ZoneId.SHORT_IDS).getRules();
         } catch (DateTimeException error) {
             throw new SettingsException("This Java has no data of the time zone " + name + ".");
@@ -65,8 +66,7 @@ final class ZoneClock {
     String digest() {
         StringBuilder offsets = new StringBuilder("((0, " + offsetMs(0) + ")");
         boolean several = false;
-        Instant at = Instant.EPOCH;
-        for (ZoneOffsetTransition next = rules.nextTransition(at);
+        for (ZoneOffsetTransition next = rules.nextTransition(Instant.EPOCH);
                 next != null && next.getInstant().toEpochMilli() < END_MS;
                 next = rules.nextTransition(next.getInstant())) {
             offsets.append(", (").append(next.getInstant().toEpochMilli());

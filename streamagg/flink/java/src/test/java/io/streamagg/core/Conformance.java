@@ -1,5 +1,7 @@
 package io.streamagg.core;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInput;
@@ -12,13 +14,26 @@ import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /** What {@code python -m tests.flink.export} has written into the directory of the property {@code conformance}. */
 final class Conformance {
     private Conformance() {}
 
-    static Stream<Fields> lines(String name) {
+    /** Checks each line, of which there are so many at least. */
+    static void each(String name, int least, Consumer<Fields> check) {
+        int[] count = {0};
+        try (Stream<Fields> lines = lines(name)) {
+            lines.forEach(line -> {
+                check.accept(line);
+                count[0]++;
+            });
+        }
+        assertTrue(count[0] >= least, () -> "There are only " + count[0] + " lines of " + name + ".");
+    }
+
+    private static Stream<Fields> lines(String name) {
         String directory = System.getProperty("conformance", "");
         if (directory.isEmpty() || directory.startsWith("$")) {
             throw new IllegalStateException("Name the directory with -Dconformance=; make flink-test does.");

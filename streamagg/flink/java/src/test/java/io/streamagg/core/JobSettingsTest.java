@@ -1,6 +1,7 @@
 package io.streamagg.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.ArrayList;
@@ -11,8 +12,8 @@ import org.junit.jupiter.api.Test;
 class JobSettingsTest {
     @Test
     void whatPythonWritesIsRead() {
-        Conformance.lines("jobs")
-                .forEach(line -> assertEquals(line.texts("expect"), told(JobSettings.parse(line.text("job")))));
+        Conformance.each(
+                "jobs", 2, line -> assertEquals(line.texts("expect"), told(JobSettings.parse(line.text("job")))));
     }
 
     @Test
@@ -21,6 +22,15 @@ class JobSettingsTest {
         assertEquals("The setting input is absent, or of another type than it has to be.", message);
         assertThrows(SettingsException.class, () -> JobSettings.parse("[1]"));
         assertThrows(SettingsException.class, () -> JobSettings.parse("{"));
+    }
+
+    @Test
+    void secretsAreNotTold() {
+        Conformance.each("jobs", 2, line -> {
+            JobSettings job = JobSettings.parse(line.text("job"));
+            assertFalse(job.toString().contains("hashSeed"));
+            assertFalse(job.toString().contains("client"));
+        });
     }
 
     private static List<String> told(JobSettings job) {
