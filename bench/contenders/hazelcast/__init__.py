@@ -49,7 +49,7 @@ CONTENDERS: Final = [
         prepare=prepare,
         command=command,
         remark=(
-            "a stream has no end: the last window stays open until later records come; planning included; "
+            "a stream has no end: its last windows stay open until later records come; planning included; "
             f"heap of {HEAP}; the licence of its Kafka connector is not open source"
         ),
     )
