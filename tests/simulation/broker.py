@@ -59,6 +59,18 @@ class Log:
         return bisect_left(self.records, offset, key=lambda record: record.offset)
 
 
+class Ended(NamedTuple):
+    """A record of a period, as committed readers see it."""
+
+    calendar: str
+    start_ms: int
+    end_ms: int
+    key: bytes
+    value: bytes
+    behind: int
+    """How many records of windows come before it."""
+
+
 @dataclass(slots=True)
 class Transaction:
     """What a producer has sent and not committed."""
@@ -81,6 +93,9 @@ class Broker:
         """How often they have moved."""
         self.output: list[tuple[int, bytes, bytes]] = []
         """Start of the window, key and value, as committed readers see them."""
+        self.periods: list[Ended] = []
+        self.transactions: list[int] = []
+        """How many records of windows there were after each."""
         self.published: set[int] = set()
         self.letters: set[tuple[int, int]] = set()
         """Partition and offset of records in the dead-letter topic."""
@@ -124,6 +139,7 @@ class Broker:
         self.check_epoch(transaction.epoch)
         for key, value in transaction.windows:
             self.append_output(key, value)
+        self.transactions.append(len(self.output))
         self.late += transaction.late
         for partition, (offset, _) in transaction.offsets.items():
             before = self.committed.get(partition)
@@ -134,8 +150,12 @@ class Broker:
 
     def append_output(self, key: bytes, value: bytes) -> None:
         """A record of the output topic."""
-        start = orjson.loads(value)["ts"]
-        start_ms = round(start * 1000)
+        told = orjson.loads(value)
+        start_ms = round(told["ts"] * 1000)
+        if "calendar" in told:
+            end_ms = round(told["end"] * 1000)
+            self.periods.append(Ended(told["calendar"], start_ms, end_ms, key, value, len(self.output)))
+            return
         self.output.append((start_ms, key, value))
         self.published.add(start_ms)
 

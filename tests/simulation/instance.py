@@ -10,8 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from streamagg.core.calendars import Calendars
+from streamagg.core.period_state import restored
 from streamagg.engine.leadership.start_offsets import LogBounds, continued
 from streamagg.engine.main_loop import turn
+from streamagg.engine.session.kept import Kept
 from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.session.succession import Succession
@@ -139,9 +142,25 @@ class Instance:
         bounds = self._bounds(self._broker.logs).within(self._stops)
         committed = publisher.checkpoints(self._broker.logs)
         opened = self._continued(bounds, committed, self._stops)
-        self.session = self._sessions.begin(opened, publisher, self._clock_ms())
+        self.session = self._sessions.begin(
+            opened, publisher, self._clock_ms(), self._kept(publisher, opened)
+        )
         self._broker.recalls += self.recalling
         self.watched = checks.Watched(self.session, opened, self._broker, self._scenario)
+
+    def _kept(self, publisher: SimPublisher, opened: Mapping[int, Opening]) -> Kept | None:
+        """What open periods hold, where there are calendars."""
+        window = self._scenario.window
+        if not window.calendars:
+            return None
+        known = [at.checkpoint.closed_through for at in opened.values()]
+        through = max((each for each in known if each is not None), default=None)
+        until_ms = None if through is None else self._plan.windows.start_ms(through + 1)
+        once = self._scenario.delivery == "exactly-once"
+        # As ``kept_of``, with a word that the seed decides.
+        word = f"{self._chance.getrandbits(32):x}"
+        records = publisher.state(lambda: None)
+        return Kept(*restored(records, Calendars(window), word, until_ms, exactly_once=once))
 
     def _work(self, session: Session) -> None:
         try:

@@ -55,7 +55,8 @@ def play(on: ProcessPoolExecutor, seeds: range) -> int:
     wrong = sum(bool(result.differences) for result in results)
     print(
         f"{len(results)} seeds, {sum(r.records for r in results)} records, "
-        f"{sum(r.windows for r in results)} windows, {sum(r.crashes for r in results)} crashes, "
+        f"{sum(r.windows for r in results)} windows, {sum(r.periods for r in results)} periods, "
+        f"{sum(r.crashes for r in results)} crashes, "
         f"{sum(r.recalls for r in results)} recalls of groups, "
         f"{sum(r.broken_recalls for r in results)} of them broken off, "
         f"{wrong} seeds with differences, {took:.0f} s ({len(results) / took:.0f} seeds/s)"

@@ -13,12 +13,15 @@ from streamagg.core import ballot, checkpoint
 from streamagg.core import partition_clock as clock
 from streamagg.core.ballot import LEAD, Ballot, Candidate
 from streamagg.core.late_references import LateBook
+from streamagg.core.measures import kept
 from streamagg.core.measures.by_group import placed
 from streamagg.core.measures.ends import _Found
 from streamagg.core.measures.exact_sum import ExactSums
 from streamagg.core.open_window import OpenWindow
 from streamagg.core.partition import Partition
 from streamagg.core.partition_clock import LateRows, PartitionState
+from streamagg.core.period_state import PeriodState
+from streamagg.core.periods import Periods
 from streamagg.core.sequencer import Sequencer
 from streamagg.core.window_tables import WindowTables
 from streamagg.engine.session.leases import LeaseBook
@@ -49,10 +52,10 @@ class Mutant:
         """The program with the defect."""
         right = getattr(self.target, self.method)
         # A generator that is left in the middle may put this one back too late.
-        kept = patch.object(clock._Pass, "_accept", clock._Pass._accept)
+        right_pass = patch.object(clock._Pass, "_accept", clock._Pass._accept)
         # The defects are put into the part in Python.
         in_python = patch.object(clock, "stepper", None)
-        with kept, in_python, patch.object(self.target, self.method, self.make(right)):
+        with right_pass, in_python, patch.object(self.target, self.method, self.make(right)):
             yield
 
 
@@ -159,8 +162,8 @@ def _ahead_of_its_part(right: Any) -> Any:
     def mutant(self: PublicationSchedule, counts: tuple[WindowTable, ...], now_ms: int) -> None:
         rest = self._counted._waiting
         whole = rest[0].window if rest else None
-        kept = self._sequencer.checkpoint
-        with patch.object(self._sequencer, "checkpoint", lambda through: kept(whole or through)):
+        whole_of = self._sequencer.checkpoint
+        with patch.object(self._sequencer, "checkpoint", lambda through: whole_of(whole or through)):
             right(self, counts, now_ms)
 
     return mutant
@@ -297,6 +300,28 @@ def _one_table_of_groups(right: Any) -> Any:
     return mutant
 
 
+def _state_beside(right: Any) -> Any:
+    """The state is out at once, the windows with their transaction."""
+
+    def mutant(self: SimPublisher, publication: Any) -> None:
+        self._broker.append_state(publication.state)
+        right(self, publication)
+
+    return mutant
+
+
+def _by_number(_: Any) -> Any:
+    return lambda hashes, shards: (hashes * 0 + 1) % shards
+
+
+def _kept_when_published(right: Any) -> Any:
+    return lambda self, ended, until_ms: right(self, (), until_ms)
+
+
+def _no_through(right: Any) -> Any:
+    return lambda self, gained, through, shards, shard: right(self, gained, None, shards, shard)
+
+
 MUTANTS: Final = (
     Mutant("late by the global watermark", Sequencer, "advance", _late_by_watermark, 100),
     Mutant("the current position is committed", Partition, "checkpoint", _commit_position, 100),
@@ -364,5 +389,9 @@ MUTANTS: Final = (
     Mutant("groups lie in the whole as in their shard", WindowTables, "_sum", _places_of_a_shard, 100),
     Mutant("groups of records set aside are not recalled", Partition, "recall", _no_recall, 100),
     Mutant("the first and last to come are the first and last", _Found, "_best", _by_arrival, 100),
+    Mutant("state beside the transaction", SimPublisher, "submit", _state_beside, 400),
+    Mutant("periods are restored by the number of the shard", kept, "shards_of", _by_number, 400),
+    Mutant("state of published periods is kept", PeriodState, "records", _kept_when_published, 100),
+    Mutant("what the state holds already is added again", Periods, "restore", _no_through, 1_000),
     Mutant("windows share a table of groups", OpenWindow, "__init__", _one_table_of_groups, 100),
 )

@@ -156,7 +156,7 @@ class SimPublisher:
     def _produce(self, publication: Publication, once: bool) -> None:
         self._transaction = Transaction(self._epoch)
         windows, decode = self._scenario.plan.windows, self._scenario.asked.decode
-        rows = [row for table in publication.windows for row in render(windows, table, decode.group_by)]
+        rows = [row for table in publication.tables for row in render(windows, table, decode.group_by)]
         late = [(told.partition, offset) for told in publication.late for offset in told.offset.tolist()]
         if once:
             self._broker.check_epoch(self._epoch)

@@ -8,10 +8,10 @@ from streamagg.core.checkpoint import fingerprint
 from streamagg.engine.session.leases import LeaseSize
 from streamagg.engine.session.plan import Plan
 from streamagg.model.settings import WindowSettings
+from tests.simulation.calendars import EPOCH_MS, Dates, dated
 from tests.simulation.oracle import Rules, Told, judge
 from tests.simulation.tables import Asked, Speech, asked
 
-EPOCH_MS: Final = 1_000_000
 Kind = Literal["bounded", "keep-open", "endless"]
 Delivery = Literal["exactly-once", "at-least-once"]
 
@@ -84,15 +84,17 @@ class Scenario:
         return fingerprint(self.window, self.asked.decode)
 
 
-def scenario(chance: random.Random, beside: random.Random) -> Scenario:
+def scenario(chance: random.Random, beside: random.Random, apart: random.Random) -> Scenario:
     """Everything that is decided before the first step.
 
     ``beside`` decides what is counted beside users: all else of a seed is as it is without that.
+    ``apart`` decides about calendars.
     """
     table = asked(beside)
     kind: Kind = chance.choices(("bounded", "keep-open", "endless"), (2, 2, 3))[0]
-    window = _window(chance)
-    phases, begins, silent = _Contents(chance, window, kind, Speech(table, beside)).phases()
+    dates = dated(_window(chance), apart)
+    window = dates.window
+    phases, begins, silent = _Contents(chance, dates, kind, Speech(table, beside)).phases()
     return Scenario(
         kind=kind,
         delivery="at-least-once" if chance.random() < 0.15 else "exactly-once",
@@ -142,10 +144,12 @@ def _window(chance: random.Random) -> WindowSettings:
 class _Contents:
     """Makes records: disorder, honest gaps, flipped bits, and some that cannot be decoded."""
 
-    def __init__(self, chance: random.Random, window: WindowSettings, kind: Kind, speech: Speech) -> None:
+    def __init__(self, chance: random.Random, dates: Dates, kind: Kind, speech: Speech) -> None:
+        window = dates.window
         self._chance = chance
         self._speech = speech
         self._window = window
+        self._begin_ms = dates.begin_ms
         self._kind = kind
         self._grown = kind != "bounded" and chance.random() < 0.5
         self._rules = Rules(window.granularity_ms, window.offset_ms, window.max_lag_ms, window.max_jump_ms)
@@ -165,7 +169,7 @@ class _Contents:
         chance = self._chance
         phases: list[dict[int, list[Content]]] = []
         begins: dict[int, int] = {}
-        base = EPOCH_MS
+        base = self._begin_ms
         for number in range(chance.choice((1, 2, 3)) if self._grown else 1):
             if number and chance.random() < 0.5:
                 self._partitions += 1

@@ -49,9 +49,13 @@ def records(
     granularity_ms: int,
     *,
     partial: bool,
+    period: tuple[str, int] | None = None,
 ) -> Iterator[Published]:
-    """What a window with these rows is published as."""
+    """What a window with these rows is published as, or a period: its calendar, and its end."""
     start = _seconds(start_ms)
+    beginning: dict[str, Any] = {"ts": start}
+    if period is not None:
+        beginning |= {"calendar": period[0], "end": _seconds(period[1])}
     frame = (_seconds(granularity_ms), partial)
     groups: dict[bytes, list[Row]] = {}
     for row in rows:
@@ -60,13 +64,13 @@ def records(
     dropped = len(groups) > ceiling.max_groups
     if decode.group_by:
         about = {"groups_dropped": True} if dropped else {"groups": len(groups)}
-    key = str(start).encode()
-    yield key, orjson.dumps({"ts": start} | _counts(rows, decode, *frame) | about | _measures(rows, decode))
+    key = str(start).encode() if period is None else f"{period[0]} {start}".encode()
+    yield key, orjson.dumps(beginning | _counts(rows, decode, *frame) | about | _measures(rows, decode))
     if not decode.group_by or dropped:
         return
     order = sorted(groups, key=lambda text: _rank(groups[text], decode, text))
     for text in order[: ceiling.top]:
-        name = {"ts": start, "group": dict(zip(decode.group_by, orjson.loads(text), strict=True))}
+        name = beginning | {"group": dict(zip(decode.group_by, orjson.loads(text), strict=True))}
         inside = groups[text]
         yield (
             key + b" " + text,

@@ -199,7 +199,7 @@ class SimWorkers:
 
     def _shard(self) -> SimAggregator:
         plan, sluggish = self._scenario.plan, self._scenario.odds.sluggish
-        setup = AggregatorSetup(plan.slots, plan.ceiling, plan.decode)
+        setup = AggregatorSetup(plan.slots, plan.ceiling, plan.decode, window=plan.window)
         return SimAggregator(setup, lambda: self._chance.random() < sluggish)
 
     def _port(self, worker: SimWorker) -> SimPort:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from tests.simulation import checks
+from tests.simulation import checks, period_checks
 from tests.simulation.broker import Broker, Difference, Fenced
 from tests.simulation.feed import Feed
 from tests.simulation.instance import Instance
@@ -39,6 +39,7 @@ class Result:
 
     seed: int
     windows: int = 0
+    periods: int = 0
     records: int = 0
     steps: int = 0
     crashes: int = 0
@@ -53,7 +54,9 @@ class World:
 
     def __init__(self, seed: int, trace: Trace | None = None) -> None:
         self.chance = random.Random(seed)
-        self.scenario: Scenario = scenario(self.chance, random.Random(f"what is asked of {seed}"))
+        self.scenario: Scenario = scenario(
+            self.chance, random.Random(f"what is asked of {seed}"), random.Random(f"calendars of {seed}")
+        )
         self.broker = Broker()
         self.now_ms = 0
         self.steps = 0
@@ -73,6 +76,8 @@ class World:
         self._endless = self.scenario.kind == "endless"
         self._transactions = Transactions(self.broker, seed)
         self._last_run = False
+        self.closed_through: int | None = None
+        """What the last session has closed."""
         self._finished: Instance | None = None
 
     def run(self) -> None:
@@ -109,6 +114,7 @@ class World:
         self.note("instance %d has finished", self._finished.number)
         if last:
             self._finished.watched.at_end(checks.judged(self.broker, self.scenario))
+            self.closed_through = self._finished.watched.session.sequencer.closed_through
         self.instances.clear()
         self.broker.elect(None)
 
@@ -311,6 +317,9 @@ def simulate(seed: int, trace: Trace | None = None) -> Result:
         world.run()
         told = checks.judged(world.broker, world.scenario)
         result.differences += checks.differences(world.broker, world.scenario, told)
+        result.differences += period_checks.differences(
+            world.broker, world.scenario, told, world.closed_through
+        )
     except Difference as difference:
         result.differences.append(str(difference))
     except Exception as error:  # whatever it is, it is found
@@ -319,6 +328,7 @@ def simulate(seed: int, trace: Trace | None = None) -> Result:
         result.differences.append(f"raised: {type(error).__name__}: {error}")
     if world is not None:
         result.windows = len(world.broker.published)
+        result.periods = len({(one.calendar, one.start_ms) for one in world.broker.periods})
         result.records = sum(len(log.records) for log in world.broker.logs.values())
         result.steps, result.crashes = world.steps, world.crashes
         result.recalls, result.broken_recalls = world.broker.recalls, world.broker.broken_recalls
