@@ -134,7 +134,7 @@ class SimBench:
 
     def __init__(self, delivery: Delivery) -> None:
         self.once = delivery == "exactly-once"
-        made = scenario(random.Random(1), random.Random(1))
+        made = scenario(random.Random(1), random.Random(1), random.Random(1))
         calm = replace(made.odds, publish=0)
         self._calm = replace(made, delivery=delivery, window=WINDOW, asked=USERS_ALONE, odds=calm)
         self._broker = Broker()
