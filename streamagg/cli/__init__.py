@@ -1,7 +1,7 @@
 """The command line: verbs, exit codes, and how an error reaches the user.
 
-A module for each verb. Imports core, decode, demo, engine, model, panel, settings, sinks, sources, telemetry
-and tools. Begin with ``run``.
+A module for each verb. Imports core, decode, demo, engine, flink, model, panel, settings, sinks, sources,
+telemetry and tools. Begin with ``run``.
 """
 
 import importlib
@@ -23,6 +23,7 @@ from streamagg.telemetry.streams import ReaderGone, divert_stdout, prepare
 
 VERBS: Final = {
     "run": "Count the unique users of a topic's windows, and publish them.",
+    "flink": "Count the unique users of a topic's windows on Apache Flink.",
     "count": "Count the unique users of every window in files of JSON lines.",
     "advise": "Tell how late records come, and what each --max-lag would lose.",
     "verify": "Recount a topic independently, and compare what was published.",

@@ -102,7 +102,7 @@ _ROWS: Final = (
         "TOPIC",
         TOPICS,
         default_note="required by run",
-        verbs="run advise verify",
+        verbs="run advise verify flink",
     ),
     Setting(
         "output",
@@ -111,7 +111,7 @@ _ROWS: Final = (
         "TOPIC",
         TOPICS,
         default_note="required by run",
-        verbs="run verify",
+        verbs="run verify flink",
     ),
     Setting(
         "bootstrap_servers",
@@ -120,7 +120,7 @@ _ROWS: Final = (
         "HOSTS",
         TOPICS,
         "127.0.0.1:9092",
-        verbs="run advise verify replay",
+        verbs="run advise verify replay flink",
     ),
     Setting(
         "group",
@@ -129,7 +129,7 @@ _ROWS: Final = (
         "NAME",
         TOPICS,
         "streamagg",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "delivery",
@@ -138,7 +138,7 @@ _ROWS: Final = (
         "MODE",
         TOPICS,
         "exactly-once",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "dead_letter",
@@ -147,7 +147,7 @@ _ROWS: Final = (
         "TOPIC",
         TOPICS,
         default_note="none",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "late_topic",
@@ -156,7 +156,7 @@ _ROWS: Final = (
         "TOPIC",
         TOPICS,
         default_note="none",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "sketches",
@@ -183,7 +183,7 @@ _ROWS: Final = (
         "",
         TOPICS,
         "true",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "output_partitions",
@@ -192,7 +192,7 @@ _ROWS: Final = (
         "N",
         TOPICS,
         "1",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "output_replicas",
@@ -201,7 +201,7 @@ _ROWS: Final = (
         "N",
         TOPICS,
         default_note="the broker's default",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "granularity",
@@ -210,7 +210,7 @@ _ROWS: Final = (
         "DURATION",
         WINDOWS,
         "60s",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
         fills="granularity_ms",
     ),
     Setting(
@@ -220,7 +220,7 @@ _ROWS: Final = (
         "DURATION",
         WINDOWS,
         "5s",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
         fills="max_lag_ms",
     ),
     Setting(
@@ -230,7 +230,7 @@ _ROWS: Final = (
         "DURATION",
         WINDOWS,
         default_note="max lag, at least a tenth of the granularity",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
         fills="max_jump_ms",
     ),
     Setting(
@@ -249,7 +249,7 @@ _ROWS: Final = (
         "DURATION",
         WINDOWS,
         "0s",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
         fills="offset_ms",
     ),
     Setting(
@@ -259,7 +259,7 @@ _ROWS: Final = (
         "",
         WINDOWS,
         "false",
-        verbs="run count verify",
+        verbs="run count verify flink",
     ),
     Setting(
         "calendar",
@@ -268,7 +268,7 @@ _ROWS: Final = (
         "PERIOD",
         WINDOWS,
         default_note="none",
-        verbs="run count verify",
+        verbs="run count verify flink",
         fills="calendars",
         repeated=True,
     ),
@@ -279,7 +279,7 @@ _ROWS: Final = (
         "ZONE",
         WINDOWS,
         "UTC",
-        verbs="run count verify",
+        verbs="run count verify flink",
     ),
     Setting(
         "idle_timeout",
@@ -288,7 +288,7 @@ _ROWS: Final = (
         "DURATION",
         WINDOWS,
         "10s",
-        verbs="run",
+        verbs="run flink",
         fills="idle_timeout_ms",
     ),
     Setting(
@@ -298,7 +298,7 @@ _ROWS: Final = (
         "N",
         WINDOWS,
         default_note="no limit",
-        verbs="run count verify",
+        verbs="run count verify flink",
     ),
     Setting(
         "above_max_users",
@@ -317,7 +317,7 @@ _ROWS: Final = (
         "PATH",
         RECORDS,
         "ts",
-        verbs="run count advise verify replay",
+        verbs="run count advise verify replay flink",
     ),
     Setting(
         "user_field",
@@ -326,7 +326,7 @@ _ROWS: Final = (
         "PATH",
         RECORDS,
         "uid",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
     ),
     Setting(
         "time_unit",
@@ -335,7 +335,7 @@ _ROWS: Final = (
         "UNIT",
         RECORDS,
         "s",
-        verbs="run count advise verify replay",
+        verbs="run count advise verify replay flink",
     ),
     Setting(
         "max_record_bytes",
@@ -344,7 +344,7 @@ _ROWS: Final = (
         "SIZE",
         RECORDS,
         "1MiB",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
     ),
     Setting(
         "framing",
@@ -353,7 +353,7 @@ _ROWS: Final = (
         "FORM",
         RECORDS,
         "auto",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
     ),
     Setting(
         "hash_seed_file",
@@ -362,7 +362,7 @@ _ROWS: Final = (
         "PATH",
         RECORDS,
         default_note="no seed",
-        verbs="run count verify",
+        verbs="run count verify flink",
     ),
     Setting(
         "group_by",
@@ -371,7 +371,7 @@ _ROWS: Final = (
         "PATH",
         ANSWERS,
         default_note="none",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
         repeated=True,
     ),
     Setting(
@@ -381,7 +381,7 @@ _ROWS: Final = (
         "MEASURE",
         ANSWERS,
         default_note="none",
-        verbs="run count advise verify",
+        verbs="run count advise verify flink",
         fills="measures",
         repeated=True,
     ),
@@ -392,7 +392,7 @@ _ROWS: Final = (
         "N",
         ANSWERS,
         default_note="all groups",
-        verbs="run count verify",
+        verbs="run count verify flink",
     ),
     Setting(
         "max_groups",
@@ -401,7 +401,7 @@ _ROWS: Final = (
         "N",
         ANSWERS,
         "100000",
-        verbs="run count verify",
+        verbs="run count verify flink",
     ),
     Setting(
         "above_max_groups",
@@ -410,7 +410,7 @@ _ROWS: Final = (
         "WHAT",
         ANSWERS,
         "stop",
-        verbs="run count verify",
+        verbs="run count verify flink",
         fills="above_groups",
     ),
     Setting(
@@ -420,7 +420,7 @@ _ROWS: Final = (
         "WHERE",
         READING,
         "committed",
-        verbs="run",
+        verbs="run flink",
         fills="start",
     ),
     Setting(
@@ -433,7 +433,13 @@ _ROWS: Final = (
         verbs="run",
     ),
     Setting(
-        "until_end", switch, "Stop at the end offsets seen at the start.", "", READING, "false", verbs="run"
+        "until_end",
+        switch,
+        "Stop at the end offsets seen at the start.",
+        "",
+        READING,
+        "false",
+        verbs="run flink",
     ),
     Setting(
         "keep_open",
@@ -442,7 +448,7 @@ _ROWS: Final = (
         "",
         READING,
         "false",
-        verbs="run",
+        verbs="run flink",
     ),
     Setting(
         "hold_timeout",
@@ -527,7 +533,7 @@ _ROWS: Final = (
         "LEVEL",
         REPORTS,
         "info",
-        verbs="run count advise verify replay",
+        verbs="run count advise verify replay flink",
     ),
     Setting(
         "log_format",

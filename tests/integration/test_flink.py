@@ -1,0 +1,209 @@
+"""The job on Apache Flink, on a cluster in one process: the same records as streamagg run, byte for byte."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamagg.flink import jars
+from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings
+from streamagg.tools.generate import GenerateSettings, records
+from tests.conftest import TopicFactory
+from tests.integration.conftest import RunFactory
+from tests.support.instances import READY_S, wait_until
+from tests.support.jars import REPOSITORY
+from tests.support.pipeline import WINDOW, Feed, Run, read_all, record
+
+pytestmark = pytest.mark.kafka
+
+GROUPED = DecodeSettings(
+    group_by=("country", "page.section"),
+    measures=(
+        MeasureSettings("bytes", "sum", "bytes"),
+        MeasureSettings("latency", "avg", "latency_ms"),
+        MeasureSettings("first", "first", "price"),
+        MeasureSettings("last", "last", "price"),
+        MeasureSettings("pages", "uniques", "page.path"),
+    ),
+)
+PERIODS = replace(
+    WINDOW,
+    calendars=(
+        CalendarSettings("20s", 20_000),
+        CalendarSettings("1m", 60_000),
+        CalendarSettings("hour", 3_600_000),
+    ),
+)
+JOB_S = 120
+QUICK = ("--checkpoint-interval", "300ms")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _jars() -> Iterator[None]:
+    """Made once; where that is impossible the tests are skipped, and say why."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(REPOSITORY / ".streamagg" / "cache"))
+        try:
+            jars.java()
+            jars.built()
+        except jars.FlinkMissing as error:
+            pytest.skip(f"no Flink: {error}")
+        yield
+
+
+@contextmanager
+def job(run: Run, *more: str) -> Iterator["subprocess.Popen[str]"]:
+    """A job of Flink that runs; Python has become Java, so that its pid is that of both."""
+    command = [sys.executable, "-m", "streamagg", "flink", "--local", *run.arguments(*more)]
+    log = run.directory / "flink.log"
+    with (
+        log.open("ab") as words,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def finished(run: Run, *more: str) -> dict[str, int]:
+    """A job that has read the input to its end; what it says that it has counted."""
+    with job(run, "--until-end", *more) as process:
+        told, _ = process.communicate(timeout=JOB_S)
+        assert process.returncode == 0, (run.directory / "flink.log").read_text()
+    counted: dict[str, int] = json.loads(told)
+    return counted
+
+
+def visits(count: int) -> list[bytes]:
+    """Records with groups and measures, some late, some broken, of eleven windows for each 5,000."""
+    made = GenerateSettings(
+        count, users=500, rate=40, size_bytes=250, disorder=0.1, max_delay_s=12, corrupt=0.01, visits=True
+    )
+    return [line for lines in records(made) for line in lines]
+
+
+@pytest.mark.parametrize("parallelism", [1, 2, 4])
+def test_a_job_publishes_what_a_run_does(parallelism: int, new_run: RunFactory, topic: TopicFactory) -> None:
+    run = new_run(4, window=PERIODS, decode=GROUPED)
+    Feed(run.bootstrap, run.input, 4).send(visits(6_000))
+    own = run.on(topic("flink"))
+    late, dead = topic("late"), topic("dead")
+
+    told = finished(own, "--parallelism", str(parallelism), "--late-topic", late, "--dead-letter", dead)
+
+    assert own.check(allow_open=True) > 100
+    run_late, run_dead = topic("late"), topic("dead")
+    stats = run.until_end("--late-topic", run_late, "--dead-letter", run_dead)
+    ours, theirs = contents(own, own.output), contents(run, run.output)
+    assert windows(ours) == windows(theirs)
+    assert sorted(ours) == sorted(theirs)
+    assert sorted(contents(run, late)) == sorted(contents(run, run_late))
+    assert sorted(letters(run, dead)) == sorted(letters(run, run_dead))
+    assert told["records_counted_total"] == stats["counted"]
+    assert told["records_late_total"] == stats["late"] > 0
+
+
+def contents(run: Run, topic: str) -> list[tuple[bytes, bytes]]:
+    return [(message.key() or b"", message.value() or b"") for message in read_all(run.bootstrap, topic)]
+
+
+def windows(rows: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """In their order; how many windows go out before the periods that end with them depends on time."""
+    return [row for row in rows if row[0][:1].isdigit() and b"calendar" not in row[1]]
+
+
+def letters(run: Run, topic: str) -> list[tuple[list[tuple[str, bytes]], bytes]]:
+    return [
+        (message.headers() or [], message.value() or b"")  # type: ignore[misc]
+        for message in read_all(run.bootstrap, topic)
+    ]
+
+
+def rest(run: Run, *more: str) -> None:
+    """A job that goes on until silence has closed all windows, which the recount agrees with."""
+
+    def all_but_open_periods() -> bool:
+        return all(one.kind == "missing" and one.calendar for one in run.verify().differences)
+
+    with job(run, *more, "--idle-timeout", "2s"):
+        wait_until(all_but_open_periods, "all windows", JOB_S)
+    run.check(allow_open=True)
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_and_restored_twice_loses_and_doubles_nothing(
+    new_run: RunFactory, tmp_path: Path
+) -> None:
+    run = new_run(4, window=PERIODS, decode=GROUPED)
+    feed, made, kept = Feed(run.bootstrap, run.input, 4), visits(9_000), tmp_path / "kept"
+    flags = (*QUICK, "--idle-timeout", "10m", "--checkpoints", str(kept))
+    savepoint: tuple[str, ...] = ()
+    for begin in (0, 3_000):
+        seen = len(run.published())
+        feed.send(made[begin : begin + 3_000])
+        with job(run, *flags, *savepoint) as process:
+            wait_until(lambda seen=seen: len(run.published()) > seen, "new windows", JOB_S)  # type: ignore[misc]
+            process.kill()
+        savepoint = ("--savepoint", str(kept))
+    feed.send(made[6_000:])
+    rest(run, *flags, *savepoint)
+
+
+@pytest.mark.slow
+def test_a_job_goes_on_from_a_savepoint_with_another_parallelism(new_run: RunFactory, tmp_path: Path) -> None:
+    run = new_run(4, window=PERIODS, decode=GROUPED)
+    feed, made = Feed(run.bootstrap, run.input, 4), visits(6_000)
+    flags = (*QUICK, "--idle-timeout", "10m", "--checkpoints", str(tmp_path / "kept"))
+    feed.send(made[:3_000])
+    with job(run, *flags, "--parallelism", "2") as process:
+        wait_until(lambda: bool(run.published()), "the first windows", JOB_S)
+        process.send_signal(signal.SIGTERM)
+        told, _ = process.communicate(timeout=READY_S)
+    savepoint = json.loads(told)["savepoint"]
+    feed.send(made[3_000:])
+
+    other = replace(run, window=replace(run.window, max_lag_ms=run.window.max_lag_ms + 1_000))
+    with job(other, *flags, "--savepoint", savepoint) as process:
+        assert process.wait(JOB_S) == 2
+    assert "other settings" in (run.directory / "flink.log").read_text()
+
+    rest(run, *flags, "--savepoint", savepoint, "--parallelism", "4")
+
+
+@pytest.mark.slow
+def test_partitions_that_are_silent_do_not_hold_windows_open(new_run: RunFactory) -> None:
+    run = new_run(3)
+    Feed(run.bootstrap, run.input).send([record(1_700_000_000 + i) for i in range(60)], partition=1)
+    with job(run, *QUICK, "--idle-timeout", "1s"):
+        # More than the clock of the one partition closes: time goes on by the wall clock.
+        wait_until(
+            lambda: sum(run.counts().values()) >= 1 and records_counted(run) == 60, "all windows", JOB_S
+        )
+    run.check()
+
+
+def records_counted(run: Run) -> int:
+    return sum(json.loads(value)["records"] for value in run.published())
+
+
+def test_what_a_job_cannot_keep_is_refused(new_run: RunFactory) -> None:
+    run = new_run()
+    with job(run, "--until-end", "-X", "socket.keepalive.enable=true") as process:
+        assert process.wait(READY_S) == 2
+    assert "socket.keepalive.enable" in (run.directory / "flink.log").read_text()
+
+
+def test_a_window_above_the_ceiling_stops_a_job(new_run: RunFactory) -> None:
+    run = new_run()
+    Feed(run.bootstrap, run.input).send([record(1_700_000_000, str(user)) for user in range(30)])
+    with job(run, "--until-end", "--max-users", "29") as process:
+        assert process.wait(JOB_S) == 6
+    assert "--max-users" in (run.directory / "flink.log").read_text()
+    assert run.published() == []
