@@ -127,7 +127,8 @@ final class ClockOperator extends AbstractStreamOperator<Timely>
         if (!plan.bounded()) {
             ends = new LogEnds(plan.topic(), consumer);
         }
-        arrivedMs = System.currentTimeMillis();
+        // An input that ends is never silent, only slow.
+        arrivedMs = plan.bounded() ? Long.MAX_VALUE : System.currentTimeMillis();
         long tickMs = Math.max(1, Math.min(LONGEST_TICK_MS, plan.idleTimeoutMs() / TICKS));
         getProcessingTimeService().registerTimer(0, at -> tell());
         getProcessingTimeService().scheduleWithFixedDelay(at -> tick(), tickMs, tickMs);
@@ -281,16 +282,16 @@ final class ClockOperator extends AbstractStreamOperator<Timely>
         LOG.warn("The clock of partition {} went from {} to {} ms at once.", partition, beforeMs, timeMs);
     }
 
-    /** The log is read to its end: what is set aside is decided, and unless windows are to stay open they close. */
+    /** The log is read to its end: unless windows are to stay open, what is set aside is decided and they close. */
     @Override
     public void processWatermark(Watermark watermark) {
-        if (!watermark.equals(Watermark.MAX_WATERMARK) || ended) {
+        if (!watermark.equals(Watermark.MAX_WATERMARK) || ended || plan.keepOpen()) {
             return;
         }
         for (ReadPartition partition : partitions.values()) {
             partition.clock().end();
         }
-        ended = !plan.keepOpen();
+        ended = true;
         tell();
     }
 
