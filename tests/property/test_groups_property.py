@@ -1,8 +1,9 @@
 """Groups and measures against plain dicts: any order, any cut, any number of shards, the same bytes."""
 
+import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ from xxhash import xxh3_64_intdigest
 
 from streamagg.core import window_store
 from streamagg.core.closed_window import Answer, ClosedWindow
+from streamagg.core.measures import sketch, uniques
 from streamagg.core.window_store import WindowStore
 from streamagg.core.window_tables import WindowTables
 from streamagg.core.windows import Windows
@@ -159,3 +161,40 @@ def test_any_order_any_cut_any_shards(seed: int) -> None:
         blocks = cut(rows, chance, table.decode)
         assert by_shards(table, blocks, chance) == wanted
         assert by_store(table, blocks, chance.choice((1, 30, 1 << 18))) == wanted
+
+
+MOST, KEPT = 6, 5
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1))
+def test_above_a_ceiling_the_total_is_estimated_and_groups_are_exact(seed: int) -> None:
+    """The estimate is that of the users, however they came; all else is as it is without a ceiling."""
+    chance = random.Random(seed)
+    table, rows = drawn(chance)
+    while table.decode.user_field is None:
+        table, rows = drawn(chance)
+    wanted = expected(table, rows)
+    low = replace(table, ceiling=replace(table.ceiling, max_users=MOST, above="approximate"))
+    few = patch.object(sketch, "KEPT_USERS", KEPT), patch.object(uniques, "KEPT_USERS", KEPT)
+    totals = set()
+    with few[0], few[1]:
+        for _ in range(3):
+            blocks = cut(rows, chance, table.decode)
+            for found in (by_shards(low, blocks, chance), by_store(low, blocks, 30)):
+                totals.add(tuple(row for row in found if row not in wanted))
+                assert [exactly(row, wanted) for row in found] == wanted
+    assert len(totals) == 1
+
+
+def exactly(row: Published, wanted: list[Published]) -> Published:
+    """The record without its estimate; that there is one, and how good it is, is checked."""
+    (right,) = (each for each in wanted if each[0] == row[0])
+    if row == right:
+        return row
+    value, count = json.loads(row[1]), json.loads(right[1])["cnt"]
+    assert b" " not in row[0]
+    assert count > MOST
+    assert value.pop("approximate")
+    assert abs(value["cnt"] - count) <= value.pop("error") * value["cnt"] + 0.5
+    return row[0], json.dumps(value | {"cnt": count}, separators=(",", ":")).encode()
