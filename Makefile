@@ -50,7 +50,7 @@ demo: $(INSTALLED) ## The whole pipeline on generated records; needs nothing els
 	@$(BIN)/streamagg demo $(FLAGS)
 
 .PHONY: test
-test: $(INSTALLED) ## All tests; those on real Kafka where Java 17 and Maven are installed
+test: $(INSTALLED) ## All tests but flink-test; those on real Kafka where Java 17 and Maven are installed
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 .PHONY: check
@@ -75,9 +75,10 @@ $(NATIVE:%=test-native-%): $(INSTALLED)
 	@$(BIN)/python -m tests.native $(@:test-native-%=%)
 
 .PHONY: flink-test
-flink-test: $(INSTALLED) ## The Java of the Flink job against what this program says (needs Java 17 and Maven)
+flink-test: $(INSTALLED) ## The job for Flink: its Java against what this program says, and what `make test` leaves out
 	@$(BIN)/python -m tests.flink.export .streamagg/flink
 	@mvn -q -B -f streamagg/flink/java -Dconformance=$(CURDIR)/.streamagg/flink $(FLAGS) test
+	@$(BIN)/python -m pytest -m flink -o faulthandler_timeout=600
 
 .PHONY: broker
 broker: $(INSTALLED) ## Start Kafka at 127.0.0.1:19092 (needs Java 17 and Maven)

@@ -89,7 +89,9 @@ def visits(count: int) -> list[bytes]:
     return [line for lines in records(made) for line in lines]
 
 
-@pytest.mark.parametrize("parallelism", [1, 2, 4])
+@pytest.mark.parametrize(
+    "parallelism", [2, pytest.param(1, marks=pytest.mark.flink), pytest.param(4, marks=pytest.mark.flink)]
+)
 def test_a_job_publishes_what_a_run_does(parallelism: int, new_run: RunFactory, topic: TopicFactory) -> None:
     run = new_run(4, window=PERIODS, decode=GROUPED)
     Feed(run.bootstrap, run.input, 4).send(visits(3_000))
@@ -110,6 +112,7 @@ def test_a_job_publishes_what_a_run_does(parallelism: int, new_run: RunFactory, 
     assert told["records_late_total"] == stats["late"] > 0
 
 
+@pytest.mark.flink
 def test_windows_may_stay_open_at_the_end(new_run: RunFactory, topic: TopicFactory) -> None:
     run = new_run()
     Feed(run.bootstrap, run.input).send([record(1_700_000_000 + i) for i in range(60)])
@@ -146,7 +149,7 @@ def rest(run: Run, *more: str) -> None:
     run.check(allow_open=True)
 
 
-@pytest.mark.slow
+@pytest.mark.flink
 def test_a_job_that_is_killed_and_restored_twice_loses_and_doubles_nothing(
     new_run: RunFactory, tmp_path: Path
 ) -> None:
@@ -165,7 +168,7 @@ def test_a_job_that_is_killed_and_restored_twice_loses_and_doubles_nothing(
     rest(run, *flags, *savepoint)
 
 
-@pytest.mark.slow
+@pytest.mark.flink
 def test_a_job_goes_on_from_a_savepoint_with_another_parallelism(new_run: RunFactory, tmp_path: Path) -> None:
     run = new_run(4, window=PERIODS, decode=GROUPED)
     feed, made = Feed(run.bootstrap, run.input, 4), visits(3_000)
@@ -186,7 +189,7 @@ def test_a_job_goes_on_from_a_savepoint_with_another_parallelism(new_run: RunFac
     rest(run, *flags, "--savepoint", savepoint, "--parallelism", "4")
 
 
-@pytest.mark.slow
+@pytest.mark.flink
 def test_partitions_that_are_silent_do_not_hold_windows_open(new_run: RunFactory) -> None:
     run = new_run(3)
     Feed(run.bootstrap, run.input).send([record(1_700_000_000 + i) for i in range(60)], partition=1)
@@ -209,6 +212,7 @@ def test_what_a_job_cannot_keep_is_refused(new_run: RunFactory) -> None:
     assert "socket.keepalive.enable" in (run.directory / "flink.log").read_text()
 
 
+@pytest.mark.flink
 def test_a_window_above_the_ceiling_stops_a_job(new_run: RunFactory) -> None:
     run = new_run()
     Feed(run.bootstrap, run.input).send([record(1_700_000_000, str(user)) for user in range(30)])
