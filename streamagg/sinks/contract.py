@@ -62,14 +62,17 @@ class Publication:
     state: State = ()
     """What is to be kept for whoever publishes next, in order."""
     periods: tuple[WindowTable, ...] = ()
-    """Periods of calendars that are over, in order; behind the windows."""
+    """Periods of calendars that are over, in order."""
     running: tuple[RunningPeriod, ...] = ()
     """What periods come to so far, and in the end, if it is wanted."""
 
     @property
     def tables(self) -> tuple[WindowTable, ...]:
-        """All results, in the order in which they are published."""
-        return (*self.windows, *self.periods)
+        """All results, in the order in which they are published: a period behind the last window in it.
+
+        So the order does not show what was published together.
+        """
+        return tuple(sorted((*self.windows, *self.periods), key=lambda table: table.window))
 
     @property
     def through(self) -> int | None:

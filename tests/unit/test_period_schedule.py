@@ -7,7 +7,9 @@ from streamagg.core.windows import Windows
 from streamagg.engine.session.period_schedule import PeriodSchedule
 from streamagg.model.messages import AskPeriod, ShardCount
 from streamagg.model.periods import Gained
+from streamagg.model.results import PeriodName, WindowTable
 from streamagg.model.settings import NO_CEILING, PLAIN, CalendarSettings, WindowSettings
+from streamagg.sinks.contract import Publication
 
 MINUTE_MS = 60_000
 WINDOW = WindowSettings(
@@ -18,7 +20,8 @@ TABLES = WindowTables(PLAIN, NO_CEILING)
 
 
 def test_a_period_is_open_until_it_is_published() -> None:
-    schedule = PeriodSchedule(CALENDARS, Windows(WINDOW), PeriodState(CALENDARS, "a"), TABLES, shards=1)
+    state = PeriodState(CALENDARS, "a")
+    schedule = PeriodSchedule(CALENDARS, Windows(WINDOW), state, TABLES, shards=1, running=None)
     assert schedule.open == {"2m": 0, "4m": 0}
     for window in (1, 2):
         schedule.closed(window)
@@ -35,3 +38,14 @@ def test_a_period_is_open_until_it_is_published() -> None:
     published = schedule.ready(None)
     schedule.take((1, 2), published, 3 * MINUTE_MS)
     assert schedule.open == {"2m": 1, "4m": 1}
+
+
+def test_a_period_stands_between_its_last_window_and_the_next_one() -> None:
+    """Also when more was published together: that depends on how fast it went."""
+    windows = tuple(WindowTable(number, False, {}) for number in range(4))
+    periods = tuple(
+        WindowTable(last, False, {}, period=PeriodName("2m", (last - 1) * MINUTE_MS, (last + 1) * MINUTE_MS))
+        for last in (1, 3)
+    )
+    found = Publication(windows, {}, periods=periods).tables
+    assert found == (*windows[:2], periods[0], *windows[2:], periods[1])
