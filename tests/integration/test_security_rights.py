@@ -225,6 +225,34 @@ def test_each_one_that_verify_misses_is_named(scene: Scene, row: str) -> None:
     assert re.search(rf"needs the right {operation} on the \w+ {re.escape(name)}", done.stderr), done.stderr
 
 
+@pytest.mark.parametrize("row", ["WRITE sketches", "WRITE periods so far"])
+@pytest.mark.parametrize("described", [True, False], ids=["described", "unseen"])
+def test_each_one_of_topics_beside_the_output_that_is_missing_is_named(
+    scene: Scene, row: str, described: bool
+) -> None:
+    beside = make_topics_beside(scene)
+    kind, name, _ = scene.acls("run")[row]
+    scene.grant("run", but=row, plus=((kind, name, OPERATIONS["DESCRIBE"]),) if described else ())
+    refused(scene, f"{'WRITE' if described else 'DESCRIBE'} on the topic", name, *beside)
+
+
+def test_they_are_enough_for_topics_beside_the_output(scene: Scene) -> None:
+    beside = make_topics_beside(scene)
+    scene.grant("run")
+    scene.run.until_end(*scene.flags, *beside)
+    for name in ("sketches", "periods so far"):
+        assert any(read_all(scene.run.bootstrap, scene.names[name]))
+
+
+def make_topics_beside(scene: Scene) -> tuple[str, ...]:
+    """Topics of sketches, of periods so far and of state; returns the flags that name them."""
+    run, names = scene.run, scene.names
+    sketches, running = names["sketches"], names["periods so far"]
+    settings = RunSettings(run.input, run.output, kafka=KafkaSettings(run.bootstrap))
+    sink_of(replace(settings, sketches=sketches, running=running, state_topic=names["state"])).make()
+    return ("--sketches", sketches, "--running", running, "--calendar", "1m")
+
+
 @pytest.mark.parametrize("row", [None, "READ state", "WRITE state", "DESCRIBE_CONFIGS state"])
 def test_each_one_of_the_state_topic_that_is_missing_is_named(scene: Scene, row: str | None) -> None:
     run, name = scene.run, scene.names["state"]
@@ -252,15 +280,15 @@ def publish_something(scene: Scene) -> None:
     Feed(scene.run.bootstrap, scene.run.output).send([b"{}"])
 
 
-def refused(scene: Scene, right: str, name: str) -> None:
-    code, text = scene.run.refused(*scene.flags, timeout_s=TIMEOUT_S)
-    # A broker does not say which topic of a transaction may not be written to: then both are named.
-    named = re.search(rf"needs the right (WRITE on the topic \S+ and )?{right} {re.escape(name)}", text)
+def refused(scene: Scene, right: str, name: str, *more: str) -> None:
+    code, text = scene.run.refused(*scene.flags, *more, timeout_s=TIMEOUT_S)
+    # A broker does not say which topic of a transaction may not be written to: then all are named.
+    named = re.search(rf"needs the right (WRITE on the topic \S+ and )*{right} {re.escape(name)}", text)
     assert (code, named is not None) == (2, True), text
 
 
 def test_the_page_has_rows_for_each_verb() -> None:
-    assert len(documented("run")) == 10
+    assert len(documented("run")) == 12
     assert len(documented("advise")) == 2
     assert len(documented("verify")) == 3
     assert len(documented("replay")) == 1
