@@ -2,8 +2,11 @@
 
 1. Generated records in 1, 4 and 8 partitions: every shape of the pipeline publishes the same bytes, an
    independent recount agrees with them, and ``count`` on the file gives those of one partition.
-2. The process group is killed again and again while records keep coming: a ``read_committed`` reader
-   sees every window once, with the recounted value.
+2. The process group is killed again and again while records keep coming, and goes on with another number
+   of aggregators: a ``read_committed`` reader sees every window once, with the recounted value.
+
+All of it twice: the users of records of 1,000 seconds; and those of visits of a day on which Berlin's clock
+is put forward, and the hours before, by country and section, with measures, by window, hour and day.
 
 Prints a table; exits with 4 if anything differs. ``--quick`` takes 50,000 records. Topics stay behind.
 """
@@ -23,14 +26,49 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from streamagg.model.settings import WindowSettings
+from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings, WindowSettings
 from tests.support.pipeline import QUICK_GROUP, Run, lines
 
-WINDOW = WindowSettings()
 FULL = list(itertools.product((1, 2, 4), (1, 2, 3)))
 SOME = [(1, 1), (2, 1), (4, 3)]
 SECONDS_A_KILL = 6
 """Until the killed member's session has ended, its successor leads, and something is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is counted, of which records."""
+
+    name: str
+    window: WindowSettings
+    decode: DecodeSettings
+    seconds: int
+    """Of event time that the records take; with them every period ends, so that nothing stays open."""
+    made: tuple[str, ...] = ()
+    """More flags of ``generate``."""
+
+
+USERS = Work("users", WindowSettings(), DecodeSettings(), 1_000)
+VISITS = Work(
+    "visits",
+    WindowSettings(
+        600_000,
+        max_jump_ms=120_000,
+        calendars=(CalendarSettings("hour", 3_600_000), CalendarSettings("day", 86_400_000)),
+        time_zone="Europe/Berlin",
+    ),
+    DecodeSettings(
+        group_by=("country", "page.section"),
+        measures=(
+            MeasureSettings("bytes", "sum", "bytes"),
+            MeasureSettings("slowest", "max", "latency_ms"),
+            MeasureSettings("price", "last", "price"),
+        ),
+    ),
+    # From half past ten in the evening in Berlin to the end of the next day, which has 23 hours.
+    88_200,
+    ("--visits", "--start", "2026-03-28T21:30:00Z", "--disorder", "0.05", "--corrupt", "0.001"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +78,7 @@ class Row:
     what: str
     records: int
     seconds: float
-    windows: int
+    published: int
     verdict: str
 
     @property
@@ -52,6 +90,7 @@ class Row:
 class Acceptance:
     """Where to work, and on how much."""
 
+    work: Work
     bootstrap: str
     directory: Path
     records: int
@@ -61,17 +100,20 @@ class Acceptance:
 
     @property
     def file(self) -> Path:
-        return self.directory / "stream.jsonl"
+        return self.directory / f"{self.work.name}.jsonl"
 
     def generate(self) -> None:
-        # A thousand seconds of event time; with a million records the thousand a second of the classic data.
-        rate = f"{self.records / 1_000:g}"
-        verb("generate", "--count", str(self.records), "--rate", rate, "-o", str(self.file))
+        rate = str(self.records / self.work.seconds)
+        verb("generate", "--count", str(self.records), "--rate", rate, *self.work.made, "-o", str(self.file))
 
     def run_on(self, partitions: int) -> Run:
         """A run on topics that nobody else uses, still empty."""
         name = f"acceptance-{uuid.uuid4().hex[:8]}"
-        return Run(self.bootstrap, f"{name}-in{partitions}", f"{name}-out", self.directory, WINDOW)
+        topics = f"{name}-in{partitions}", f"{name}-out"
+        return Run(self.bootstrap, *topics, self.directory, self.work.window, self.work.decode)
+
+    def tell(self, what: str, records: int, seconds: float, published: int, verdict: str) -> None:
+        self.told(Row(f"{self.work.name}: {what}", records, seconds, published, verdict))
 
     def replay(self, run: Run, partitions: int, *more: str) -> "subprocess.Popen[bytes]":
         """Sends the file into the input topic, which it creates."""
@@ -94,20 +136,21 @@ class Acceptance:
             else:
                 verdict = "same as the first" if published == expected else "DIFFERS from the first"
             what = f"{partitions} partitions, {' '.join(shape)}"
-            self.told(Row(what, stats["records"], stats["seconds"], stats["windows"], verdict))
+            self.tell(what, stats["records"], stats["seconds"], len(published), verdict)
         return expected or []
 
     def count_file(self, expected: list[bytes]) -> None:
         """``count`` on the file, compared with what was published from one partition."""
         began = time.monotonic()
+        flags = ("--format", "jsonl", "--as-run", *self.run_on(1).rules())
         counted = subprocess.run(
-            command("count", str(self.file), "--format", "jsonl", "--as-run"), capture_output=True, check=True
+            command("count", str(self.file), *flags), capture_output=True, check=True
         ).stdout
         verdict = (
             "same bytes as one partition" if counted == lines(expected) else "DIFFERS from one partition"
         )
         seconds = time.monotonic() - began
-        self.told(Row("count on the file", self.records, seconds, counted.count(b"\n"), verdict))
+        self.tell("count on the file", self.records, seconds, counted.count(b"\n"), verdict)
 
     def survive(self, partitions: int = 4) -> None:
         """Kill the process group at random moments while records keep coming."""
@@ -118,21 +161,29 @@ class Acceptance:
         feeding = self.replay(run, partitions, "--rate", f"{rate}/s")
         try:
             time.sleep(1)
-            for _ in range(self.kills):
-                run.kill_at_random(chance)
+            for number in range(self.kills):
+                run.kill_at_random(chance, "--aggregators", str(number % 3 + 1))
         finally:
             feeding.wait()
         run.until_end(*QUICK_GROUP)
         what = f"{partitions} partitions, killed {self.kills} times (--seed {self.seed})"
         seconds = time.monotonic() - began
-        self.told(Row(what, self.records, seconds, len(run.published()), self.verdict(run)))
+        self.tell(what, self.records, seconds, len(run.published()), self.verdict(run))
+
+    def all(self, shapes: list[tuple[int, int]]) -> None:
+        """Everything; from four partitions in these shapes."""
+        self.generate()
+        self.shapes(4, shapes)
+        self.count_file(self.shapes(1, SOME))
+        self.shapes(8, SOME)
+        self.survive()
 
     @staticmethod
     def verdict(run: Run) -> str:
         found = run.verify()
         if found.differences:
             return f"DIFFERS from the recount: {found.differences[0]}"
-        return f"same as the recount, {found.matching} windows"
+        return f"same as the recount, {found.matching} records"
 
 
 def command(*words: str) -> list[str]:
@@ -165,21 +216,20 @@ def main() -> int:
         console.print(f"{row.what}: {row.verdict}")
 
     with tempfile.TemporaryDirectory(prefix="acceptance-") as directory:
-        work = Acceptance(options.bootstrap_servers, Path(directory), records, kills, options.seed, told)
-        work.generate()
-        work.shapes(4, SOME if options.quick else FULL)
-        work.count_file(work.shapes(1, SOME))
-        work.shapes(8, SOME)
-        work.survive()
+        for work in (USERS, VISITS):
+            acceptance = Acceptance(
+                work, options.bootstrap_servers, Path(directory), records, kills, options.seed, told
+            )
+            acceptance.all(SOME if options.quick else FULL)
     print_table(rows)
     return 0 if all(row.good for row in rows) else 4
 
 
 def print_table(rows: list[Row]) -> None:
     """One line a run."""
-    table = Table("run", "records", "seconds", "windows", "outcome")
+    table = Table("run", "records", "seconds", "published", "outcome")
     for row in rows:
-        table.add_row(row.what, f"{row.records:,}", f"{row.seconds:.1f}", str(row.windows), row.verdict)
+        table.add_row(row.what, f"{row.records:,}", f"{row.seconds:.1f}", f"{row.published:,}", row.verdict)
     Console().print(table)
 
 

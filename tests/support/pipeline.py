@@ -108,18 +108,24 @@ class Run:
 
     def arguments(self, *more: str) -> list[str]:
         """Flags of ``streamagg run``."""
-        window, decode = self.window, self.decode
         return [
             *("--bootstrap-servers", self.bootstrap, "--input", self.input, "--output", self.output),
             *("--group", self.group or self.output),
+            *self.rules(),
+            *self._ceiling_arguments(),
+            *more,
+        ]
+
+    def rules(self) -> list[str]:
+        """Flags of every verb that counts: what is counted, and how."""
+        window, decode = self.window, self.decode
+        return [
             *("--granularity", f"{window.granularity_ms}ms", "--max-lag", f"{window.max_lag_ms}ms"),
             *("--max-jump", f"{window.max_jump_ms}ms"),
             *("--time-field", decode.time_field, "--user-field", decode.user_field or "none"),
             *("--time-unit", decode.time_unit, "--max-record-bytes", str(decode.max_record_bytes)),
             *("--framing", decode.framing),
             *self._answer_arguments(),
-            *self._ceiling_arguments(),
-            *more,
         ]
 
     def _answer_arguments(self) -> list[str]:
