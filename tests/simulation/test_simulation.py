@@ -1,4 +1,4 @@
-"""The simulator: some hundred seeds, the seeds that once failed, and that it finds what it should find."""
+"""The simulator: some seeds, the seeds that once failed, and that it finds what it should find."""
 
 from pathlib import Path
 
@@ -24,9 +24,9 @@ def test_seeds_that_once_failed(seed: int) -> None:
     assert not simulate(seed).differences
 
 
-@pytest.mark.parametrize("first", range(0, 150, 50))
-def test_some_seeds(first: int) -> None:
-    wrong = {seed: found for seed in range(first, first + 50) if (found := simulate(seed).differences)}
+def test_some_seeds() -> None:
+    """`make simulate` plays more of them."""
+    wrong = {seed: found for seed in range(60) if (found := simulate(seed).differences)}
     assert not wrong, "replay with python -m tests.simulation --seed N"
 
 
