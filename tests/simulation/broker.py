@@ -69,6 +69,8 @@ class Ended(NamedTuple):
     value: bytes
     behind: int
     """How many records of windows come before it."""
+    transaction: int
+    """How many transactions come before its own."""
 
 
 @dataclass(slots=True)
@@ -154,7 +156,8 @@ class Broker:
         start_ms = round(told["ts"] * 1000)
         if "calendar" in told:
             end_ms = round(told["end"] * 1000)
-            self.periods.append(Ended(told["calendar"], start_ms, end_ms, key, value, len(self.output)))
+            before = len(self.output), len(self.transactions)
+            self.periods.append(Ended(told["calendar"], start_ms, end_ms, key, value, *before))
             return
         self.output.append((start_ms, key, value))
         self.published.add(start_ms)

@@ -3,6 +3,7 @@
 Their bounds come from ``tools.periods``, which looks at clocks and shares no code with what it judges.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -67,7 +68,7 @@ def _records(scenario: Scenario, told: Expected, period: Period, rows: list[Row]
 
 
 def _order(broker: Broker, scenario: Scenario, *, once: bool) -> Iterator[str]:
-    """Behind its last window; exactly once: in its transaction, and one period behind the other."""
+    """Behind its last window; exactly once: at once and in its transaction, one period behind the other."""
     places: dict[int, int] = {}
     for place, (start_ms, _, _) in enumerate(broker.output):
         places.setdefault(start_ms, place)
@@ -82,13 +83,16 @@ def _order(broker: Broker, scenario: Scenario, *, once: bool) -> Iterator[str]:
             yield f"order: {one.key!r} comes behind a period that ends later"
         before = now
         if once:
-            yield from _apart(broker, scenario, places, one)
+            yield from _apart(broker, scenario, one)
 
 
-def _apart(broker: Broker, scenario: Scenario, places: dict[int, int], one: Ended) -> Iterator[str]:
-    last = places.get(one.end_ms - scenario.window.granularity_ms)
-    if last is not None and one.behind != min(end for end in broker.transactions if end > last):
-        yield f"order: {one.key!r} is not in the transaction of its last window"
+def _apart(broker: Broker, scenario: Scenario, one: Ended) -> Iterator[str]:
+    last_ms = one.end_ms - scenario.window.granularity_ms
+    places = [place for place, (start_ms, _, _) in enumerate(broker.output) if start_ms == last_ms]
+    if places:
+        wanted = places[-1] + 1, bisect_right(broker.transactions, places[-1])
+        if (one.behind, one.transaction) != wanted:
+            yield f"order: {one.key!r} does not follow its last window in its transaction"
 
 
 def _state(broker: Broker, still_open: set[Period], *, once: bool) -> Iterator[str]:
