@@ -118,6 +118,8 @@ class Acceptance:
     def replay(self, run: Run, partitions: int, *more: str) -> "subprocess.Popen[bytes]":
         """Sends the file into the input topic, which it creates."""
         flags = ["--bootstrap-servers", self.bootstrap, "--topic", run.input, "--partitions", str(partitions)]
+        # Broken records may be no text.
+        flags += ["--raw"]
         return subprocess.Popen(command("replay", str(self.file), *flags, *more), stderr=subprocess.DEVNULL)
 
     def shapes(self, partitions: int, shapes: list[tuple[int, int]]) -> list[bytes]:
