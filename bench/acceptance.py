@@ -118,8 +118,7 @@ class Acceptance:
     def replay(self, run: Run, partitions: int, *more: str) -> "subprocess.Popen[bytes]":
         """Sends the file into the input topic, which it creates."""
         flags = ["--bootstrap-servers", self.bootstrap, "--topic", run.input, "--partitions", str(partitions)]
-        # Broken records may be no text.
-        flags += ["--raw"]
+        flags += ["--raw"]  # Broken records may be no text.
         return subprocess.Popen(command("replay", str(self.file), *flags, *more), stderr=subprocess.DEVNULL)
 
     def shapes(self, partitions: int, shapes: list[tuple[int, int]]) -> list[bytes]:
@@ -185,7 +184,7 @@ class Acceptance:
         found = run.verify()
         if found.differences:
             return f"DIFFERS from the recount: {found.differences[0]}"
-        return f"same as the recount, {found.matching} records"
+        return f"same as the recount, {found.matching:,} records"
 
 
 def command(*words: str) -> list[str]:
