@@ -12,7 +12,7 @@ import numpy as np
 
 from streamagg.core.measures.contract import Places
 from streamagg.errors import StreamaggError
-from streamagg.model.columns import UInt64Column
+from streamagg.model.columns import UInt32Column, UInt64Column
 from streamagg.model.groups import GroupTexts, joined, named
 
 _MANY: Final = 1 << 10
@@ -29,7 +29,7 @@ class GroupTable:
         self._ascending: UInt64Column = np.empty(0, np.uint64)
         self._places: Places = np.empty(0, np.intp)
         """Of the ids that ascend; all other columns are by place."""
-        self._guesses: Places = np.empty(0, np.intp)
+        self._guesses: UInt32Column = np.empty(0, np.uint32)
         """By the first bits of an id: the place of one group that begins with them. Nearly every group is
         alone with its bits."""
         self._shift = np.uint64(0)
@@ -74,7 +74,7 @@ class GroupTable:
         """The place of each group, and any place of one that is not there."""
         if len(self) < _MANY:
             return self._searched(ids)
-        places: Places = self._guesses[ids >> self._shift]
+        places: Places = self._guesses[ids >> self._shift].astype(np.intp)
         wrong = np.flatnonzero(self._ids[places] != ids)
         places[wrong] = self._searched(ids[wrong])
         return places
@@ -100,13 +100,15 @@ class GroupTable:
         self._ids = np.concatenate([self._ids, ids])
         self._checks = np.concatenate([self._checks, fresh.check_column])
         if len(self) >= _MANY:
-            self._guess()
+            self._guess(before)
 
-    def _guess(self) -> None:
-        bits = (4 * len(self)).bit_length()
-        self._shift = np.uint64(64 - bits)
-        self._guesses = np.zeros(1 << bits, np.intp)
-        self._guesses[self._ids >> self._shift] = np.arange(len(self))
+    def _guess(self, first: int) -> None:
+        """Take groups in, from this place on; all of them where the column has become too short."""
+        bits = (2 * len(self)).bit_length()
+        if len(self._guesses) != 1 << bits:
+            first, self._shift = 0, np.uint64(64 - bits)
+            self._guesses = np.zeros(1 << bits, np.uint32)
+        self._guesses[self._ids[first:] >> self._shift] = np.arange(first, len(self), dtype=np.uint32)
 
     def _check(self, table: GroupTexts) -> None:
         ids = table.id_column
