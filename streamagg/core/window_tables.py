@@ -92,10 +92,10 @@ class WindowTables:
 
     def running(self, name: PeriodName, closed: ClosedWindow) -> WindowTable | None:
         """The same of a period that is open; None: it is refused, and so will it be in the end."""
-        found = self.combined(closed.answers)
-        if self.refusal(found, named(name.calendar, name.start_ms)) is not None:
+        try:
+            return self.period(name, closed)
+        except TooManyUsers:
             return None
-        return self.table(closed, found, name)
 
     def empty(self, window: int, partial: bool = False) -> WindowTable:
         """One that nobody hit."""

@@ -1,9 +1,11 @@
 """What a job on Flink cannot keep is said before it begins."""
 
+from typing import Final
+
 from streamagg.errors import SettingsError
 from streamagg.model.settings import RunSettings
 
-CLIENT_SETTINGS = frozenset(
+CLIENT_SETTINGS: Final = frozenset(
     {
         "security.protocol",
         "sasl.mechanism",
@@ -17,6 +19,7 @@ CLIENT_SETTINGS = frozenset(
     }
 )
 """Settings of librdkafka that the job hands on to Kafka's Java client."""
+_MOST_CHECKPOINT_MS: Final = 300_000
 
 
 def check(settings: RunSettings, checkpoint_ms: int) -> None:
@@ -30,14 +33,11 @@ def check(settings: RunSettings, checkpoint_ms: int) -> None:
             f"A job on Flink cannot hand the client setting {unknown[0]} on to Kafka's Java client:"
             f" leave it out; it knows {', '.join(sorted(CLIENT_SETTINGS))}."
         )
-    if checkpoint_ms > MOST_CHECKPOINT_MS:
+    if checkpoint_ms > _MOST_CHECKPOINT_MS:
         raise SettingsError(
             "checkpoint_interval must be at most 5 minutes: a transaction lasts from one checkpoint to the"
             " next, and brokers end those that are older than 15 minutes."
         )
-
-
-MOST_CHECKPOINT_MS = 300_000
 
 
 def _not_there(settings: RunSettings) -> dict[str, bool]:
