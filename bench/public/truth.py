@@ -78,7 +78,11 @@ def main(data: Path, plan: dict, out: Path) -> None:
     random.Random(1).shuffle(order)
     table = table.iloc[order].reset_index(drop=True)
     wanted = dict.fromkeys(["ts", "user", *plan["fields"], *(path for _, _, path in plan["measures"])])
-    table[[*wanted]].to_json(out / "records.jsonl", orient="records", lines=True, double_precision=15)
+    with (out / "records.jsonl").open("w") as file:
+        for row in table[[*wanted]].to_dict("records"):
+            known = {name: None if value != value else value for name, value in row.items()}
+            # pandas itself writes 15 digits at most, which are other numbers.
+            file.write(json.dumps(known) + "\n")
     # Of two records of one time, the one that stands before the other in the file is the first.
     table = table.sort_values("time", kind="stable")
     with (out / "truth.jsonl").open("w") as file:
