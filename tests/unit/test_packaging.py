@@ -49,7 +49,10 @@ def test_locks_agree() -> None:
 
 def test_every_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    listed = [*project["dependencies"], *(wish for extra in extras.values() for wish in extra)]
+    # The extras of this package name each other.
+    wanted = {wish for wish in listed if not wish.startswith("streamagg[")}
     pinned = {line.split("==")[0] for line in (ROOT / "requirements" / "dev.lock").read_text().splitlines()}
     names = {match[0].lower() for match in map(NAME.match, wanted) if match}
     assert len(names) == len(wanted)
