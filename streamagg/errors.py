@@ -49,10 +49,14 @@ class CheckpointError(StreamaggError):
     exit_code = ExitCode.USAGE
 
 
-class KafkaUnreachable(StreamaggError):
-    """No broker answers, or it refuses the connection or the credentials."""
+class Unreachable(StreamaggError):
+    """Who is asked does not answer; asking again may help."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class KafkaUnreachable(Unreachable):
+    """No broker answers, or it refuses the connection or the credentials."""
 
 
 class AccessDenied(StreamaggError):

@@ -13,7 +13,7 @@ To write one:
 
 1. ``Source``: a class that ``open.open_source`` makes of ``model.settings.SourceSettings``. Making it asks
    nobody anything, because every worker makes one. Questions are asked in threads: they may wait, but not
-   without end, and raise a StreamaggError that says what is wrong; KafkaUnreachable if asking again may help.
+   without end, and raise a StreamaggError that says what is wrong; Unreachable if asking again may help.
 2. ``Reader``: leases in, batches out. It is the hot path, and works on whole pieces.
 3. Where a place in a log is more than a number, as a file and a byte in it, the source makes one number of it
    (the bytes of all files before, and that byte), and its id changes when that no longer finds the place.

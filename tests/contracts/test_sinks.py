@@ -24,8 +24,8 @@ from streamagg.model.results import USERS, WindowTable
 from streamagg.model.settings import DecodeSettings, Delivery, KafkaSettings, RunSettings, WindowSettings
 from streamagg.sinks.callback import CallbackPublisher
 from streamagg.sinks.contract import LeaderPublisher, Publication, Publisher, PublishFailed, Sink, Stored
-from streamagg.sinks.kafka.publisher import KafkaPublisher
 from streamagg.sinks.kafka.topic import TopicSink
+from streamagg.sinks.publisher_thread import PublisherThread
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import scenario
@@ -223,7 +223,7 @@ class TopicBench:
             yield publisher
 
     def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
-        assert isinstance(publisher, KafkaPublisher)
+        assert isinstance(publisher, PublisherThread)
         publisher.submit(publication)
         assert publisher.busy
         while not select.select([publisher], [], [], 0.2)[0]:

@@ -14,14 +14,14 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
-from streamagg.errors import AccessDenied, KafkaUnreachable
+from streamagg.errors import AccessDenied, Unreachable
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import KafkaSettings, RunSettings
+from streamagg.sinks import publisher_thread as module
 from streamagg.sinks.contract import OutputAway, Publication, PublishFailed
-from streamagg.sinks.kafka import publisher as module
 from streamagg.sinks.kafka import transaction as output
-from streamagg.sinks.kafka.publisher import KafkaPublisher
 from streamagg.sinks.kafka.transaction import Output
+from streamagg.sinks.publisher_thread import PublisherThread
 from tests.support.blocks import window_table
 from tests.support.broker import free_port
 
@@ -111,15 +111,18 @@ class RefusedProducer:
 
 
 def made(
-    monkeypatch: pytest.MonkeyPatch, producer: object, numbers: PublisherNumbers | None = None
-) -> KafkaPublisher:
+    monkeypatch: pytest.MonkeyPatch,
+    producer: object,
+    numbers: PublisherNumbers | None = None,
+    stuck_s: float = module.STUCK_S,
+) -> PublisherThread:
     """A publisher that believes this to be Kafka's."""
     monkeypatch.setattr(output, "Producer", lambda config: producer)
     monkeypatch.setattr(output, "settle", lambda *_: None)
     membership: Any = SimpleNamespace(leader=True, metadata=None)
     numbers = numbers or PublisherNumbers()
     into = Output(RunSettings("in", "out"), membership, "print", lambda: None, lambda point: None, numbers)
-    return KafkaPublisher(into, lambda point: None)
+    return PublisherThread(into, lambda point: None, stuck_s)
 
 
 def outcome(
@@ -161,10 +164,9 @@ def test_a_clock_far_ahead_is_no_fault_of_this_run(code: int, monkeypatch: pytes
 
 
 def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_STUCK_S", 0.1)
     producer = HangingProducer()
-    publisher = made(monkeypatch, producer)
-    with pytest.raises(KafkaUnreachable, match="did not answer"):
+    publisher = made(monkeypatch, producer, stuck_s=0.1)
+    with pytest.raises(Unreachable, match="Kafka did not let a publisher in"):
         publisher.start(lambda: False)
     producer.release.set()
     publisher.close(WAIT_S)
@@ -260,7 +262,7 @@ def test_a_client_is_let_go_with_records_that_never_arrived(monkeypatch: pytest.
     settings = RunSettings("in", "out", kafka=kafka, delivery="at-least-once")
     before = clients()
     into = Output(settings, Mock(), "print", lambda: None, lambda _: None, PublisherNumbers())
-    publisher = KafkaPublisher(into, lambda _: None)
+    publisher = PublisherThread(into, lambda _: None)
     del into
     assert publisher.start(lambda: False)
     assert clients() == before + 1

@@ -26,7 +26,7 @@ from streamagg.engine.session.session import Session
 from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.engine.workers.restart_limit import RestartLimit
-from streamagg.errors import HeldUp, KafkaUnreachable, WorkersKeepDying
+from streamagg.errors import HeldUp, Unreachable, WorkersKeepDying
 from streamagg.events import Log
 from streamagg.kafka.membership import Membership
 from streamagg.model.settings import RunSettings, StartAt
@@ -135,7 +135,7 @@ class Coordinator:
                     return self._work(term)
                 case State.COMMITTING, _Term() as term:
                     return self._commit(term)
-        except (KafkaUnreachable, AggregatorLost, PublishFailed) as error:
+        except (Unreachable, AggregatorLost, PublishFailed) as error:
             return self._broke(error)
         return self._wait() if self._state is State.WAITING else self._stand_by()
 
@@ -223,13 +223,13 @@ class Coordinator:
         if self._meter.session is not None and self._membership.leader:
             self._meter.session_broke(error)
         self._leave()
-        if isinstance(error, KafkaUnreachable | OutputAway):
+        if isinstance(error, Unreachable | OutputAway):
             self._begin_to_wait(error)
             return Event.BROKER_LOST
         self._note_restart(error)
         return Event.BROKE
 
-    def _begin_to_wait(self, error: KafkaUnreachable | OutputAway) -> None:
+    def _begin_to_wait(self, error: Unreachable | OutputAway) -> None:
         """A broker that went away may come back; one that was never there is the user's mistake."""
         if not self._sessions.begun:
             raise error
@@ -266,7 +266,7 @@ class Coordinator:
         What an unmarshaller could not reach belongs to a session that has ended.
         """
         self._pulse.beat(self._tally)
-        with suppress(AggregatorLost, KafkaUnreachable):
+        with suppress(AggregatorLost, Unreachable):
             self._workers.poll(wait_ms)
 
     def _topic_id(self) -> str:

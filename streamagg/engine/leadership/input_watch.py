@@ -9,7 +9,7 @@ from streamagg.engine.leadership.start_offsets import EARLIEST, openings
 from streamagg.engine.main_loop import monotonic_ms
 from streamagg.engine.session.plan import Opening
 from streamagg.engine.session.session import Session
-from streamagg.errors import KafkaFailed, KafkaUnreachable, StreamaggError
+from streamagg.errors import KafkaFailed, StreamaggError, Unreachable
 from streamagg.events import Log
 from streamagg.model.settings import RunSettings
 from streamagg.sources.contract import Source
@@ -108,7 +108,7 @@ class InputWatch:
             self._next_topic = monotonic() + _TOPIC_EVERY_S
             try:
                 fresh = answer.result()
-            except (KafkaUnreachable, KafkaFailed) as error:
+            except (Unreachable, KafkaFailed) as error:
                 # A partition that was just made has no leader yet.
                 log.debug("growth_unknown", "whether the input grew is asked again: {error}", error=error)
                 return

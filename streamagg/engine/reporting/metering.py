@@ -14,7 +14,7 @@ from streamagg.engine.reporting.uncounted import UncountedShares
 from streamagg.engine.session.session import Session
 from streamagg.engine.session.view import PartitionView, SessionView
 from streamagg.engine.workers.contract import AggregatorLost, Workers
-from streamagg.errors import KafkaUnreachable
+from streamagg.errors import Unreachable
 from streamagg.kafka.membership import Membership
 from streamagg.model.counters import Counters
 from streamagg.model.measured import Distribution, PublisherNumbers, StageTimes
@@ -160,7 +160,7 @@ class Meter:
         match error:
             case AggregatorLost():
                 self._broken["aggregator"] += 1
-            case OutputAway() | KafkaUnreachable():
+            case OutputAway() | Unreachable():
                 self._broken["broker"] += 1
             case PublishFailed():
                 self._broken["publication"] += 1

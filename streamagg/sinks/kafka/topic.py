@@ -8,10 +8,10 @@ from streamagg.kafka.membership import Membership, committed_offsets
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import Stored
-from streamagg.sinks.kafka.publisher import KafkaPublisher
 from streamagg.sinks.kafka.running import make_running_topic, require_running_topic
 from streamagg.sinks.kafka.state import make_state_topic, require_state_topic
 from streamagg.sinks.kafka.transaction import Output
+from streamagg.sinks.publisher_thread import PublisherThread
 from streamagg.sources.kafka.dead_letters import MOST_FUTURE
 
 
@@ -74,7 +74,7 @@ class TopicSink:
         signature: str,
         confirm: Callable[[], object],
         numbers: PublisherNumbers,
-    ) -> KafkaPublisher:
+    ) -> PublisherThread:
         """Publishes as this member of the group."""
         output = Output(self._settings, membership, signature, confirm, self._at, numbers)
-        return KafkaPublisher(output, self._at)
+        return PublisherThread(output, self._at)

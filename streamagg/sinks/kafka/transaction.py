@@ -106,6 +106,8 @@ class Output:
             self._state = StateTopic(settings.kafka, settings.state_topic, numbers.client)
             numbers.state_bytes = numbers.state_bytes or 0
 
+    name = "Kafka"
+
     def open(self, waiting: Callable[[], bool]) -> None:
         """Fence the previous leader and settle what it has left; ``waiting`` is false once nobody wants it.
 

@@ -1,18 +1,17 @@
-"""Publishes without keeping the coordinator waiting: a thread of its own waits for the broker."""
+"""Publishes without keeping the coordinator waiting: a thread of its own waits for whoever takes it."""
 
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from streamagg import faults
-from streamagg.errors import KafkaUnreachable
+from streamagg.errors import Unreachable
 from streamagg.sinks.contract import OutputAway, Publication, Stored
-from streamagg.sinks.kafka.transaction import Output
 
-_STUCK_S: Final = 20.0
+STUCK_S: Final = 20.0
 """A call of the producer may hang, whatever time-out it was given: when its broker is started anew, or when
 the wall clock is set back (librdkafka issue 2145)."""
 _INIT_LOOK_S: Final = 0.05
@@ -21,12 +20,47 @@ _SERVE_EVERY_S: Final = 1.0
 """Errors and statistics of an idle producer wait in its queue until it is polled."""
 
 
-class KafkaPublisher:
-    """One output, one thread, one publication at a time."""
+class Output(Protocol):
+    """What does the work; every call may wait."""
 
-    def __init__(self, output: Output, at: Callable[[faults.Point], None]) -> None:
-        """``at``: as of the output, whose last named point is reached here."""
+    @property
+    def name(self) -> str:
+        """Who takes publications, for messages."""
+
+    def open(self, waiting: Callable[[], bool]) -> None:
+        """Shut out every leader before; ``waiting`` is false once nobody wants it, and called every second.
+
+        Raises a StreamaggError, OutputAway or PublishFailed.
+        """
+
+    def publish(self, publication: Publication, submitted_s: float) -> None:
+        """``submitted_s`` is when it was asked for; raises what went wrong, for ``failure`` to name."""
+
+    def failure(self, cause: Exception) -> Exception:
+        """What the session hears of a publication that did not get out."""
+
+    def checkpoints(self, partitions: Iterable[int]) -> Stored:
+        """See ``sinks.contract.LeaderPublisher``, as ``state``."""
+
+    def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def serve(self) -> None:
+        """Called about once a second while there is nothing to publish."""
+
+    def close(self) -> None:
+        """Give up connections and files."""
+
+
+class PublisherThread:
+    """Implements ``sinks.contract.LeaderPublisher``: one output, one thread, one publication at a time."""
+
+    def __init__(self, output: Output, at: Callable[[faults.Point], None], stuck_s: float = STUCK_S) -> None:
+        """``at``: as of the output, whose last named point is reached here.
+
+        ``stuck_s``: how long a publication, or a call at the start, may take before it is given up.
+        """
         self._output = output
+        self._stuck_s = stuck_s
         self._at = at
         self._jobs: queue.SimpleQueue[Publication | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Publication | Exception] = queue.SimpleQueue()
@@ -42,9 +76,9 @@ class KafkaPublisher:
         self._submitted = 0.0
 
     def start(self, give_up: Callable[[], bool]) -> bool:
-        """Fence the previous leader and settle its transaction; False if told to give up meanwhile.
+        """Shut out every leader before; False if told to give up meanwhile.
 
-        Raises KafkaUnreachable, or the error for what the broker answers.
+        Raises Unreachable, or the error for what is answered.
         """
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._called = monotonic()
@@ -53,9 +87,11 @@ class KafkaPublisher:
             if give_up():
                 self._given_up = True
                 return False
-            if monotonic() - self._called > _STUCK_S:
+            if monotonic() - self._called > self._stuck_s:
                 self._given_up = True
-                raise KafkaUnreachable(f"Kafka did not answer a transactional producer within {_STUCK_S:g} s")
+                raise Unreachable(
+                    f"{self._output.name} did not let a publisher in within {self._stuck_s:g} s"
+                )
         if self._refused is not None:
             raise self._refused
         return True
@@ -81,15 +117,16 @@ class KafkaPublisher:
     def finished(self) -> Publication | None:
         """The publication that is out since the last call.
 
-        Raises PublishFailed, and what beginning again would not help against: AccessDenied,
-        CheckpointError and TopicError.
+        Raises PublishFailed, and what beginning again would not help against: see ``Output.failure``.
         """
         try:
             result = self._results.get_nowait()
         except queue.Empty:
-            if self.busy and monotonic() - self._submitted > _STUCK_S:
+            if self.busy and monotonic() - self._submitted > self._stuck_s:
                 self.busy = False
-                raise OutputAway(f"Kafka did not finish a publication within {_STUCK_S:g} s") from None
+                raise OutputAway(
+                    f"{self._output.name} did not finish a publication within {self._stuck_s:g} s"
+                ) from None
             return None
         os.read(self._wake_read, 1)
         self.busy = False
