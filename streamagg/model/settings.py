@@ -202,6 +202,29 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Where requests of others are served, and what each of them may take."""
+
+    address: str = "127.0.0.1:8080"
+    """``host:port``; port 0 takes a free one."""
+    tls_certificate: str | None = None
+    """A file in PEM; None serves without TLS."""
+    tls_key: str | None = None
+    """A file in PEM; None: it is in that of the certificate."""
+    max_connections: int = 1_000
+    """Of each process that serves."""
+    request_timeout_ms: int = 30_000
+    """Within which a whole request must have come."""
+    access_log_ms: int | None = 10_000
+    """One request of each class of status is logged in so long; None logs none."""
+
+    @property
+    def secure(self) -> bool:
+        """With TLS."""
+        return self.tls_certificate is not None
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything that ``streamagg run`` needs."""
 

@@ -1,15 +1,15 @@
 """Every metric of a run: name, type, labels, help, and where its values are in a snapshot."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeVar, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar, get_args
 
 import confluent_kafka
 
 from streamagg import __version__
 from streamagg.model.measured import STAGE_BOUNDS_S, STAGES, Distribution
 from streamagg.model.rejections import REASONS
+from streamagg.telemetry.row import Row, Sample
 from streamagg.telemetry.snapshot import (
     DELAY_BOUNDS_S,
     PartitionSample,
@@ -23,26 +23,9 @@ from streamagg.telemetry.snapshot import (
     WorkerKind,
 )
 
-Kind = Literal["counter", "gauge", "histogram", "summary", "info"]
-Value = float | Distribution
-Sample = tuple[tuple[str, ...], Value]
-"""Values of the labels, and the value."""
 Read = Callable[[Snapshot], Iterable[Sample]]
+_Rows = tuple[Row[Snapshot], ...]
 _Name = TypeVar("_Name", bound=str)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One metric; ``read`` takes its samples from a snapshot."""
-
-    name: str
-    """As it is exposed, with ``_total`` or ``_info``."""
-    kind: Kind
-    help: str
-    labels: tuple[str, ...]
-    read: Read
-    bounds: Sequence[float] = ()
-    """Of a histogram."""
 
 
 def _one(value: Callable[[Snapshot], float | None]) -> Read:
@@ -144,7 +127,7 @@ def _configuration(snapshot: Snapshot) -> Iterator[Sample]:
 
 
 _PARTITION: Final = ("partition",)
-_RECORDS: Final = (
+_RECORDS: Final[_Rows] = (
     Row(
         "streamagg_records_consumed_total",
         "counter",
@@ -230,7 +213,7 @@ _RECORDS: Final = (
         _by_partition(lambda p: p.pending),
     ),
 )
-_TIME: Final = (
+_TIME: Final[_Rows] = (
     Row(
         "streamagg_partition_lag_records",
         "gauge",
@@ -267,7 +250,7 @@ _TIME: Final = (
         _one(lambda s: None if s.watermark_ms is None else s.watermark_ms / 1_000),
     ),
 )
-_WINDOWS: Final = (
+_WINDOWS: Final[_Rows] = (
     Row(
         "streamagg_windows_open",
         "gauge",
@@ -357,7 +340,7 @@ _WINDOWS: Final = (
         _one(lambda s: s.publisher.restore_s),
     ),
 )
-_WORK: Final = (
+_WORK: Final[_Rows] = (
     Row(
         "streamagg_stage_seconds",
         "histogram",
@@ -451,7 +434,7 @@ _WORK: Final = (
         _fact(lambda facts: facts.memory_limit_bytes),
     ),
 )
-_HEALTH: Final = (
+_HEALTH: Final[_Rows] = (
     Row(
         "streamagg_workers_configured",
         "gauge",
@@ -502,7 +485,7 @@ _HEALTH: Final = (
         _one(lambda s: s.rebalances),
     ),
 )
-_KAFKA: Final = (
+_KAFKA: Final[_Rows] = (
     Row(
         "streamagg_kafka_errors_total",
         "counter",
@@ -518,7 +501,7 @@ _KAFKA: Final = (
         _round_trips,
     ),
 )
-_FACTS: Final = (
+_FACTS: Final[_Rows] = (
     Row(
         "streamagg_start_timestamp_seconds",
         "gauge",

@@ -1,0 +1,112 @@
+"""Serves an application on a socket: uvicorn with httptools and uvloop, told by nobody but its owner."""
+
+import logging
+import socket
+import ssl
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, Final, cast
+
+from streamagg.errors import SettingsError
+from streamagg.http.front import Front
+from streamagg.http.meter import Meter
+from streamagg.model.settings import ListenSettings
+
+DRAIN_S: Final = 10
+"""For requests that are under way when the end has come."""
+IDLE_S: Final = 60
+"""A connection without a request is kept for so long."""
+_BACKLOG: Final = 2_048
+"""Connections that wait to be accepted, as far as the kernel allows as many."""
+_PACKAGES: Final = ("httptools", "uvicorn", "uvloop")
+
+
+def check_packages() -> None:
+    """Raises SettingsError where something is missing that serving takes."""
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"To serve HTTP takes the packages {', '.join(missing)}: install them with"
+            " pip install 'streamagg[http]'."
+        )
+
+
+def listener(address: str) -> socket.socket:
+    """A socket that listens at ``host:port``. Raises SettingsError when the address cannot be had."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"--listen {address} cannot be served: {error.strerror}. Name a free port of this machine."
+        ) from error
+
+
+def url_of(listening: socket.socket, settings: ListenSettings) -> str:
+    """Where that is, with the real port for port 0."""
+    host = settings.address.rpartition(":")[0]
+    return f"http{'s' * settings.secure}://{host}:{listening.getsockname()[1]}"
+
+
+def tls_context(settings: ListenSettings) -> ssl.SSLContext | None:
+    """None without TLS. Raises SettingsError for a certificate that cannot be used."""
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    load_certificate(context, settings)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, settings: ListenSettings) -> None:
+    """What is in the files now, for connections from here on. Raises SettingsError."""
+    assert settings.tls_certificate is not None
+    try:
+        # Without a password, or the program would wait for somebody to type one.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password=lambda: "")
+    except OSError as error:
+        why = "they are no certificate and its key in PEM, without a password"
+        raise SettingsError(
+            f"--tls-certificate {settings.tls_certificate} and its --tls-key cannot be used:"
+            f" {why if isinstance(error, ssl.SSLError) else error.strerror}."
+        ) from error
+
+
+def server(
+    front: Front, settings: ListenSettings, meter: Meter, context: ssl.SSLContext | None = None
+) -> Any:
+    """A ``uvicorn.Server``: ``await server.serve(sockets=[…])`` ends when ``should_exit`` is set.
+
+    Then no more is accepted, and what is under way has ``DRAIN_S``.
+    """
+    import uvicorn
+
+    from streamagg.http.connection import Connection, Limits
+
+    class Quiet(uvicorn.Server):
+        """Leaves signals to its owner."""
+
+        def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+            return nullcontext()
+
+    limits = Limits(settings.max_connections, settings.request_timeout_ms / 1_000)
+    config = uvicorn.Config(
+        cast(Any, front),
+        loop="uvloop",
+        http=cast(Any, partial(Connection, limits, meter)),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        # What it has to say is answered or counted.
+        log_level=logging.CRITICAL + 1,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+        backlog=_BACKLOG,
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
+    )
+    return Quiet(config)
