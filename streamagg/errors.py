@@ -73,6 +73,10 @@ class HeldUp(StreamaggError):
     """Records that a reading must not end without cannot be read, as behind an open transaction."""
 
 
+class InputSpent(StreamaggError):
+    """What can be read only once has been read, and not all that follows from it is published."""
+
+
 class DataDiffers(StreamaggError):
     """Published counts differ from a recount."""
 

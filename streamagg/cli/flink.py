@@ -47,7 +47,7 @@ def flink(
 
     Needs Java 17, and Maven the first time. What Flink cannot keep is refused before anything begins.
     """
-    settings = opt.resolver(flags).run()
+    settings = opt.resolver(flags).run_on_topics()
     if local + show + (submit is not None) + (jar is not None) != 1:
         raise SettingsError("Give one of --local, --submit, --print and --jar: where the job is to run.")
     if checkpoints is not None and not local:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamagg.cli import options as opt
+from streamagg.errors import SettingsError
+from streamagg.model.places import STREAM
 from streamagg.model.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ def run(
     """
     found = opt.resolver(flags)
     settings = found.run()
+    if json and settings.output == STREAM:
+        raise SettingsError("--json and --output - both write to standard output: use --stats-json instead.")
 
     # librdkafka and numpy take their time to load, and no other verb waits for this one's.
     import msgspec
@@ -36,7 +40,7 @@ def run(
 
     outside = Outside()
     # Whoever has chosen a form of the log wants to read it.
-    panel = opt.can_draw(found) and found.log_format() == "auto"
+    panel = opt.can_draw(found) and found.log_format() == "auto" and settings.output != STREAM
     with _panel(settings, outside) if panel else nullcontext():
         stats = run_pipeline(settings, outside)
     tell_end(stats)

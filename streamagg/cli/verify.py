@@ -45,7 +45,7 @@ def verify(
     published as partial are not compared. Exit code 4 if anything differs.
     """
     resolver = opt.resolver(flags)
-    settings = resolver.run()
+    settings = resolver.run_on_topics()
     from streamagg.cli.progress import progress_bar
     from streamagg.tools.comparison import VerifySettings
     from streamagg.tools.verify import verify as compare_topics

@@ -17,7 +17,7 @@ from streamagg.errors import ExitCode
 from streamagg.events import Log
 from streamagg.model.messages import AggregatorSetup, UnmarshallerSetup
 from streamagg.model.settings import RunSettings
-from streamagg.sinks.open import open_sink
+from streamagg.sinks.open import open_leadership, open_sink
 from streamagg.sources.open import open_source
 from streamagg.telemetry import logs
 from streamagg.telemetry.endpoint import Shown, open_endpoint
@@ -49,7 +49,7 @@ def run(settings: RunSettings, outside: Outside) -> RunStats:
     stop.install()
     source, sink = open_source(settings.source), open_sink(settings)
     source.partitions()
-    agreement = agree(settings, source, sink)
+    agreement = agree(settings, source, sink, open_leadership(settings))
     sink.make()
     if not NATIVE_AVAILABLE:
         log.warning(

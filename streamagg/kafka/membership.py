@@ -1,6 +1,6 @@
 """Leader or standby: membership in the consumer group decides.
 
-The instance that owns partition 0 of the input is the leader and reads all partitions; unique counts
+The instance that owns partition 0 of the topic is the leader and reads the whole input; unique counts
 of split partitions do not add up, so the others wait. Nothing is fetched through this consumer.
 """
 
@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamagg.errors import KafkaFailed, SettingsError, StreamaggError
 from streamagg.events import Log
-from streamagg.kafka.admin import foreign
+from streamagg.kafka.admin import foreign, has_members, refuse_foreign
 from streamagg.kafka.broker_silence import BrokerSilence
 from streamagg.kafka.client import COOPERATIVE, Right, consumer_config, kafka_error
 from streamagg.kafka.client_metrics import observing
@@ -81,9 +81,10 @@ def _rights(group: str, topic: str) -> tuple[Right, Right]:
 
 
 class Membership:
-    """This instance's place in the group."""
+    """This instance's place in the group; implements ``sinks.leadership.Leadership``."""
 
     def __init__(self, kafka: KafkaSettings, group: str, topic: str) -> None:
+        self._kafka = kafka
         self._group = group
         self._topic = topic
         self._needs = _rights(group, topic)
@@ -126,6 +127,14 @@ class Membership:
             return self.joined
         # With the consumer protocol nobody hears of a part without partitions.
         return not self._classic and self.joined and monotonic() - self._unknown_s > _DEALT_S
+
+    def refuse_foreign(self) -> None:
+        """Raises SettingsError if the group belongs to another program; asked from outside."""
+        refuse_foreign(self._kafka, self._group)
+
+    def at_work(self) -> bool:
+        """Somebody is in the group; asked from outside."""
+        return has_members(self._kafka, self._group)
 
     def poll(self) -> None:
         """Serve the group; raises a StreamaggError when membership is impossible.

@@ -41,6 +41,8 @@ class Batch:
     """Those of them at which the broker has appended the record; -1 where its producer has stamped it."""
     origin: Origin = no_origin
     """What else is known of each record."""
+    growing: bool = False
+    """It is caught up only for now: its log ends when whoever writes it says so."""
     payload_bytes: int = 0
     """Size of the payloads; 0 for files, where nobody asks."""
 

@@ -105,6 +105,8 @@ class ColumnBlock(Message, frozen=True, tag=True, array_like=True, gc=False):
     """At least those of the rows."""
     ignored: dict[str, int] = {}
     """Rows whose value is none and not null, by measure; without zeros."""
+    growing: bool = False
+    """It is caught up only for now: more may come, also where the run has an end."""
 
     def __len__(self) -> int:
         return len(self.delta) // 4

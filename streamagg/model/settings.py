@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from streamagg.model.places import Place, place_of
+
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 Framing = Literal["auto", "none", "registry"]
 Delivery = Literal["exactly-once", "at-least-once"]
@@ -157,14 +159,27 @@ class KafkaSettings:
     """Consumer group: where progress is kept. Every consumer bears its name, so that one right is enough."""
 
 
+SETTLE_MS: Final = 2_000
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
     """Where records come from."""
 
-    topic: str = ""
+    input: str = ""
+    """A topic, a directory or standard input: see ``places``."""
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     files: tuple[str, ...] = ()
-    """Paths, ``-`` is standard input; partition ``i`` is file ``i``. Without any the topic is read."""
+    """Paths, ``-`` is standard input; partition ``i`` is file ``i``. Without any the input is read."""
+    settle_ms: int = SETTLE_MS
+    """As of a run."""
+    live: bool = False
+    """As of a run."""
+
+    @property
+    def place(self) -> Place:
+        """The input, taken apart."""
+        return place_of(self.input)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +245,7 @@ class RunSettings:
 
     input: str
     output: str
+    """Places, as ``places`` takes them apart."""
     window: WindowSettings = WindowSettings()
     ceiling: CeilingSettings = CeilingSettings()
     decode: DecodeSettings = DecodeSettings()
@@ -239,6 +255,10 @@ class RunSettings:
     change_destination: bool = False
     """Continue though output, delivery, dead letter or late topic are not those of the checkpoint."""
     until_end: bool = False
+    live: bool = False
+    """Lines of standard input come as they are written: silence counts, although the run ends with them."""
+    settle_ms: int = SETTLE_MS
+    """How long a file of an input directory must be left alone to be taken for whole."""
     keep_open: bool = False
     hold_timeout_ms: int | None = None
     """How long a bounded run waits for records that cannot be read yet; None: as long as the broker lets a
@@ -257,7 +277,8 @@ class RunSettings:
     running: str | None = None
     """Compacted topic for what open periods of calendars come to so far."""
     state_topic: str | None = None
-    """Compacted topic for what open periods of calendars hold; None without calendars."""
+    """Compacted topic for what open periods of calendars hold, and for checkpoints of an input that is no
+    topic; None where there are neither."""
     http: HttpSettings | None = HttpSettings()
     """None serves nothing."""
     stats_json: str | None = None
@@ -265,11 +286,16 @@ class RunSettings:
     @property
     def source(self) -> SourceSettings:
         """Where records come from."""
-        return SourceSettings(self.input, self.kafka)
+        return SourceSettings(self.input, self.kafka, settle_ms=self.settle_ms, live=self.live)
+
+    @property
+    def sink(self) -> Place:
+        """Where results go."""
+        return place_of(self.output)
 
     @property
     def published(self) -> tuple[str, ...]:
-        """The topics that a transaction writes to."""
+        """The topics that a transaction writes to, where the output is one."""
         topics = (self.output, self.late_topic, self.sketches, self.running, self.state_topic)
         return tuple(topic for topic in topics if topic is not None)
 

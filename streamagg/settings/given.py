@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from streamagg.model.places import shown
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -11,4 +13,4 @@ class Given:
     origin: str
 
     def __str__(self) -> str:
-        return f"{self.value} ({self.origin})"
+        return f"{shown(str(self.value))} ({self.origin})"

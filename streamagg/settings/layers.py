@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from streamagg.errors import SettingsError
 from streamagg.events import Log
 from streamagg.kafka.passthrough import SECRETS
+from streamagg.model.places import shown
 from streamagg.settings.given import Given
 from streamagg.settings.parsers import switch
 from streamagg.settings.secret_files import hash_seed, refuse_on_command_line, revealed
@@ -77,7 +78,8 @@ class Layers:
         try:
             return setting.parsed(given.value)
         except ValueError as exc:
-            raise SettingsError(f"{name} = {given.value!r} ({given.origin}) must be {exc}.") from None
+            written = shown(repr(given.value))
+            raise SettingsError(f"{name} = {written} ({given.origin}) must be {exc}.") from None
 
     def required(self, name: str) -> Any:
         """Like ``value``; raises ``SettingsError`` with all the ways to give it when it is absent."""

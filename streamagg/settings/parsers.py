@@ -5,11 +5,12 @@ that says what would be valid, fit for "… must be <text>".
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Final, get_args
 
 from streamagg.model.field_path import keys_of
+from streamagg.model.places import PlaceKind, place_of
 from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, MeasureOp, MeasureSettings, StartAt
 from streamagg.settings.quantities import duration_ms, duration_parts, duration_text, moment_ms, size_bytes
 from streamagg.settings.zones import resembling, zone_names
@@ -144,6 +145,32 @@ def topic_name(value: object) -> str:
     if not isinstance(value, str) or not _TOPIC.fullmatch(value) or value in (".", ".."):
         raise ValueError("a topic name: up to 249 letters, digits, dots, underscores or hyphens")
     return value
+
+
+def place_to_read(value: object) -> str:
+    """A topic, a directory or standard input; a path is made absolute."""
+    return _place(value, ("topic", "directory", "stream"), "a topic name, dir:PATH, or - for standard input")
+
+
+def place_to_write(value: object) -> str:
+    """The same of a topic, a directory, a database or standard output."""
+    every: tuple[PlaceKind, ...] = ("topic", "directory", "postgres", "stream")
+    valid = "a topic name, dir:PATH, postgresql://USER@HOST/DATABASE, or - for standard output"
+    return _place(value, every, valid)
+
+
+def _place(value: object, kinds: Container[PlaceKind], valid: str) -> str:
+    place = place_of(str(value))
+    if place.kind not in kinds or not place.at:
+        raise ValueError(valid)
+    if place.kind == "directory":
+        return f"dir:{Path(place.at).absolute()}"
+    if place.kind == "topic":
+        try:
+            topic_name(value)
+        except ValueError:
+            raise ValueError(valid) from None
+    return str(value)
 
 
 def field_path(value: object) -> str:

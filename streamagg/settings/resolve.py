@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from streamagg.core.zone_clock import ZoneClock
 from streamagg.errors import SettingsError
 from streamagg.kafka.passthrough import refusal
+from streamagg.model.places import STREAM, place_of
 from streamagg.model.settings import (
     SKETCH_USERS,
     AdviseSettings,
@@ -32,6 +33,7 @@ from streamagg.settings.fields import check_fields
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
 from streamagg.settings.parsers import topic_name
+from streamagg.settings.places import check_places, require_topic
 from streamagg.settings.quantities import duration_parts
 from streamagg.settings.table import SETTINGS
 from streamagg.settings.zones import fits, longest_granularity_ms
@@ -126,7 +128,8 @@ class Resolver:
 
     def run(self) -> RunSettings:
         """Everything that ``streamagg run`` needs."""
-        input_topic, output_topic = self._layers.required("input"), self._layers.required("output")
+        read, written = self._layers.required("input"), self._layers.required("output")
+        check_places(self._layers)
         self._check_topics_differ()
         if self._layers.value("keep_open") and not self._layers.value("until_end"):
             raise SettingsError(
@@ -149,16 +152,24 @@ class Resolver:
             )
         return self._filled(
             RunSettings,
-            input=input_topic,
-            output=output_topic,
+            input=read,
+            output=written,
             window=window,
             ceiling=self.ceiling(),
             decode=decode,
             kafka=self.kafka(),
-            pipeline=self.pipeline(),
+            pipeline=self._pipeline_of(read),
             http=self.http(),
-            state_topic=self._state_topic(output_topic) if window.calendars else None,
+            until_end=self._ends(read),
+            state_topic=self._state_topic(written) if keeps_state(read, written, window) else None,
         )
+
+    def run_on_topics(self) -> RunSettings:
+        """The same for a verb that knows nothing but topics."""
+        settings = self.run()
+        require_topic(self._layers, "input")
+        require_topic(self._layers, "output")
+        return settings
 
     def count(self, files: Sequence[str]) -> CountSettings:
         """Everything that ``streamagg count`` needs."""
@@ -189,6 +200,9 @@ class Resolver:
             raise SettingsError(
                 f"from = {self._layers.given('from')} leaves nothing to read: give earliest or a time."
             )
+        if not files:
+            self._layers.required("input")
+            require_topic(self._layers, "input")
         return self._filled(
             AdviseSettings,
             input=None if files else self._layers.required("input"),
@@ -222,6 +236,15 @@ class Resolver:
             row.field: self._layers.value(row.name) for row in SETTINGS.values() if row.field in names
         }
         return made(**by_hand, **{name: value for name, value in by_table.items() if value is not None})
+
+    def _pipeline_of(self, read: str) -> PipelineSettings:
+        """Standard input belongs to this process alone."""
+        pipeline = self.pipeline()
+        return replace(pipeline, inline=True) if place_of(read).kind == "stream" else pipeline
+
+    def _ends(self, read: str) -> bool:
+        """Standard input ends when it is closed, whatever is asked for."""
+        return place_of(read).kind == "stream" or bool(self._layers.value("until_end"))
 
     def _as_run(self) -> bool:
         """As it is given, else whether anything is given that only has a meaning then."""
@@ -294,7 +317,7 @@ class Resolver:
         seen: dict[str, str] = {}
         for name in ("input", "output", "dead_letter", "late_topic", "sketches", "running"):
             topic = self._layers.value(name)
-            if topic in seen:
+            if topic in seen and topic != STREAM:
                 raise SettingsError(
                     f"{name} = {self._layers.given(name)} is also"
                     f" {seen[topic]} = {self._layers.given(seen[topic])}: give two different topics."
@@ -339,6 +362,13 @@ class Resolver:
         blamed = [key for key in given if key in text] or list(given)
         origins = ", ".join(given[key].origin for key in blamed)
         raise SettingsError(f"The Kafka client does not accept {', '.join(blamed)} ({origins}): {text}.")
+
+
+def keeps_state(read: str, written: str, window: WindowSettings) -> bool:
+    """A topic of its own is needed for open periods, and for checkpoints that are not offsets of a topic."""
+    if place_of(written).kind != "topic" or place_of(read).kind == "stream":
+        return False
+    return bool(window.calendars) or place_of(read).kind != "topic"
 
 
 def _check_stdin(files: Sequence[str]) -> None:

@@ -44,8 +44,8 @@ Stored = dict[int, tuple[int, str]]
 State = tuple[tuple[bytes, bytes | None], ...]
 """Keys and values: each takes the place of the last value of its key, None removes it. What is removed in a
 publication is not given a value behind that in the same one."""
-Leadership = TypeVar("Leadership", contravariant=True)
-"""What makes an instance the leader, if the sink has to know: the membership in a group."""
+Leads = TypeVar("Leads", contravariant=True)
+"""What makes an instance the leader, if the sink has to know: see ``leadership``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class LeaderPublisher(Publisher, Protocol):
         """End once what is under way is done, or this time is over."""
 
 
-class Sink(Protocol[Leadership]):
+class Sink(Protocol[Leads]):
     """Where results and checkpoints go. Raises a StreamaggError where it cannot be reached."""
 
     @property
@@ -145,7 +145,7 @@ class Sink(Protocol[Leadership]):
 
     def publisher(
         self,
-        leadership: Leadership,
+        leadership: Leads,
         signature: str,
         confirm: Callable[[], object],
         numbers: PublisherNumbers,

@@ -17,9 +17,11 @@ To write one:
 2. ``Reader``: leases in, batches out. It is the hot path, and works on whole pieces.
 3. Where a place in a log is more than a number, as a file and a byte in it, the source makes one number of it
    (the bytes of all files before, and that byte), and its id changes when that no longer finds the place.
-4. Add it to ``tests/contracts/test_sources.py``, which says all of this as tests.
+4. What can be read only once is not ``repeatable``: it is read in the main process, and when a session breaks
+   the run ends.
+5. Add it to ``tests/contracts/test_sources.py``, which says all of this as tests.
 
-``kafka.topic`` is a topic, ``files`` are files that are finished.
+``kafka.topic`` is a topic, ``files`` are files that are finished, ``stream`` is standard input.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -82,6 +84,10 @@ class Source(Protocol):
     @property
     def unit(self) -> Unit:
         """What offsets count."""
+
+    @property
+    def repeatable(self) -> bool:
+        """It can be read again from a position that was stored; a stream cannot."""
 
     @property
     def hidden_by(self) -> str:

@@ -96,6 +96,7 @@ class FileSource:
     """Finished files, each a partition; implements ``sources.contract.Source``."""
 
     unit: Unit = "bytes"
+    repeatable = True
     hidden_by = "it is not written to its end"
 
     def __init__(self, paths: Sequence[str]) -> None:

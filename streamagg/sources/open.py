@@ -1,21 +1,41 @@
 """Opens what settings name."""
 
+from importlib import import_module
+
+from streamagg.errors import SettingsError
 from streamagg.model.settings import SourceSettings
 from streamagg.sources.contract import DeadLetters, Source
 from streamagg.sources.files import FileSource
 from streamagg.sources.kafka.dead_letters import KafkaDeadLetters
 from streamagg.sources.kafka.topic import TopicSource
+from streamagg.sources.stream import StreamSource
 
 
 def open_source(settings: SourceSettings) -> Source:
-    """Files if there are any, else the topic; asks nobody yet."""
+    """Files if there are any, else the input; asks nobody yet."""
     if settings.files:
         return FileSource(settings.files)
-    return TopicSource(settings.kafka, settings.topic)
+    match settings.place.kind:
+        case "directory":
+            return _directory(settings)
+        case "stream":
+            return StreamSource(live=settings.live)
+        case _:
+            return TopicSource(settings.kafka, settings.input)
+
+
+def _directory(settings: SourceSettings) -> Source:
+    try:
+        source: Source = import_module("streamagg.sources.directory").DirectorySource(
+            settings.place.at, settings.settle_ms
+        )
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"This version cannot read {settings.input} ({error}).") from error
+    return source
 
 
 def open_dead_letters(settings: SourceSettings, dead_letter: str | None) -> DeadLetters | None:
     """Where rejected records of a source go, if they are wanted."""
     if dead_letter is None:
         return None
-    return KafkaDeadLetters(settings.kafka, dead_letter, settings.topic)
+    return KafkaDeadLetters(settings.kafka, dead_letter, settings.input)

@@ -12,10 +12,10 @@ from streamagg.core.checkpoint import Checkpoint, bound, destination, encode, fi
 from streamagg.core.partition_clock import PartitionState
 from streamagg.engine.leadership import agreement
 from streamagg.errors import CheckpointError, KafkaUnreachable
-from streamagg.kafka.membership import Membership
 from streamagg.model.batch import Identity
 from streamagg.model.settings import RunSettings, StartAt, WindowSettings
 from streamagg.sinks.contract import Sink
+from streamagg.sinks.leadership import Leadership
 from streamagg.sources.contract import Source
 from tests.support.clock import Clock
 
@@ -26,7 +26,7 @@ ANEW = StartAt("earliest")
 Committed = dict[int, tuple[int, str]]
 
 
-SOURCE = cast(Source, SimpleNamespace(identity=lambda: Identity("id", 1)))
+SOURCE = cast(Source, SimpleNamespace(repeatable=True, identity=lambda: Identity("id", 1)))
 
 
 class Group:
@@ -46,7 +46,13 @@ class Group:
 
     def agree(self, settings: RunSettings) -> agreement.Agreement:
         """Raises CheckpointError."""
-        return agreement.agree(settings, SOURCE, cast(Sink[Membership], self))
+        return agreement.agree(settings, SOURCE, cast(Sink[Any], self), cast(Leadership, self))
+
+    def refuse_foreign(self) -> None:
+        """It is ours."""
+
+    def at_work(self) -> bool:
+        return self.members
 
     def checkpoints(self, partitions: Iterable[int]) -> Committed:
         if self.away:
@@ -55,11 +61,8 @@ class Group:
 
 
 @pytest.fixture
-def group(monkeypatch: pytest.MonkeyPatch) -> Group:
-    group = Group()
-    monkeypatch.setattr(agreement, "refuse_foreign", lambda *_: None)
-    monkeypatch.setattr(agreement, "has_members", lambda *_: group.members)
-    return group
+def group() -> Group:
+    return Group()
 
 
 @pytest.mark.parametrize("other", [ELSEWHERE, OTHERWISE])

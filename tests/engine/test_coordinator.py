@@ -16,7 +16,7 @@ from streamagg.engine.reporting.liveness import Outside
 from streamagg.engine.reporting.stats import RunStats
 from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.engine.workers.inline import InlineWorkers
-from streamagg.errors import CheckpointError, KafkaUnreachable, WorkersKeepDying
+from streamagg.errors import CheckpointError, InputSpent, KafkaUnreachable, WorkersKeepDying
 from streamagg.kafka import membership
 from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import AggregatorSetup
@@ -42,6 +42,8 @@ class World:
     """What goes wrong when a session is opened."""
     working: Exception | None = None
     """What goes wrong in one."""
+    repeatable: bool = True
+    """The input can be read again."""
     fenced: bool = False
     """It goes wrong because another instance leads."""
 
@@ -132,7 +134,6 @@ class Publisher:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World([])
-    monkeypatch.setattr(module, "Membership", lambda *_: Group(world))
     monkeypatch.setattr(module, "InputWatch", lambda *_: SimpleNamespace(look=world.look))
     monkeypatch.setattr(module, "refuse_published", lambda *_: None)
     monkeypatch.setattr(module, "openings", world.openings)
@@ -142,13 +143,20 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def coordinator(world: World, settings: RunSettings = SETTINGS, ends: Ends | None = None) -> Coordinator:
-    source = SimpleNamespace(unit="records", partitions=lambda: 1, confirm=lambda id_: None)
+    source = SimpleNamespace(
+        name="input",
+        unit="records",
+        repeatable=world.repeatable,
+        partitions=lambda: 1,
+        confirm=lambda id_: None,
+    )
     sink = SimpleNamespace(
         most_future=0, require=lambda alive: alive(), publisher=lambda *_: Publisher(world)
     )
     agreement = SimpleNamespace(
         source=source,
         sink=sink,
+        leadership=Group(world),
         own_signature=lambda id_: "",
         require=lambda: "id",
         look=lambda asking: None,
@@ -242,6 +250,21 @@ def test_a_broker_that_was_never_there_is_not(world: World) -> None:
     with pytest.raises(KafkaUnreachable, match="not there"):
         play(world, world.elect, world.pass_by)
     assert world.events == [Event.ELECTED, Event.FENCED]
+
+
+@pytest.mark.parametrize("error", [AggregatorLost("died"), PublishFailed("not out"), OutputAway("away")])
+def test_what_can_be_read_only_once_is_not_begun_again(world: World, error: Exception) -> None:
+    world.repeatable = False
+    with pytest.raises(InputSpent, match=f"^input cannot be read again, .*: {error}$"):
+        play(world, world.elect, world.pass_by, world.breaks(error), world.pass_by)
+    assert world.events == BEGUN
+
+
+def test_nor_by_one_that_was_replaced(world: World) -> None:
+    world.repeatable = False
+    with pytest.raises(InputSpent, match="another instance leads"):
+        play(world, world.elect, world.pass_by, world.depose, world.elect, world.pass_by, world.pass_by)
+    assert world.events == [*BEGUN, Event.DEPOSED, Event.ELECTED, Event.FENCED]
 
 
 def test_any_other_error_ends_the_run(world: World) -> None:

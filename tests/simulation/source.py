@@ -17,6 +17,7 @@ class SimSource:
 
     name = "input"
     unit: Unit = "records"
+    repeatable = True
     hidden_by = "a transaction of the simulator is not ended"
 
     def __init__(self, broker: Broker, chance: random.Random, stalled: Callable[[int], bool]) -> None:

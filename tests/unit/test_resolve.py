@@ -277,7 +277,7 @@ def test_advise_reads_files_or_the_input() -> None:
 
 def test_the_topics_are_required() -> None:
     with pytest.raises(
-        SettingsError, match=r"input is missing: give --input TOPIC.*STREAMAGG_INPUT.*key input"
+        SettingsError, match=r"input is missing: give --input PLACE.*STREAMAGG_INPUT.*key input"
     ):
         resolved({"output": "out"}).run()
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from streamagg.core import checkpoint
 from streamagg.errors import CheckpointError, StreamaggError
 from streamagg.events import Log
-from streamagg.kafka.admin import has_members, refuse_foreign
 from streamagg.model.settings import RunSettings, StartAt
-from streamagg.sinks.contract import Sink
+from streamagg.sinks.contract import Sink, Stored
+from streamagg.sinks.leadership import Leadership
 from streamagg.sources.contract import Source
 
 _STANDBY_EVERY_S: Final = 10.0
@@ -33,13 +33,15 @@ class Agreement:
         settings: RunSettings,
         source: Source,
         sink: Sink[Any],
+        leadership: Leadership,
         found: Mapping[int, tuple[int, str]],
         *,
         alone: bool,
     ) -> None:
-        """``found``: the checkpoints before this instance began; ``alone``: its group had no members then."""
+        """``found``: the checkpoints before this instance began; ``alone``: there was no other then."""
         self.source = source
         self.sink = sink
+        self.leadership = leadership
         self._settings = settings
         self._found = found
         self._alone = alone
@@ -49,7 +51,7 @@ class Agreement:
     def require(self) -> str:
         """The id of the input. Raises CheckpointError if the group does something else than this instance."""
         topic = self.source.identity()
-        committed = self.sink.checkpoints(range(topic.partitions))
+        committed = stored(self.source, self.sink, topic.partitions)
         if self.start(committed) == StartAt():
             signature = self.signature(topic.id, committed)
             for offset, metadata in committed.values():
@@ -93,21 +95,27 @@ class Agreement:
         return self._alone and committed == self._found
 
 
-def agree(settings: RunSettings, source: Source, sink: Sink[Any]) -> Agreement:
+def agree(settings: RunSettings, source: Source, sink: Sink[Any], leadership: Leadership) -> Agreement:
     """Raises CheckpointError if this instance would do something else than its group, or a StreamaggError."""
-    refuse_foreign(settings.kafka, settings.kafka.group)
+    leadership.refuse_foreign()
     # In this order: what is committed in between is not taken for what was found.
-    found = sink.checkpoints(range(source.identity().partitions))
-    agreement = Agreement(settings, source, sink, found, alone=_may_differ(settings))
+    found = stored(source, sink, source.identity().partitions)
+    alone = _may_differ(settings, leadership)
+    agreement = Agreement(settings, source, sink, leadership, found, alone=alone)
     agreement.require()
     return agreement
 
 
-def _may_differ(settings: RunSettings) -> bool:
+def stored(source: Source, sink: Sink[Any], partitions: int) -> Stored:
+    """The checkpoints to go on from; what can be read only once is not gone on with."""
+    return sink.checkpoints(range(partitions)) if source.repeatable else {}
+
+
+def _may_differ(settings: RunSettings, leadership: Leadership) -> bool:
     """What this instance was told to begin differently is for a group without members."""
     if settings.start == StartAt() and not settings.change_destination:
         return False
-    if not has_members(settings.kafka, settings.kafka.group):
+    if not leadership.at_work():
         return True
     if settings.start != StartAt():
         log.warning(

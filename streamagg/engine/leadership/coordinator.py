@@ -26,11 +26,10 @@ from streamagg.engine.session.session import Session
 from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.engine.workers.restart_limit import RestartLimit
-from streamagg.errors import HeldUp, Unreachable, WorkersKeepDying
+from streamagg.errors import HeldUp, InputSpent, KafkaUnreachable, Unreachable, WorkersKeepDying
 from streamagg.events import Log
-from streamagg.kafka.membership import Membership
 from streamagg.model.settings import RunSettings, StartAt
-from streamagg.sinks.contract import LeaderPublisher, OutputAway, PublishFailed
+from streamagg.sinks.contract import LeaderPublisher, OutputAway, PublishFailed, Stored
 
 _TICK_MS: Final = 50
 """How long a turn waits for workers: so soon group, signals and input are looked at again."""
@@ -41,6 +40,7 @@ _CLOSE_S: Final = 1.0
 """With the last commit and the end of the workers (3 s) less than the 10 s after which Docker kills."""
 _BROKER_PAUSE_S: Final = 2.0
 """Each try takes several connections, and a line of the log."""
+_AWAY: Final = "trying again in {seconds:g} s: {error}"
 _WORKERS_START_S: Final = 5.0
 """A worker takes less than one, and up to four where all cores are busy."""
 
@@ -60,7 +60,7 @@ class _Term:
 
 
 class Coordinator:
-    """Owns the group membership and the session."""
+    """Owns the leadership and the session."""
 
     def __init__(
         self,
@@ -79,14 +79,14 @@ class Coordinator:
         self._sink = agreement.sink
         self._ends = ends
         self._stopping = stopping
-        self._membership = Membership(settings.kafka, settings.kafka.group, settings.input)
+        self._leadership = agreement.leadership
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
         plan = plan_of_run(settings, agreement.sink.most_future)
         self._sessions = Succession(plan, workers, lease_size(agreement.source.unit))
         self._restarts = RestartLimit(settings.pipeline.max_restarts)
         self._tally = Tally()
-        self._meter = Meter(settings, outside.metrics, workers, self._membership)
-        self._pulse = Liveness(outside, self._meter, workers, self._membership, stopping)
+        self._meter = Meter(settings, outside.metrics, workers, self._leadership)
+        self._pulse = Liveness(outside, self._meter, workers, self._leadership, stopping)
         self._state = State.STANDING_BY
         self._term: _Term | None = None
         self._leaving = ExitStack()
@@ -98,7 +98,7 @@ class Coordinator:
 
     def run(self) -> RunStats:
         """Work until the run ends or is asked to stop; raises StreamaggError."""
-        self._membership.join()
+        self._leadership.join()
         try:
             while self._state is not State.ENDED:
                 event = self._step()
@@ -110,7 +110,7 @@ class Coordinator:
             self._asking.shutdown(wait=False, cancel_futures=True)
             self._meter.end(self._tally)
             # Whatever ends this run, a standby or the next start shall not wait for the session time-out.
-            self._membership.close()
+            self._leadership.close()
         return self._tally.judged() if self._finished else self._tally.stats()
 
     def _move(self, event: Event) -> None:
@@ -142,8 +142,8 @@ class Coordinator:
     def _stand_by(self) -> Event | None:
         if self._stopping():
             return Event.STOPPED
-        self._membership.poll()
-        if self._membership.leader:
+        self._leadership.poll()
+        if self._leadership.leader:
             return Event.ELECTED
         self._tell_standby()
         self._agreement.look(self._asking)
@@ -154,7 +154,7 @@ class Coordinator:
         """Nobody but this instance can publish from now on."""
         topic_id = self._topic_id()
         publisher = self._sink.publisher(
-            self._membership,
+            self._leadership,
             self._agreement.own_signature(topic_id),
             partial(self._source.confirm, topic_id),
             self._meter.publisher,
@@ -169,6 +169,7 @@ class Coordinator:
         return Event.FENCED
 
     def _open(self, term: _Term) -> Event:
+        self._require_repeatable()
         opened = self._openings(term)
         kept = self._kept(term, opened)
         session = self._sessions.begin(opened, self._meter.metered(term.publisher), monotonic_ms(), kept)
@@ -180,7 +181,7 @@ class Coordinator:
             "leading",
             "leading: reading {partitions} partition(s) of {topic}",
             partitions=len(opened),
-            topic=self._settings.input,
+            topic=self._source.name,
         )
         return Event.OPENED
 
@@ -190,8 +191,8 @@ class Coordinator:
             return Event.FINISHED
         if self._stopping():
             return Event.STOPPED
-        self._membership.poll()
-        if not self._membership.leader:
+        self._leadership.poll()
+        if not self._leadership.leader:
             self._tell_standby()
             return Event.DEPOSED
         try:
@@ -214,15 +215,16 @@ class Coordinator:
             return Event.STOPPED
         if monotonic() >= self._back_s:
             return Event.WAITED
-        self._membership.poll()
+        self._leadership.poll()
         self._keep_company(_STANDBY_TICK_MS)
         return None
 
     def _broke(self, error: Exception) -> Event:
         """What has gone wrong in a term; raises if another one would not help against it."""
-        if self._meter.session is not None and self._membership.leader:
+        if self._meter.session is not None and self._leadership.leader:
             self._meter.session_broke(error)
         self._leave()
+        self._require_repeatable(error)
         if isinstance(error, Unreachable | OutputAway):
             self._begin_to_wait(error)
             return Event.BROKER_LOST
@@ -233,16 +235,23 @@ class Coordinator:
         """A broker that went away may come back; one that was never there is the user's mistake."""
         if not self._sessions.begun:
             raise error
-        log.warning(
-            "kafka_away",
-            "trying again in {seconds:g} s: {error}",
-            seconds=_BROKER_PAUSE_S,
-            error=error,
-        )
+        wait_s = _BROKER_PAUSE_S
+        if isinstance(error, KafkaUnreachable) or self._settings.sink.kind == "topic":
+            log.warning("kafka_away", _AWAY, seconds=wait_s, error=error)
+        else:
+            log.warning("place_away", _AWAY, seconds=wait_s, error=error)
         self._back_s = monotonic() + _BROKER_PAUSE_S
 
+    def _require_repeatable(self, error: Exception | None = None) -> None:
+        """Raises InputSpent if a session has taken what can be read only once."""
+        if self._sessions.begun and not self._source.repeatable:
+            why = "another instance leads" if error is None else error
+            raise InputSpent(
+                f"{self._source.name} cannot be read again, and not all that came is published: {why}"
+            ) from error
+
     def _note_restart(self, error: Exception) -> None:
-        if not self._membership.leader:
+        if not self._leadership.leader:
             log.info("leadership_lost", "no longer the leader: {error}", error=error)
             return
         log.warning("session_restarted", "starting again from the checkpoint: {error}", error=error)
@@ -256,7 +265,7 @@ class Coordinator:
 
     def _tell_standby(self) -> None:
         """Once the group has told who works, and not again before this instance has led."""
-        if self._membership.assignment_known and not self._told_standby:
+        if self._leadership.assignment_known and not self._told_standby:
             self._told_standby = True
             log.info("standing_by", "standing by: this instance does not lead")
 
@@ -284,8 +293,8 @@ class Coordinator:
 
     def _gives_up(self) -> bool:
         self._pulse.beat(self._tally)
-        self._membership.poll()
-        return self._stopping() or not self._membership.leader
+        self._leadership.poll()
+        return self._stopping() or not self._leadership.leader
 
     def _openings(self, term: _Term) -> dict[int, Opening]:
         """Where a session begins; raises a StreamaggError where it cannot begin."""
@@ -294,15 +303,20 @@ class Coordinator:
         self._sink.require(partial(self._pulse.beat, self._tally))
         partitions = list(range(self._source.partitions()))
         self._pulse.beat(self._tally)
-        committed = term.publisher.checkpoints(partitions)
+        committed = term.publisher.checkpoints(partitions) if self._source.repeatable else {}
         self._pulse.beat(self._tally)
-        if not (self._sessions.begun or committed) and settings.start == StartAt():
+        if self._continues_nothing(committed):
             refuse_published(settings, self._sink)
             self._pulse.beat(self._tally)
         signature = self._agreement.signature(term.topic_id, committed)
         start = self._agreement.start(committed)
         stops = None if self._ends is None else self._ends.offsets
         return openings(settings, self._source, signature, partitions, committed, start, stops)
+
+    def _continues_nothing(self, committed: Stored) -> bool:
+        """It was to continue, and has not done so before, but there is no checkpoint."""
+        told_anew = self._settings.start != StartAt() or not self._source.repeatable
+        return not (self._sessions.begun or committed or told_anew)
 
     def _kept(self, term: _Term, opened: Mapping[int, Opening]) -> Kept | None:
         """What open periods hold, where there are calendars; raises a StreamaggError."""

@@ -67,7 +67,7 @@ class InputWatch:
         Raises TopicError when the input is gone, CheckpointError when another has its name, and HeldUp when
         a bounded run has waited long enough.
         """
-        if self._settings.until_end:
+        if self._settings.until_end and not self._settings.live:
             self._ending.look(self._session.standing)
         else:
             self._look_for_silence()
@@ -81,7 +81,7 @@ class InputWatch:
             self._next_silence = monotonic() + _LOOK_EVERY_S
             self._ends_asked_ms = monotonic_ms()
             if silent := self._session.silent(self._ends_asked_ms, _time_of_day_ms()):
-                self._ends = self._asking.submit(self._source.log_ends, silent)
+                self._ends = self._asking.submit(self._ends_of, silent, self._session.positions)
         elif self._ends.done():
             answer, self._ends = self._ends, None
             self._next_silence = monotonic() + self._silence_every_s
@@ -98,6 +98,12 @@ class InputWatch:
             self._session.confirm_idle(ends, self._ends_asked_ms, _time_of_day_ms())
             for number, at in self._session.held_up(ends, monotonic_ms()).items():
                 tell_held_up(number, at, self._source.hidden_by)
+
+    def _ends_of(self, silent: list[int], positions: Mapping[int, int]) -> dict[int, int]:
+        """Of a stream that is all that has come: nothing of it is away or hidden."""
+        if self._settings.live:
+            return {number: positions[number] for number in silent}
+        return self._source.log_ends(silent)
 
     def _look_at_topic(self) -> None:
         if self._fresh is None:

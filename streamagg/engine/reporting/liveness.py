@@ -14,7 +14,7 @@ from streamagg.engine.session.session import Session
 from streamagg.engine.workers.contract import Workers
 from streamagg.engine.workers.memory import Tidiness
 from streamagg.events import Log
-from streamagg.kafka.membership import Membership
+from streamagg.sinks.leadership import Leadership
 from streamagg.telemetry.health import Health
 from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.notify import Notifier
@@ -44,13 +44,13 @@ class Liveness:
         outside: Outside,
         meter: Meter,
         workers: Workers,
-        membership: Membership,
+        leadership: Leadership,
         stopping: Callable[[], bool],
     ) -> None:
         self._outside = outside
         self._meter = meter
         self._workers = workers
-        self._membership = membership
+        self._leadership = leadership
         self._stopping = stopping
         self._changes: PartitionEvents | None = None
         self._next_look_s = 0.0
@@ -95,8 +95,8 @@ class Liveness:
     def _show_readiness(self, session: Session | None, tally: Tally) -> None:
         reasons = unready(
             # Before its first share of the partitions a member does not know whether it leads.
-            joined=self._membership.assignment_known,
-            leader=self._membership.leader,
+            joined=self._leadership.assignment_known,
+            leader=self._leadership.leader,
             reading=session is not None,
             leased=session is not None and session.first_lease_ms is not None,
             nothing_counted=self._nothing_counted(tally),
@@ -105,7 +105,7 @@ class Liveness:
         self._outside.health.show(reasons)
         if not reasons:
             self._outside.notifier.ready()
-        role = "leader" if self._membership.leader else "standby"
+        role = "leader" if self._leadership.leader else "standby"
         state = "; ".join(reasons) or role
         if state == self._state or (reasons and self._state is None):
             return

@@ -15,12 +15,12 @@ from streamagg.engine.session.session import Session
 from streamagg.engine.session.view import PartitionView, SessionView
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.errors import Unreachable
-from streamagg.kafka.membership import Membership
 from streamagg.model.counters import Counters
 from streamagg.model.measured import Distribution, PublisherNumbers, StageTimes
 from streamagg.model.results import RECORDS, USERS, Groups, WindowTable
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, Publisher, PublishFailed
+from streamagg.sinks.leadership import Leadership
 from streamagg.telemetry.metrics import Metrics
 from streamagg.telemetry.process import memory_limit_bytes, rss_bytes
 from streamagg.telemetry.snapshot import (
@@ -136,14 +136,14 @@ class Meter:
     """Takes the snapshots; ``session`` is the one that runs, None on a standby."""
 
     def __init__(
-        self, settings: RunSettings, metrics: Metrics, workers: Workers, membership: Membership
+        self, settings: RunSettings, metrics: Metrics, workers: Workers, leadership: Leadership
     ) -> None:
         self.session: Session | None = None
         self.publisher = PublisherNumbers()
         self._facts = _facts(settings)
         self._metrics = metrics
         self._workers = workers
-        self._membership = membership
+        self._leadership = leadership
         self._windows = Windows(settings.window)
         self._published = PublishedWindows(self._windows)
         self._broken: Counter[SessionCause] = Counter()
@@ -191,7 +191,7 @@ class Meter:
         return {number: replace(sample, uncounted=found[number]) for number, sample in samples.items()}
 
     def _snapshot(self, tally: Tally, now_ms: int) -> Snapshot:
-        session, membership = self.session, self._membership
+        session, leadership = self.session, self._leadership
         view = session.view() if session else None
         workers = self._workers.sample()
         times = StageTimes()
@@ -199,9 +199,9 @@ class Meter:
             times.add(part)
         return Snapshot(
             at_s=time.monotonic(),
-            leader=membership.leader,
-            member=membership.joined,
-            rebalances=membership.rebalances,
+            leader=leadership.leader,
+            member=leadership.joined,
+            rebalances=leadership.rebalances,
             partitions=self._with_uncounted(partition_samples(tally, view), now_ms),
             workers=workers,
             coordinator=ProcessSample(time.process_time(), rss_bytes()),
@@ -213,12 +213,12 @@ class Meter:
             times=times,
             # The publisher's own thread writes into its numbers.
             errors={
-                "group": dict(membership.numbers.errors),
+                "group": dict(leadership.numbers.errors),
                 "publisher": dict(self.publisher.client.errors),
                 "reader": workers.readers.errors,
             },
             round_trips={
-                "group": membership.numbers.round_trips,
+                "group": leadership.numbers.round_trips,
                 "publisher": self.publisher.client.round_trips,
                 "reader": workers.readers.round_trips,
             },

@@ -217,7 +217,8 @@ class LeaseBook:
             ranges.suspicion.survived(held.tried)
             held.tried = None
         ranges.end = max(ranges.end, block.end)
-        if self._lease_size.ends_early and ranges.stop is not None and block.caught_up:
+        ended = block.caught_up and not block.growing
+        if self._lease_size.ends_early and ranges.stop is not None and ended:
             ranges.end_at(block.next)
         elif block.next >= held.lease.stop:
             del ranges.held[block.lease]

@@ -40,6 +40,8 @@ class Plan:
     slots: int
     idle_timeout_ms: int
     bounded: bool = False
+    live: bool = False
+    """Partitions fall silent also where the run is bounded: it ends when its input does."""
     keep_open: bool = False
     """A bounded run leaves windows open for the next one."""
     whole: bool = False
@@ -70,6 +72,8 @@ def plan_of_run(settings: RunSettings, most_future: int) -> Plan:
         settings.pipeline.slots,
         settings.pipeline.idle_timeout_ms,
         bounded=settings.until_end,
+        live=settings.live,
+        whole=settings.source.place.kind == "stream",
         keep_open=settings.keep_open,
         ceiling=settings.ceiling,
         decode=settings.decode,

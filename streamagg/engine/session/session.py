@@ -265,8 +265,8 @@ class Session:
             part.drop_behind_gaps()
 
     def _caught_up(self, time_of_day_ms: int) -> dict[int, CaughtUp]:
-        """Partitions that may fall silent; in a bounded run none does, for there is only waiting."""
-        if self.plan.bounded:
+        """Partitions that may fall silent; in a run up to known ends none does, for there is only waiting."""
+        if self.plan.bounded and not self.plan.live:
             return {}
         return {
             number: CaughtUp(part.position, part.clock.believes(time_of_day_ms))

@@ -190,4 +190,5 @@ def _block(
         misfits=findings.misfits,
         groups=decoded.groups,
         ignored=ignored,
+        growing=batch.growing,
     )

@@ -29,6 +29,7 @@ class TopicSource:
     """Implements ``sources.contract.Source``; what it asks is bounded in time."""
 
     unit: Unit = "records"
+    repeatable = True
     hidden_by = OPEN_TRANSACTION
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
