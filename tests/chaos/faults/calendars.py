@@ -1,5 +1,6 @@
 """Periods of calendars, and the state topic that they outlive a start in, while things break."""
 
+import signal
 from random import Random
 from typing import Final
 
@@ -19,6 +20,31 @@ PERIODS: Final = Shape(
     )
 )
 """There are always some open, with windows that are not in the log behind the checkpoint any more."""
+
+TWO_MINUTES: Final = CalendarSettings("2m", 120_000)
+CROWD: Final = Shape(users=1_000_000, rate=10_000, calendars=(TWO_MINUTES,))
+LARGE: Final = 300_000
+"""Records, and about as many users, in the state of the period before the first restart."""
+PERIOD_S: Final = 200.0
+"""Until it is out at the latest."""
+
+
+def rolling_restart(world: World, random: Random) -> int:
+    """A new version in mid-period: a newcomer stands by, and the leader is told to end."""
+    times = 2 if world.quick else 4
+    world.start_instance(*aggregators(random))
+    first = world.feeder.sent
+    world.wait_until(lambda: world.feeder.sent > first + LARGE, "a large state")
+    open_ms = world.feeder.now_ms // TWO_MINUTES.length_ms * TWO_MINUTES.length_ms
+    for _ in range(times):
+        leaving = world.wait_for_leader()
+        world.start_instance(*aggregators(random)).wait_for("standing by", timeout_s=90)
+        leaving.signal(signal.SIGTERM)
+        leaving.wait()
+        world.recovered()
+    key = f"{TWO_MINUTES.name} {open_ms // 1_000}".encode()
+    world.wait_until(lambda: key in world.watch.seen, "the period that has seen it all", PERIOD_S)
+    return times
 
 
 def kill_at_points(world: World, random: Random) -> int:
@@ -71,6 +97,12 @@ SCENARIOS = (
     Scenario("periods-kill-anything", "calendars: SIGKILL of anything at any time", kill_anything, PERIODS),
     Scenario("periods-zombie-leader", "calendars: the leader sleeps and wakes up", zombie_leader, PERIODS),
     Scenario("periods-zombie-at-points", "calendars: the same at named points", zombie_at_points, PERIODS),
+    Scenario(
+        "periods-rolling-restart",
+        "calendars: a rolling restart in mid-period, 300,000 users",
+        rolling_restart,
+        CROWD,
+    ),
     Scenario(
         "periods-state-deleted-running",
         "calendars: state topic deleted under a run: refused",
