@@ -7,16 +7,19 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from streamagg.core.calendars import Calendars
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
+from streamagg.core.period_state import PeriodState
 from streamagg.core.sequencer import Closed, Sequencer
 from streamagg.core.windows import Windows
 from streamagg.engine.session.plan import Plan
 from streamagg.engine.session.publication_schedule import PublicationSchedule
 from streamagg.errors import TooManyUsers
 from streamagg.model.messages import ShardCount
+from streamagg.model.periods import Gained
 from streamagg.model.results import WindowTable
-from streamagg.model.settings import CeilingSettings, WindowSettings
+from streamagg.model.settings import CalendarSettings, CeilingSettings, WindowSettings
 from streamagg.sinks.contract import Publication
 from tests.support.blocks import Record, answer, records_at, whole, window_table
 
@@ -262,3 +265,32 @@ def test_a_long_gap_goes_out_in_parts_each_with_its_checkpoint() -> None:
     assert line.out(2_002) == [3, 4, 5]
     assert [each.through for each in line.publisher.submitted] == [2, 5]
     assert line.schedule.windows_published == 3
+
+
+def test_an_empty_window_at_the_end_of_a_period_is_partial_as_others_are() -> None:
+    """::
+
+    period    ------------ ------------
+    window      0      1     2      3      1 has no records, and closes as the last one of its period
+    records     6                   31     of a partition that begins inside of its log: partial to here
+    """
+    window = replace(WINDOW, empty_windows=True, calendars=(CalendarSettings("20s", 20_000),))
+    inside = PartitionState(0, None, began_inside=True)
+    sequencer = Sequencer(WINDOWS, PLAN.slots, {0: BEGIN, 1: inside})
+    plan, state = replace(PLAN, window=window), PeriodState(Calendars(window), "word")
+    schedule = PublicationSchedule(plan, sequencer, Hold(), 1, None, 0, state)
+    sequencer.offer(whole(records_at(6, 41, live=True)))
+    sequencer.offer(whole(records_at(31, 41, live=True), partition=1))
+    for step in sequencer.advance():
+        if isinstance(step, Closed):
+            schedule.close(step)
+            gained = [Gained(0, step.window // 2 * 20_000, [b""])]
+            schedule.answer(ShardCount(1, step.window, answer(1, 1), gained=gained), 0)
+    for question in schedule.over(at_end=False):
+        schedule.answer(ShardCount(1, 0, answer(1, 1), period=(question.calendar, question.start_ms)), 0)
+    publisher = schedule._publisher
+    assert isinstance(publisher, Hold)
+    schedule.publish(2_000, reads=False, all_closed=True)
+    assert {table.window: table.partial for table in publisher.submitted[0].windows} == dict.fromkeys(
+        range(4), True
+    )

@@ -116,7 +116,7 @@ class PublicationSchedule:
         through = _NEVER if at_end and self._plan.whole else closed
         for question, last in self._periods.ask(through, partial):
             if self._plan.window.empty_windows and closed is not None and last <= closed:
-                self._close_empty(last)
+                self._close_empty(last, partial=partial is not None and last <= partial)
             yield question
 
     def so_far(self, now_ms: int, *, reads: bool, all_closed: bool) -> Iterator[AskPeriod]:
@@ -130,11 +130,11 @@ class PublicationSchedule:
             ends = self._plan.bounded and not reads
             yield from self._periods.ask_running(self._sequencer.partial_through, now_ms, at_once=ends)
 
-    def _close_empty(self, window: int) -> None:
+    def _close_empty(self, window: int, *, partial: bool) -> None:
         """The last window of a period, so that those without records before it are published, too."""
         published = self._published_through
         if published is None or window > published:
-            nobody = ClosedWindow(window, False, answers=[self._tables.nothing()])
+            nobody = ClosedWindow(window, partial, answers=[self._tables.nothing()])
             self._closing.setdefault(window, nobody)
 
     def answer(self, count: ShardCount, shard: int) -> None:
