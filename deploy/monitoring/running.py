@@ -161,6 +161,11 @@ KAFKA: Final = Row(
 FACTS: Final = Row(
     "What runs",
     (
+        graph(
+            "Files that are skipped",
+            "Of an input that is a directory, by why something of them is in no count.",
+            Query(added("streamagg_skipped_files_total", "reason") + " > 0", "{{reason}}"),
+        ),
         table(
             "Settings", "Of each instance.", Query("max without (__name__) (streamagg_configuration_info)")
         ),

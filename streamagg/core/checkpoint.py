@@ -3,7 +3,7 @@
 Format, ASCII, fields separated by blanks, ``-`` for none, times in milliseconds since the epoch::
 
     streamagg3 signature published_until_ms read_before clock_ms began_inside partial_until_ms
-        agreement set_aside
+        agreement set_aside [@mark]
 
 ``published_until_ms`` and ``partial_until_ms`` are the ends of the last windows that are published and
 partial. ``set_aside`` is base64 of 17 bytes a record and of what it carries, 25 in all
@@ -36,6 +36,7 @@ from streamagg.model.settings import PLAIN, DecodeSettings, RunSettings, WindowS
 _VERSION: Final = "streamagg3"
 _SECOND: Final = "streamagg2"
 _FIRST: Final = "streamagg1"
+_MARK: Final = "@"
 _RULE: Final = 1
 """Of fingerprints. Another default makes another rule, or the old one and the new would look the same."""
 _SET_ASIDE_BEFORE = struct.Struct(f"<qq{ROWS.width}sBB")
@@ -50,6 +51,8 @@ class Checkpoint:
     """The greatest window published."""
     read_before: int
     """Offsets below it had been applied when the checkpoint was made."""
+    mark: str = ""
+    """What finds the place again, where the offset is not enough: see ``sources.contract.Marks``."""
 
 
 def fingerprint(window: WindowSettings, decode: DecodeSettings) -> str:
@@ -137,7 +140,14 @@ def encode(
         state.agreement,
         base64.b64encode(pack(state.set_aside, schema_of(decoding).width)).decode() or None,
     )
-    return " ".join([_VERSION, signature, *("-" if part is None else str(part) for part in parts)])
+    mark = [_MARK + checkpoint.mark] if checkpoint.mark else []
+    return " ".join([_VERSION, signature, *("-" if part is None else str(part) for part in parts), *mark])
+
+
+def mark_of(metadata: str) -> str:
+    """What the source has stored in it; empty if there is nothing."""
+    last = metadata.rpartition(" ")[2]
+    return last.removeprefix(_MARK) if last.startswith(_MARK) else ""
 
 
 def decode(
@@ -155,7 +165,9 @@ def decode(
             "use another --group, or start anew with --from earliest"
         )
     try:
-        written_for, published, read_before, clock, began, partial, *votes = rest.split(" ")
+        mark = mark_of(metadata)
+        parts = rest.removesuffix(f" {_MARK}{mark}").split(" ")
+        written_for, published, read_before, clock, began, partial, *votes = parts
         width = schema_of(decoding).width
         agreement, aside = _votes_first(*votes) if version == _FIRST else _votes(width, *votes)
         through, partial_through = _integer(published), _integer(partial)
@@ -163,7 +175,7 @@ def decode(
             windows = Windows(window)
             through, partial_through = _ended(windows, through), _ended(windows, partial_through)
         state = PartitionState(offset, _integer(clock), aside, began == "1", partial_through, agreement)
-        checkpoint = Checkpoint(state, through, int(read_before))
+        checkpoint = Checkpoint(state, through, int(read_before), mark)
     except (TypeError, ValueError, struct.error) as error:
         raise CheckpointError(
             "the committed checkpoint is damaged; start anew with --from earliest"

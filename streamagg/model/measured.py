@@ -66,12 +66,14 @@ class RoundTrip(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ClientNumbers(msgspec.Struct, array_like=True, gc=False):
-    """What clients of Kafka have met with."""
+    """What clients of Kafka, and readers of directories, have met with."""
 
     errors: dict[str, int] = {}
     """By the name of the code, such as ``_TRANSPORT``."""
     round_trips: dict[str, RoundTrip] = {}
     """By the number of the broker, as last heard."""
+    skipped: dict[str, int] = {}
+    """Files of which something is in no count, by why (``sources.directory.skipped``)."""
 
     def failed(self, code: str) -> None:
         """Count an error."""
@@ -80,6 +82,7 @@ class ClientNumbers(msgspec.Struct, array_like=True, gc=False):
     def add(self, other: "ClientNumbers") -> None:
         """Add those of another client: of two round trips with one broker, the slower is kept."""
         add_counts(self.errors, other.errors)
+        add_counts(self.skipped, other.skipped)
         for broker, theirs in other.round_trips.items():
             mine = self.round_trips.get(broker, theirs)
             self.round_trips[broker] = RoundTrip(

@@ -33,6 +33,8 @@ class Lease(Message, frozen=True, tag=True, array_like=True, gc=False):
     """Ranges of offsets in which records are read one at a time (see ``Trying``)."""
     poison: tuple[int, ...] = ()
     """Offsets of records that are to be rejected without being decoded."""
+    where: bytes = b""
+    """What its offsets stand for; the source that gave it out understands it."""
 
 
 class Misfit(Message, frozen=True, tag=True, array_like=True, gc=False):

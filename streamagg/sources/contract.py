@@ -16,16 +16,18 @@ To write one:
    without end, and raise a StreamaggError that says what is wrong; Unreachable if asking again may help.
 2. ``Reader``: leases in, batches out. It is the hot path, and works on whole pieces.
 3. Where a place in a log is more than a number, as a file and a byte in it, the source makes one number of it
-   (the bytes of all files before, and that byte), and its id changes when that no longer finds the place.
+   (the bytes of all files before, and that byte). What finds the place again is a text beside the offset of
+   a checkpoint, and travels with leases: ``Marks``.
 4. What can be read only once is not ``repeatable``: it is read in the main process, and when a session breaks
    the run ends.
 5. Add it to ``tests/contracts/test_sources.py``, which says all of this as tests.
 
-``kafka.topic`` is a topic, ``files`` are files that are finished, ``stream`` is standard input.
+``kafka.topic`` is a topic, ``directory`` a tree of directories, ``files`` are files that are finished,
+``stream`` is standard input.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple, Protocol
 
 from streamagg.model.batch import Batch, Identity, Standing
 from streamagg.model.measured import ClientNumbers
@@ -40,6 +42,48 @@ Unit = Literal["records", "bytes"]
 At = Literal["earliest", "latest"] | int
 """The first record kept, behind the last one that readers get to, or the first one appended at this time or
 later (ms since the epoch): the latest where there is none, the earliest in a log that knows no times."""
+
+Stored = dict[int, tuple[int, str]]
+"""Checkpoints as they are kept: offset and text by partition, those without one left out."""
+Ask = Callable[[Iterable[int]], Stored]
+"""Reads the checkpoints of partitions."""
+
+
+class Stretch(NamedTuple):
+    """A range of offsets for a lease."""
+
+    stop: int
+    where: bytes
+    """For the reader: see ``model.messages.Lease``."""
+
+
+class Marks(Protocol):
+    """Finds the places that offsets stand for, where offsets alone do not. Is asked in the leader only.
+
+    Leases never go beyond the end that readers get to: when that has moved, there is another lease. The last
+    one before it is ``caught_up`` at its end, and has no offsets where nothing is there.
+    """
+
+    def recall(self, ask: Ask) -> Stored:
+        """Checkpoints, whose texts say what their offsets stand for from here on; raises CheckpointError."""
+
+    def forget(self) -> None:
+        """A session begins anew, whatever was recalled."""
+
+    def mark(self, partition: int, offset: int) -> str:
+        """What to store with an offset: ASCII without blanks, no longer for more files."""
+
+    def end(self, partition: int) -> int:
+        """The end that readers get to."""
+
+    def stretch(self, partition: int, start: int, most: int, limit: int) -> Stretch:
+        """About the next ``most`` offsets, cut where a reader can begin; none beyond ``limit`` or the end."""
+
+    def committed(self, offsets: Mapping[int, int]) -> None:
+        """The first offsets, by partition, that may be asked for again."""
+
+    def look(self) -> None:
+        """Take note of what has changed, and finish with what is committed."""
 
 
 class Reader(Protocol):
@@ -88,6 +132,10 @@ class Source(Protocol):
     @property
     def repeatable(self) -> bool:
         """It can be read again from a position that was stored; a stream cannot."""
+
+    @property
+    def marks(self) -> Marks | None:
+        """None where an offset says it all."""
 
     @property
     def hidden_by(self) -> str:

@@ -63,7 +63,7 @@ class _Lines(Sequence[bytes | None]):
         return bytes(self._block[self._starts[index] : self._ends[index]])
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
     """Lines, the offset of each, shape ``(n,)``, and an offset before which no further line begins."""
 
     lines: Sequence[bytes | None]
@@ -97,6 +97,7 @@ class FileSource:
 
     unit: Unit = "bytes"
     repeatable = True
+    marks = None
     hidden_by = "it is not written to its end"
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -156,11 +157,11 @@ class _Reading:
     """The leases of one file, the first of which is being read."""
 
     leases: deque[Lease]
-    chunks: Iterator[_Chunk | None]
+    chunks: Iterator[Chunk | None]
     """None when nothing has come in time."""
     position: int
     """How far batches have been handed out."""
-    chunk: _Chunk | None = None
+    chunk: Chunk | None = None
 
 
 class FileReader:
@@ -243,8 +244,8 @@ class FileReader:
         fit = int(np.searchsorted(chunk.starts, lease.stop))
         whole = fit == len(chunk.lines)
         reached = min(lease.stop, chunk.next if whole else lease.stop)
-        reading.chunk = None if whole else _Chunk(chunk.lines[fit:], chunk.starts[fit:], chunk.next)
-        batch = _batch(lease, reading.position, reached, chunk.lines[:fit], chunk.starts[:fit])
+        reading.chunk = None if whole else Chunk(chunk.lines[fit:], chunk.starts[fit:], chunk.next)
+        batch = batch_of(lease, reading.position, reached, chunk.lines[:fit], chunk.starts[:fit])
         reading.position = reached
         if reached == lease.stop:
             self._next_lease(partition, reading)
@@ -254,7 +255,7 @@ class FileReader:
         """The file is at its end: the lease is done, however far it goes, and so are those behind it."""
         del self._readings[partition]
         end = reading.position if self._sizes[partition] is None else lease.stop
-        return _batch(lease, reading.position, end, [], np.empty(0, np.int64), caught_up=True)
+        return batch_of(lease, reading.position, end, [], np.empty(0, np.int64), caught_up=True)
 
     def _next_lease(self, partition: int, reading: _Reading) -> None:
         done = reading.leases.popleft()
@@ -264,7 +265,7 @@ class FileReader:
             self._readings[partition] = self._begin(reading.leases)
 
 
-def _batch(
+def batch_of(
     lease: Lease,
     first: int,
     end: int,
@@ -278,13 +279,13 @@ def _batch(
     return Batch(lease.id, lease.partition, first, end, end, caught_up, lines, starts, none, none)
 
 
-def _plain(path: str, size: int, start: int, kept: int) -> Iterator[_Chunk]:
+def _plain(path: str, size: int, start: int, kept: int) -> Iterator[Chunk]:
     """Lines of a plain file that begin at ``start`` or behind it; blank ones are left out."""
     try:
         with open(path, "rb", buffering=0) as file:
             if start > 0 or file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
                 file.seek(max(0, start - 1))
-            for chunk in _chunks(file.readinto, start, file.tell(), kept):
+            for chunk in chunks(file.readinto, start, file.tell(), kept, skipping=start > 0):
                 assert chunk is not None, "a file is there"
                 yield chunk
             if file.tell() < size:
@@ -293,24 +294,25 @@ def _plain(path: str, size: int, start: int, kept: int) -> Iterator[_Chunk]:
         raise FileUnreadable(f"Reading {path} failed: {error.strerror or error}.") from error
 
 
-def _stream(path: str, kept: int) -> Iterator[_Chunk | None]:
+def _stream(path: str, kept: int) -> Iterator[Chunk | None]:
     """Lines of a pipe or a compressed file, from its front; None when none has come in time."""
     with LineFile(path) as file:
-        yield from _chunks(lambda room: file.readinto(room, WAIT_MS), 0, 0, kept)
+        yield from chunks(lambda room: file.readinto(room, WAIT_MS), 0, 0, kept, skipping=False)
 
 
-def _chunks(
-    read: Callable[[memoryview], int | None], start: int, position: int, kept: int
-) -> Iterator[_Chunk | None]:
+def chunks(
+    read: Callable[[memoryview], int | None], start: int, position: int, kept: int, *, skipping: bool
+) -> Iterator[Chunk | None]:
     """Lines that begin at ``start`` or behind it; ``read`` goes on at ``position``.
+
+    ``skipping``: what stands before the first newline belongs to the lease before.
 
     Of a line no more is kept than ``kept`` bytes. Every byte is looked at once, and copied a few times at
     most: behind a newline there is a new block, and one that is full without any is doubled, or forgotten
     where the line is longer.
     """
     block, filled, base = bytearray(READ_BYTES), 0, position
-    # What stands before the first newline belongs to the lease before; later, to a line that was too large.
-    skipping = start > 0
+    # Later, ``skipping`` is what stands before the end of a line that was too large.
     # The first line begins before a byte order mark.
     line_at = start
     short = False
@@ -331,11 +333,11 @@ def _chunks(
         if skipping or filled >= kept:
             lines = [] if skipping else [bytes(block[:kept])]
             base, filled, skipping = base + filled, 0, True
-            yield _Chunk(lines, np.full(len(lines), line_at, np.int64), base)
+            yield Chunk(lines, np.full(len(lines), line_at, np.int64), base)
         elif filled == len(block):
             block += bytes(filled)
     if block[:filled].strip():
-        yield _Chunk([bytes(block[:filled])], np.array([line_at]), base + filled + 1)
+        yield Chunk([bytes(block[:filled])], np.array([line_at]), base + filled + 1)
 
 
 def _newlines(block: bytearray, begin: int, end: int, *, short: bool) -> Int64Column:
@@ -352,7 +354,7 @@ def _newlines(block: bytearray, begin: int, end: int, *, short: bool) -> Int64Co
 
 def _in_place(
     block: bytearray, ends: Int64Column, base: int, line_at: int, kept: int, *, skipping: bool
-) -> _Chunk:
+) -> Chunk:
     """The lines that end at the newlines ``ends``, without the first if it is not ours, and without blanks.
 
     ``base`` is the offset of the block, ``line_at`` that of its first line.
@@ -367,7 +369,7 @@ def _in_place(
     if skipping:
         left_out.append(0)
     starts, ends, offsets = (np.delete(column, left_out) for column in (starts, ends, offsets))
-    return _Chunk(_Lines(block, starts, ends), offsets, following)
+    return Chunk(_Lines(block, starts, ends), offsets, following)
 
 
 def _is_kept(block: bytearray, start: int, end: int, kept: int) -> bool:

@@ -58,14 +58,14 @@ class LineFile:
     its content is damaged.
     """
 
-    def __init__(self, source: str, *, raw: bool = False) -> None:
-        """``raw``: whatever the content is, take it as it is."""
+    def __init__(self, source: str, *, raw: bool = False, file: BinaryIO | None = None) -> None:
+        """``raw``: whatever the content is, take it as it is. ``file``: the source, opened."""
         self.source = source
         self.position = 0
         """Bytes read from the file so far, before decompression."""
         self._name = "Standard input" if source == STDIN else source
         self._raw = raw
-        self._file = _open(source)
+        self._file = _open(source) if file is None else file
         self.size = _size(self._file)
         """Bytes of the whole file, None when it has no length: a pipe."""
         self._arrival = _arrival(self._file) if self.size is None else None

@@ -23,6 +23,7 @@ class StreamSource:
     name = "standard input"
     unit: Unit = "bytes"
     repeatable = False
+    marks = None
     hidden_by = "it is not written to its end"
 
     def __init__(self, *, live: bool) -> None:

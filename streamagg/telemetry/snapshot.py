@@ -187,4 +187,6 @@ class Snapshot:
     """Of Kafka's clients, by the name of the code."""
     round_trips: Mapping[ClientKind, Mapping[str, RoundTrip]] = field(default_factory=dict)
     """By the number of the broker."""
+    skipped_files: Mapping[str, int] = field(default_factory=dict)
+    """Of a directory, by the reason."""
     facts: RunFacts | None = None

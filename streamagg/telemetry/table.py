@@ -501,6 +501,15 @@ _KAFKA: Final[_Rows] = (
         _round_trips,
     ),
 )
+_FILES: Final[_Rows] = (
+    Row(
+        "streamagg_skipped_files_total",
+        "counter",
+        "Files of a directory of which something is in no count, by the reason.",
+        ("reason",),
+        lambda snapshot: (((reason,), count) for reason, count in snapshot.skipped_files.items()),
+    ),
+)
 _FACTS: Final[_Rows] = (
     Row(
         "streamagg_start_timestamp_seconds",
@@ -538,5 +547,5 @@ _FACTS: Final[_Rows] = (
         _build,
     ),
 )
-ROWS: Final = (*_RECORDS, *_TIME, *_WINDOWS, *_WORK, *_HEALTH, *_KAFKA, *_FACTS)
+ROWS: Final = (*_RECORDS, *_TIME, *_WINDOWS, *_WORK, *_HEALTH, *_KAFKA, *_FILES, *_FACTS)
 """All metrics, in the order in which they are exposed."""

@@ -1,6 +1,7 @@
 """What every source does: see ``streamagg.sources.contract``."""
 
 import itertools
+import os
 import random
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -21,6 +23,7 @@ from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import Lease
 from streamagg.model.settings import KafkaSettings, SourceSettings
 from streamagg.sources.contract import Reader, Source
+from streamagg.sources.directory import DirectorySource
 from streamagg.sources.open import open_source
 from tests.simulation.broker import Broker, Log
 from tests.simulation.scenario import Content
@@ -76,6 +79,50 @@ class FilesBench:
             content = path.read_bytes()
             path.unlink()
             path.write_bytes(content[::-1])
+
+
+class DirectoryBench:
+    """A directory for each partition, and two files in it."""
+
+    grows = True
+
+    def __init__(self, directory: Path) -> None:
+        self._root = directory / "in"
+        self._settle_ms = 0
+        self._make()
+
+    def source(self) -> Source:
+        return DirectorySource(str(self._root), self._settle_ms)
+
+    def missing(self) -> Source:
+        return DirectorySource(str(self._root / "missing"), self._settle_ms)
+
+    def write(self, partition: int, payloads: Sequence[bytes]) -> None:
+        before = (self._root / str(partition) / "b.jsonl").exists()
+        half = 0 if before else len(payloads) // 2
+        self._append(partition, "a.jsonl", payloads[:half])
+        self._append(partition, "b.jsonl", payloads[half:])
+
+    def hide(self) -> None:
+        """Begin a line that may be written on."""
+        directory = self._root / "0"
+        with (directory / "b.jsonl").open("ab") as file:
+            file.write(b'{"n":')
+        os.utime(directory / "a.jsonl", (0, 0))
+        self._settle_ms = PATIENCE_S * 1_000
+
+    def make_anew(self) -> None:
+        self._root.rename(self._root.with_name("before"))
+        self._make()
+
+    def _append(self, partition: int, name: str, payloads: Sequence[bytes]) -> None:
+        with (self._root / str(partition) / name).open("ab") as file:
+            file.writelines(payload + b"\n" for payload in payloads)
+
+    def _make(self) -> None:
+        for number in NUMBERS:
+            (self._root / str(number)).mkdir(parents=True)
+            self._append(number, "a.jsonl", [])
 
 
 class SimBench:
@@ -166,7 +213,8 @@ class TopicBench:
             return False
 
 
-FILES, SIMULATED, TOPIC = "files", "simulated", pytest.param("topic", marks=pytest.mark.kafka)
+FILES, DIRECTORY, SIMULATED = "files", "directory", "simulated"
+TOPIC = pytest.param("topic", marks=pytest.mark.kafka)
 
 
 def only(*which: object) -> pytest.MarkDecorator:
@@ -174,16 +222,26 @@ def only(*which: object) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("bench", which, indirect=True)
 
 
-@pytest.fixture(params=[FILES, SIMULATED, TOPIC])
+@pytest.fixture(params=[FILES, DIRECTORY, SIMULATED, TOPIC])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "files":
         yield FilesBench(tmp_path)
+    elif request.param == "directory":
+        yield DirectoryBench(tmp_path)
     elif request.param == "simulated":
         yield SimBench()
     else:
         topic = TopicBench(request.getfixturevalue("broker"))
         yield topic
         topic.close()
+
+
+def found(source: Source, lease: Lease) -> Lease:
+    """The lease as the source gives it out."""
+    if source.marks is None:
+        return lease
+    stop, where = source.marks.stretch(lease.partition, lease.start, lease.stop - lease.start, lease.stop)
+    return msgspec.structs.replace(lease, stop=stop, where=where)
 
 
 def reader_of(source: Source) -> Reader:
@@ -217,7 +275,7 @@ def rows(batches: Iterable[Batch]) -> list[tuple[int, bytes | None]]:
 def whole(source: Source) -> list[Lease]:
     """All of each partition."""
     begins, ends = source.offsets(NUMBERS, "earliest"), source.log_ends(NUMBERS)
-    return [Lease(number, number, begins[number], ends[number]) for number in NUMBERS]
+    return [found(source, Lease(number, number, begins[number], ends[number])) for number in NUMBERS]
 
 
 def covered(batches: Iterable[Batch], lease: Lease) -> bool:
@@ -231,8 +289,8 @@ def covered(batches: Iterable[Batch], lease: Lease) -> bool:
     return at == lease.stop
 
 
-@only(FILES, TOPIC)
-def test_making_one_asks_nobody_anything(bench: FilesBench | TopicBench) -> None:
+@only(FILES, DIRECTORY, TOPIC)
+def test_making_one_asks_nobody_anything(bench: FilesBench | DirectoryBench | TopicBench) -> None:
     source = bench.missing()
     with pytest.raises(StreamaggError):
         source.identity()
@@ -269,8 +327,10 @@ def test_a_position_means_the_same_to_whoever_goes_on_there(bench: Bench) -> Non
     lease = whole(bench.source())[0]
     every = rows(read_all(bench.source(), [lease]))
     for number in (1, 50, 99):
-        rest = Lease(number, 0, every[number][0], lease.stop)
-        assert rows(read_all(bench.source(), [rest])) == every[number:]
+        again = bench.source()
+        again.identity()
+        rest = found(again, Lease(number, 0, every[number][0], lease.stop))
+        assert rows(read_all(again, [rest])) == every[number:]
 
 
 @pytest.mark.parametrize("readers", [1, 2])
@@ -280,7 +340,9 @@ def test_leases_give_every_record_once_wherever_they_are_cut(bench: Bench, reade
     all_of_it = whole(source)[0]
     span = all_of_it.stop - all_of_it.start
     cuts = [all_of_it.start + span * part // 7 for part in range(8)]
-    leases = [Lease(n, 0, start, stop) for n, (start, stop) in enumerate(itertools.pairwise(cuts))]
+    leases = [
+        found(source, Lease(n, 0, start, stop)) for n, (start, stop) in enumerate(itertools.pairwise(cuts))
+    ]
     batches = [batch for number in range(readers) for batch in read_all(source, leases[number::readers])]
     assert sorted(rows(batches)) == rows(read_all(source, [all_of_it]))
     assert all(covered(batches, lease) for lease in leases)
@@ -291,12 +353,13 @@ def test_the_end_of_a_partition_is_told(bench: Bench) -> None:
     source = bench.source()
     end = source.log_ends([0])[0]
     with closing(reader_of(source)) as reader:
-        lease = Lease(0, 0, 0, BEYOND)
+        lease = found(source, Lease(0, 0, 0, BEYOND))
         batches = read(reader, [lease], lambda batches: any(batch.caught_up for batch in batches))
         assert batches[-1].caught_up
         assert batches[-1].next == (end if bench.grows else BEYOND)
         assert len(rows(batches)) == 10
-        assert reader.busy == bench.grows, "a log that grows is waited for"
+        waits = bench.grows and source.marks is None
+        assert reader.busy == waits, "a log that grows is waited for, unless its leases end where it does"
 
 
 def test_what_is_revoked_is_not_read_on(bench: Bench) -> None:
@@ -316,7 +379,7 @@ def test_what_is_revoked_is_not_read_on(bench: Bench) -> None:
         assert not reader.busy
 
 
-@only(SIMULATED, TOPIC)
+@only(DIRECTORY, SIMULATED, TOPIC)
 def test_what_is_written_behind_the_end_moves_nothing(bench: Bench) -> None:
     bench.write(0, RECORDS[:10])
     source = bench.source()
@@ -356,8 +419,8 @@ def test_nothing_holds_up_what_can_be_read(bench: Bench) -> None:
     assert source.held({0: Standing(0, source.log_ends([0])[0])}) == {}
 
 
-@only(SIMULATED, TOPIC)
-def test_what_readers_do_not_get_is_held_up(bench: SimBench | TopicBench) -> None:
+@only(DIRECTORY, SIMULATED, TOPIC)
+def test_what_readers_do_not_get_is_held_up(bench: DirectoryBench | SimBench | TopicBench) -> None:
     bench.write(0, RECORDS)
     bench.hide()
     source = bench.source()
@@ -366,6 +429,7 @@ def test_what_readers_do_not_get_is_held_up(bench: SimBench | TopicBench) -> Non
     assert source.held({0: Standing(reached, end)}) == {0: source.hidden_by}
     assert source.hold_timeout_ms() > 0
     with closing(reader_of(source)) as reader:
-        batches = read(reader, [Lease(0, 0, 0, end)], lambda batches: len(rows(batches)) == len(RECORDS))
+        lease = found(source, Lease(0, 0, 0, end))
+        batches = read(reader, [lease], lambda batches: len(rows(batches)) == len(RECORDS))
         assert [payload for _, payload in rows(batches)] == RECORDS
         assert all(batch.next <= reached for batch in batches)

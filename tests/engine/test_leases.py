@@ -3,6 +3,7 @@
 import itertools
 import random
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from streamagg.engine.session.leases import LeaseBook, LeaseSize
 from streamagg.model.batch import Standing
 from streamagg.model.messages import ColumnBlock, Lease
+from streamagg.sources.contract import Marks, Stretch
 
 SIZE = LeaseSize(100, 10)
 FULL = SIZE.most_waiting + 1
@@ -221,6 +223,76 @@ def test_a_file_may_end_early(end: int) -> None:
     assert leases.finished(0)
     assert not leases.outstanding
     assert leases.issue([(0, 0)]) == []
+
+
+class Places:
+    """What a source says of a log in which a lease may end at multiples of seven alone."""
+
+    def __init__(self, end: int) -> None:
+        self.known = end
+
+    def end(self, partition: int) -> int:
+        return self.known
+
+    def stretch(self, partition: int, start: int, most: int, limit: int) -> Stretch:
+        stop = min(start + most, limit, self.known)
+        return Stretch(stop if stop == self.known else max(stop - stop % 7, start + 1), b"%d" % start)
+
+
+def placed(end: int, stop: int | None) -> tuple[LeaseBook, Places]:
+    places = Places(end)
+    leases = LeaseBook(2, itertools.count(), SIZE, marks=cast(Marks, places))
+    leases.add_partition(0, 0, end, stop, timestamps=False)
+    return leases, places
+
+
+def test_the_source_says_where_a_lease_ends_and_what_its_offsets_stand_for() -> None:
+    leases, places = placed(150, None)
+    (_, first), (_, second) = leases.issue([(0, 0)])
+    assert [(lease.start, lease.stop, lease.where) for lease in (first, second)] == [
+        (0, 98, b"0"),
+        (98, 150, b"98"),
+    ]
+    for lease in (first, second):
+        assert leases.received(block(lease, lease.start, lease.stop))
+    assert leases.issue([(0, 0)]) == [], "nothing is there"
+    places.known = 160
+    assert [(lease.start, lease.stop) for _, lease in leases.issue([(0, 0)])] == [(150, 160)]
+
+
+def test_an_end_is_told_by_a_lease_without_offsets() -> None:
+    leases, _ = placed(0, None)
+    ((_, lease),) = leases.issue([(0, 0)])
+    assert (lease.start, lease.stop) == (0, 0)
+    assert leases.issue([(0, 0)]) == []
+    leases.received(block(lease, 0, 0, caught_up=True))
+    assert leases.issue([(0, 0)]) == []
+
+
+def test_a_bounded_run_waits_for_what_the_source_has_not_got_yet() -> None:
+    leases, places = placed(10, 20)
+    ((_, lease),) = leases.issue([(0, 0)])
+    leases.received(block(lease, 0, 10, caught_up=True))
+    assert leases.issue([(0, 0)]) == []
+    assert leases.outstanding
+    assert leases.standing(0, 10) == Standing(10, 20)
+    places.known = 30
+    while issued := leases.issue([(0, 0)]):
+        for _, lease in issued:
+            assert lease.stop <= 20
+            leases.received(block(lease, lease.start, lease.stop))
+    assert leases.finished(0)
+    assert not leases.outstanding
+
+
+def test_what_a_dead_worker_left_is_found_again() -> None:
+    leases, _ = placed(150, None)
+    (worker, first), (_, second) = leases.issue([(0, 0)])
+    leases.received(block(first, 0, 30))
+    leases.received(block(second, 98, 150))
+    leases.worker_lost(worker)
+    issued = leases.issue([(0, 0)])
+    assert [(lease.start, lease.stop, lease.where) for _, lease in issued] == [(30, 98, b"30")]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

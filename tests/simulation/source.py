@@ -17,6 +17,7 @@ class SimSource:
 
     name = "input"
     unit: Unit = "records"
+    marks = None
     repeatable = True
     hidden_by = "a transaction of the simulator is not ended"
 

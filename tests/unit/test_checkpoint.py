@@ -149,6 +149,15 @@ def test_every_part_of_the_destination_changes_it() -> None:
 GOOD = encode(FULL, SETTINGS)
 
 
+def test_what_a_source_adds_comes_back() -> None:
+    marked = dataclasses.replace(FULL, mark="a,b%20c")
+    text = encode(marked, SETTINGS)
+    assert text == f"{GOOD} @a,b%20c"
+    assert metadata.mark_of(text) == "a,b%20c"
+    assert metadata.mark_of(GOOD) == ""
+    assert decode(marked.state.offset, text, SETTINGS) == marked
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -105,6 +105,7 @@ SNAPSHOT = Snapshot(
     ),
     times=times("decode", 0.02),
     errors={"group": {"_TRANSPORT": 5}, "publisher": {}, "reader": {}},
+    skipped_files={"gone": 2},
     round_trips={"group": {"1": RoundTrip(0.001, 0.004)}},
     facts=RunFacts(
         start_s=1_600_000_000.0,
@@ -202,6 +203,7 @@ def test_a_scrape_says_what_the_snapshot_says(full: Metrics) -> None:
         ("kafka_errors_total", labels(client="group", code="_TRANSPORT")): 5,
         ("broker_round_trip_seconds", labels(client="group", broker="1", quantile="0.5")): 0.001,
         ("broker_round_trip_seconds", labels(client="group", broker="1", quantile="0.99")): 0.004,
+        ("skipped_files_total", labels(reason="gone")): 2,
         ("start_timestamp_seconds", labels()): 1_600_000_000,
         ("granularity_seconds", labels()): 60,
         ("max_lag_seconds", labels()): 5,

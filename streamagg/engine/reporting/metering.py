@@ -16,7 +16,7 @@ from streamagg.engine.session.view import PartitionView, SessionView
 from streamagg.engine.workers.contract import AggregatorLost, Workers
 from streamagg.errors import Unreachable
 from streamagg.model.counters import Counters
-from streamagg.model.measured import Distribution, PublisherNumbers, StageTimes
+from streamagg.model.measured import ClientNumbers, Distribution, PublisherNumbers, StageTimes, add_counts
 from streamagg.model.results import RECORDS, USERS, Groups, WindowTable
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, Publisher, PublishFailed
@@ -140,6 +140,8 @@ class Meter:
     ) -> None:
         self.session: Session | None = None
         self.publisher = PublisherNumbers()
+        self.input = ClientNumbers()
+        """What this process has met with in the input."""
         self._facts = _facts(settings)
         self._metrics = metrics
         self._workers = workers
@@ -222,8 +224,14 @@ class Meter:
                 "publisher": self.publisher.client.round_trips,
                 "reader": workers.readers.round_trips,
             },
+            skipped_files=self._skipped(workers.readers),
             facts=self._facts,
         )
+
+    def _skipped(self, readers: ClientNumbers) -> dict[str, int]:
+        both = dict(readers.skipped)
+        add_counts(both, self.input.skipped)
+        return both
 
     def _open(self, view: SessionView) -> tuple[OpenWindow, ...]:
         records = view.open_records

@@ -33,6 +33,9 @@ delivered or its holder dies.
 5. What the holder of a lease had not delivered when it died becomes a gap, and is read first. Where
    unmarshallers die twice in one stretch, records are tried one at a time (docs/decoding.md, "Poison").
 6. Near the end of a bounded run leases become smaller, so that all workers finish together.
+7. Where offsets stand for places, as bytes of files, the source says where a lease may end, and none reaches
+   beyond the end that it knows of (``sources.contract.Marks``). One is issued for that end, be it without
+   offsets: it tells that there is nothing more.
 
 The price. Rows wait in the coordinator for the slowest partition: with 64 partitions up to 1,600,000 of
 them, 190 MB where four partitions take 75 ("What limits it" in REPORT.md). And an unmarshaller reads at most
@@ -53,7 +56,7 @@ from streamagg.engine.session.poison import Suspicion
 from streamagg.events import Log
 from streamagg.model.batch import Standing
 from streamagg.model.messages import ColumnBlock, Lease, Trying
-from streamagg.sources.contract import Unit
+from streamagg.sources.contract import UNKNOWN_END, Marks, Stretch, Unit
 
 log = Log(__name__)
 
@@ -132,6 +135,8 @@ class _Ranges:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Ranges of leases whose holder died."""
     held: dict[int, _Held] = field(default_factory=dict)
+    told_end: int = -1
+    """The last end for which there was a lease, if the source knows the end."""
 
     @property
     def behind(self) -> bool:
@@ -179,12 +184,17 @@ class LeaseBook:
         ids: Iterator[int],
         size: LeaseSize = RECORDS,
         poison: dict[int, set[int]] | None = None,
+        marks: Marks | None = None,
     ) -> None:
-        """``poison`` holds the offsets found to be poison, by partition, and is added to."""
+        """``poison`` holds the offsets found to be poison, by partition, and is added to.
+
+        ``marks``: of the source, if it has such.
+        """
         self._workers = workers
         self._ids = ids
         self._lease_size = size
         self._poison = {} if poison is None else poison
+        self._marks = marks
         self._partitions: dict[int, _Ranges] = {}
 
     def add_partition(
@@ -274,21 +284,23 @@ class LeaseBook:
     def standing(self, partition: int, position: int) -> Standing | None:
         """A bounded partition of which somebody reads, and everything before ``position`` has come."""
         ranges = self._partitions[partition]
-        if ranges.stop is None or not ranges.held:
+        if ranges.stop is None or not (ranges.held or self._waits(ranges)):
             return None
         return Standing(position, ranges.stop)
 
     @property
     def outstanding(self) -> bool:
         """Some unmarshaller still has something to read."""
-        return any(ranges.held for ranges in self._partitions.values())
+        return any(ranges.held or self._waits(ranges) for ranges in self._partitions.values())
 
     def issue(self, order: Iterable[tuple[int, int]]) -> list[tuple[int, Lease]]:
         """New leases as pairs (worker, lease).
 
         ``order`` gives the partitions, the neediest first, with the rows each has waiting in memory.
         """
-        places = [(number, self._partitions[number], self._has_room(waiting)) for number, waiting in order]
+        self._note_ends()
+        wanted = [(number, self._partitions[number], self._has_room(waiting)) for number, waiting in order]
+        places = [(number, ranges, room) for number, ranges, room in wanted if not self._at_end(ranges)]
         issued: list[tuple[int, Lease]] = []
         for number, ranges, room in places:
             worker = self._reader_for(ranges) if ranges.may_go_on(room) else None
@@ -302,6 +314,21 @@ class LeaseBook:
                     issued.append((worker, self._lease(number, ranges, worker)))
                     break
         return issued
+
+    def _note_ends(self) -> None:
+        if self._marks is not None:
+            for number, ranges in self._partitions.items():
+                ranges.end = self._marks.end(number)
+
+    def _at_end(self, ranges: _Ranges) -> bool:
+        """Nothing is there for a lease, as far as the source knows, and that was told."""
+        if self._marks is None or ranges.behind:
+            return False
+        return bool(ranges.held) or ranges.told_end == ranges.next
+
+    def _waits(self, ranges: _Ranges) -> bool:
+        """A bounded partition is not at its end, and the source gives no more of it yet."""
+        return ranges.stop is not None and not ranges.exhausted and self._at_end(ranges)
 
     def _has_room(self, waiting: int) -> bool:
         return waiting <= min(self._lease_size.most_waiting, _WAITING_IN_ALL // len(self._partitions))
@@ -332,7 +359,7 @@ class LeaseBook:
     def _lease(self, partition: int, ranges: _Ranges, worker: int) -> Lease:
         timestamps = ranges.timestamps or ranges.timestamps_once or not ranges.behind
         ranges.timestamps_once = False
-        start, stop = self._range(ranges, self._size())
+        start, stop, where = self._range(partition, ranges, self._size())
         lease = Lease(
             next(self._ids),
             partition,
@@ -341,16 +368,28 @@ class LeaseBook:
             timestamps,
             ranges.suspicion.careful(start, stop),
             tuple(sorted(offset for offset in ranges.suspicion.poison if start <= offset < stop)),
+            where,
         )
         ranges.held[lease.id] = _Held(lease, worker, start)
         return lease
 
-    def _range(self, ranges: _Ranges, size: int) -> tuple[int, int]:
+    def _range(self, partition: int, ranges: _Ranges, size: int) -> tuple[int, int, bytes]:
+        """A gap, or what follows the last lease; and what its reader has to be told."""
         if ranges.gaps:
-            return ranges.gaps.pop(0)
-        start = ranges.next
-        ranges.next = start + size if ranges.stop is None else min(start + size, ranges.stop)
-        return start, ranges.next
+            start, limit = ranges.gaps.pop(0)
+            stop, where = self._cut(partition, start, limit - start, limit)
+            if stop < limit:
+                ranges.gaps.insert(0, (stop, limit))
+            return start, stop, where
+        start, limit = ranges.next, UNKNOWN_END if ranges.stop is None else ranges.stop
+        stop, where = self._cut(partition, start, size, limit)
+        ranges.next = ranges.told_end = stop
+        return start, stop, where
+
+    def _cut(self, partition: int, start: int, size: int, limit: int) -> Stretch:
+        if self._marks is None:
+            return Stretch(min(start + size, limit), b"")
+        return self._marks.stretch(partition, start, size, limit)
 
     def _size(self) -> int:
         """Offsets in a lease: fewer towards the end of a bounded run, so that all workers end together."""

@@ -9,15 +9,20 @@ from streamagg.engine.session.plan import Opening, Plan
 from streamagg.engine.session.session import Session
 from streamagg.engine.workers.contract import Workers
 from streamagg.sinks.contract import Publisher
+from streamagg.sources.contract import Marks
 
 
 class Succession:
     """Sessions with the same workers: none takes for its own what was asked for by one before it."""
 
-    def __init__(self, plan: Plan, workers: Workers, lease_size: LeaseSize) -> None:
+    def __init__(
+        self, plan: Plan, workers: Workers, lease_size: LeaseSize, marks: Marks | None = None
+    ) -> None:
+        """``marks``: of the source, if it has such."""
         self._plan = plan
         self._workers = workers
         self._lease_size = lease_size
+        self._marks = marks
         self._lease_ids = count()
         self._poison: dict[int, set[int]] = {}
         """Offsets of the records found to be poison, by partition."""
@@ -30,7 +35,9 @@ class Succession:
         """The next session; the one before it has ended. ``kept``: see ``Session``."""
         self.begun += 1
         workers = self._workers
-        leases = LeaseBook(len(workers.unmarshallers), self._lease_ids, self._lease_size, self._poison)
+        leases = LeaseBook(
+            len(workers.unmarshallers), self._lease_ids, self._lease_size, self._poison, self._marks
+        )
         return Session(
             self._plan,
             openings,

@@ -30,6 +30,7 @@ class HeartbeatTotals:
         self._lives: dict[str, _Life] = {}
         self._past_times = StageTimes()
         self._past_errors: dict[str, int] = {}
+        self._past_skipped: dict[str, int] = {}
         self._restarts: dict[tuple[WorkerKind, RestartCause], int] = {}
 
     def begin(self, name: str, kind: WorkerKind) -> None:
@@ -48,6 +49,7 @@ class HeartbeatTotals:
             life.past_cpu_s += life.heartbeat.cpu_s
             self._past_times.add(life.heartbeat.times)
             add_counts(self._past_errors, life.heartbeat.client.errors)
+            add_counts(self._past_skipped, life.heartbeat.client.skipped)
         life.heartbeat = None
 
     def rss_bytes(self) -> int:
@@ -59,6 +61,7 @@ class HeartbeatTotals:
         times, readers = StageTimes(), ClientNumbers()
         times.add(self._past_times)
         add_counts(readers.errors, self._past_errors)
+        add_counts(readers.skipped, self._past_skipped)
         for heartbeat in self._heartbeats():
             times.add(heartbeat.times)
             readers.add(heartbeat.client)

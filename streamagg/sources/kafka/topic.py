@@ -30,6 +30,7 @@ class TopicSource:
 
     unit: Unit = "records"
     repeatable = True
+    marks = None
     hidden_by = OPEN_TRANSACTION
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:

@@ -1,0 +1,308 @@
+"""One log of the files of a directory: which offsets are whose.
+
+The problem. The engine wants integers that ascend along a log, leases ranges of them, and stores one. What
+there is instead are files that others write, rename, cut and remove while they are read, by several
+processes and over many starts.
+
+The rules.
+
+1. Files are put in order of their names (as text, by code points). Each gets the offsets behind those of the
+   file before: a byte is an offset, and what stands in for a newline at its end another one. A compressed
+   file gets as many as it could need (``forms``).
+2. A file gets its offsets once, in one process: the leader's. Its readers are told with each lease which
+   files it goes through (``stretch``), and look for none. So two processes that see different files cannot
+   take the same offset for different bytes.
+3. The last file may grow. It is finished once a later one is there and it was not written to for the settle
+   time; only then has the later one its offsets. A file that is to be read as a whole (compressed, CSV) gets
+   them when it was not written to for so long itself.
+4. What is read of the last file ends behind a newline, or behind a whole document: a line that is being
+   written is no record.
+5. A name counts once. What is written under it when its place in the log is over is told, and not counted.
+
+A place is stored as offset, name and byte (``mark``). After a start the file of the first place that is
+needed has the offset that it had, and those behind it follow by the same rules.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from streamagg.events import Log
+from streamagg.model.measured import ClientNumbers
+from streamagg.sources.contract import Stretch
+from streamagg.sources.directory import stretch
+from streamagg.sources.directory.content import digest_of, whole_lines
+from streamagg.sources.directory.disk import Disk, Stat, below
+from streamagg.sources.directory.forms import Form, form_of, is_record_file
+from streamagg.sources.directory.mark import HASHED_BYTES, Mark
+from streamagg.sources.directory.skipped import Why, tell_skipped
+from streamagg.sources.directory.stretch import Piece, Way
+from streamagg.sources.directory.table import FileTable
+
+MOST_FILES: Final = 1_000
+"""In a lease: their names travel with it."""
+
+log = Log(__name__)
+
+
+class DirectoryLog:
+    """Of one directory."""
+
+    def __init__(
+        self, disk: Disk, root: str, at: Mark, settle_ms: int, numbers: ClientNumbers, done: str | None = None
+    ) -> None:
+        """``at``: where it begins. ``done``: the folder to which files go that are counted."""
+        self.directory = at.directory
+        self._disk = disk
+        self._path = below(root, at.directory)
+        self._settle_ms = settle_ms
+        self._numbers = numbers
+        self._done = done
+        self._files = FileTable()
+        self._seen: dict[str, int] = {}
+        """Inodes of all files there are, by name."""
+        self._pending: list[str] = []
+        """Those without offsets, the last first."""
+        self._at: Mark | None = at if at.name else None
+        """What is still to be compared with the file that is there."""
+        self._dead: int | None = None
+        """The offset of a file of which nothing more is read."""
+        self._changed_ns = at.changed_ns
+        self._next = at.ahead
+        """The offset of the next file; while the last one is open nobody has got it."""
+        self._open: Stat | None = None
+        """The last file, if it may grow, as last seen."""
+        self._end = self._next
+        self._known: tuple[int, int] = (0, 0)
+        """Bytes of the last file that were looked at, and of those what readers get."""
+        self._watched: tuple[str, Stat] | None = None
+        self._watched_ms = 0
+        self._committed = 0
+
+    @property
+    def begin(self) -> int:
+        """The first offset."""
+        return self._files.bases[0] if len(self._files) else self._next
+
+    @property
+    def end(self) -> int:
+        """Behind the last record that readers get to."""
+        return self._end
+
+    def holds(self, mark: Mark) -> bool:
+        """The place is one of this log, as it stands."""
+        if mark.directory != self.directory:
+            return False
+        if not mark.name:
+            return not len(self._files) or self._files.bases[0] == mark.ahead
+        index = self._files.find(mark.base)
+        return index >= 0 and (self._files.names[index], self._files.bases[index]) == (mark.name, mark.base)
+
+    def look(self, files: Mapping[str, int] | None, now_ms: int) -> None:
+        """Give offsets to what has come; ``files``: inodes by name, None if they are the same as before."""
+        self._drop_finished()
+        if files is not None:
+            self._note(files)
+        self._note_growth()
+        while self._pending and self._give_offsets(now_ms):
+            pass
+        self._measure(now_ms)
+
+    def log_end(self, now_ms: int) -> int:
+        """Behind everything that is there, whether readers get to it or not."""
+        if self._pending:
+            stats = ((name, self._stat(name)) for name in self._pending)
+            begin = self._next if self._open is None else self._behind_last(self._open.size)
+            return begin + sum(form_of(name).room(found.size) for name, found in stats if found is not None)
+        if self._open is None or self._is_settled(self._files.names[-1], self._open, now_ms):
+            return self._end
+        return self._files.bases[-1] + self._open.size
+
+    def stretch(self, start: int, most: int, limit: int) -> Stretch:
+        """A lease from ``start`` on, of about ``most`` bytes on the disk, no further than ``limit``."""
+        limit = min(limit, self._end)
+        pieces, stop, left, index = list[Piece](), start, most, self._files.find(start)
+        while stop < limit and left > 0 and len(pieces) < MOST_FILES:
+            until = self._until(index)
+            size = self._files.sizes[index]
+            if self._files.bases[index] == self._dead:
+                stop = until
+            elif form_of(self._files.names[index]).whole:
+                pieces.append(self._piece(index))
+                stop, left = until, left - size
+            else:
+                pieces.append(self._piece(index))
+                reached = min(until, limit, stop + left)
+                stop, left = reached, left - (reached - stop)
+            index += 1
+        return stretch.encode(stop, Way(self.directory, pieces, stop >= self._end))
+
+    def mark(self, offset: int) -> Mark:
+        """What to remember of a place."""
+        index = self._files.find(offset)
+        if index < 0:
+            return Mark(self.directory, changed_ns=self._changed_ns, ahead=self._next)
+        name, base, size = self._files.names[index], self._files.bases[index], self._files.sizes[index]
+        hashed = min(size, HASHED_BYTES)
+        digest = digest_of(self._disk, self._under(name), hashed)
+        seen = (size, self._files.inodes[index], hashed, digest, self._changed_ns)
+        return Mark(self.directory, name, base, offset - base, *seen, max(self._end, self._next))
+
+    def committed(self, offset: int) -> None:
+        """What is before it is not asked for again."""
+        self._committed = max(self._committed, offset)
+
+    def _until(self, index: int) -> int:
+        """Behind what readers get of a file."""
+        return self._files.bases[index + 1] if index + 1 < len(self._files) else self._end
+
+    def _piece(self, index: int) -> Piece:
+        files = self._files
+        last = self._open is not None and index + 1 == len(files)
+        size = self._known[1] if last else files.sizes[index]
+        return Piece(files.names[index], files.bases[index], size, files.inodes[index], not last)
+
+    def _note(self, files: Mapping[str, int]) -> None:
+        """Sort what has come into what is to be read, and what is too late for that."""
+        before, self._seen = self._seen, {name: files[name] for name in files if is_record_file(name)}
+        fresh = [name for name, inode in self._seen.items() if before.get(name) != inode]
+        if self._at is not None:
+            self._begin_at(self._at, [name for name in fresh if name < self._at.name])
+            fresh = [name for name in fresh if name > self._at.name]
+            self._at = None
+        last = self._files.names[-1] if len(self._files) else ""
+        for name in sorted(name for name in fresh if name <= last):
+            self._skip(name, "replaced" if name in before else "out_of_order", self._end)
+        later = {name for name in fresh if name > last}
+        if later:
+            self._pending = sorted(later.union(self._pending), reverse=True)
+
+    def _begin_at(self, at: Mark, earlier: Sequence[str]) -> None:
+        """Take up the file of a stored place.
+
+        Those before it are counted, if they were there then: what has changed since then was not.
+        """
+        found = self._stat(at.name)
+        why = self._lost(at, found)
+        self._files.add(at.name, at.base, at.size, at.inode if found is None else found.inode)
+        self._next = at.base + form_of(at.name).room(at.size)
+        self._known = (-1, at.byte)
+        if why is None and found is not None and not form_of(at.name).shift:
+            self._open = found
+        elif why is not None or found is None:
+            self._next, self._dead = max(self._next, at.ahead), at.base
+        if why is not None:
+            self._skip(at.name, why, at.base + at.byte)
+        for name in earlier:
+            stat = self._stat(name)
+            if stat is not None and stat.changed_ns > at.changed_ns:
+                self._skip(name, "out_of_order", at.base)
+            elif stat is not None:
+                self._put_away(name)
+
+    def _lost(self, at: Mark, found: Stat | None) -> Why | None:
+        """Why a file that was begun cannot be read on; None if it can, or is read."""
+        form = form_of(at.name)
+        if found is None:
+            return "gone" if at.byte < (form.room(at.size) if form.shift else at.size) else None
+        if found.inode != at.inode and digest_of(self._disk, self._under(at.name), at.hashed) != at.digest:
+            return "replaced"
+        return "shrank" if found.size < at.size else None
+
+    def _note_growth(self) -> None:
+        if self._open is None:
+            return
+        name, known = self._files.names[-1], self._files.sizes[-1]
+        found = self._stat(name)
+        if found is None or found.inode != self._open.inode:
+            self._finish()
+        elif found.size < known:
+            self._skip(name, "shrank", self._files.bases[-1] + self._known[1])
+            self._finish()
+        else:
+            self._open = found
+
+    def _give_offsets(self, now_ms: int) -> bool:
+        """Those of the next file; False while it has to wait."""
+        if self._open is not None:
+            if not self._is_settled(self._files.names[-1], self._open, now_ms):
+                return False
+            self._files.sizes[-1] = self._open.size
+            self._finish()
+        name = self._pending[-1]
+        found, form = self._stat(name), form_of(name)
+        if found is not None and form.whole and not self._is_settled(name, found, now_ms):
+            return False
+        self._pending.pop()
+        if found is not None:
+            self._add(name, found, form)
+        return True
+
+    def _add(self, name: str, found: Stat, form: Form) -> None:
+        self._files.add(name, self._next, found.size, found.inode)
+        self._changed_ns = max(self._changed_ns, found.changed_ns)
+        if form.shift:
+            self._finish()
+        else:
+            self._open, self._known = found, (-1, 0)
+
+    def _finish(self) -> None:
+        """The last file has its end."""
+        self._open = None
+        self._next = self._behind_last(self._files.sizes[-1])
+
+    def _behind_last(self, size: int) -> int:
+        return self._files.bases[-1] + form_of(self._files.names[-1]).room(size)
+
+    def _measure(self, now_ms: int) -> None:
+        """How far readers get."""
+        if self._open is None:
+            self._end = self._next
+            return
+        name, size = self._files.names[-1], self._open.size
+        csv = form_of(name).csv
+        if size != self._known[0] and (not csv or self._is_settled(name, self._open, now_ms)):
+            self._files.sizes[-1] = size
+            self._changed_ns = max(self._changed_ns, self._open.changed_ns)
+            begun = self._known[1]
+            self._known = (size, whole_lines(self._disk, self._under(name), begun, size, csv=csv))
+        self._end = self._files.bases[-1] + self._known[1]
+
+    def _drop_finished(self) -> None:
+        """Forget the files that are committed as a whole, or put them away."""
+        count = max(0, self._files.find(self._committed))
+        for index in range(count):
+            name, size = self._files.names[index], self._files.sizes[index]
+            found = self._stat(name)
+            if found is None or found.inode != self._files.inodes[index]:
+                continue
+            if found.size > size and self._files.bases[index] != self._dead:
+                self._skip(name, "grew", self._files.bases[index] + size)
+            else:
+                self._put_away(name)
+        self._files.drop(count)
+
+    def _put_away(self, name: str) -> None:
+        if self._done is not None and not self._disk.move(self._under(name), f"{self._done}/{name}"):
+            log.warning(
+                "file_not_moved",
+                "{path} is counted, and was not moved: {folder} has a file of that name",
+                path=self._under(name),
+                folder=self._done,
+            )
+
+    def _is_settled(self, name: str, found: Stat, now_ms: int) -> bool:
+        """It was not written to for the settle time: by its own time, or because it stayed as it is."""
+        if now_ms - found.modified_ns // 1_000_000 >= self._settle_ms:
+            return True
+        if self._watched != (name, found):
+            self._watched, self._watched_ms = (name, found), now_ms
+        return now_ms - self._watched_ms >= self._settle_ms
+
+    def _skip(self, name: str, why: Why, offset: int) -> None:
+        tell_skipped(self._numbers, self._under(name), why, offset)
+
+    def _stat(self, name: str) -> Stat | None:
+        return self._disk.stat(self._under(name))
+
+    def _under(self, name: str) -> str:
+        return f"{self._path}/{name}"

@@ -1,0 +1,34 @@
+"""The files of a log whose offsets are given: columns, for there may be a million."""
+
+from array import array
+from bisect import bisect_right
+
+
+class FileTable:
+    """Files in order of their names, and so of their offsets."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.bases = array("q")
+        """The offset of the front of each."""
+        self.sizes = array("q")
+        """Bytes on the disk, as last seen."""
+        self.inodes = array("Q")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def add(self, name: str, base: int, size: int, inode: int) -> None:
+        """Behind all others."""
+        self.names.append(name)
+        self.bases.append(base)
+        self.sizes.append(size)
+        self.inodes.append(inode)
+
+    def find(self, offset: int) -> int:
+        """The last file that begins there or before; -1 if there is none."""
+        return bisect_right(self.bases, offset) - 1
+
+    def drop(self, count: int) -> None:
+        """Forget the first ones."""
+        del self.names[:count], self.bases[:count], self.sizes[:count], self.inodes[:count]
