@@ -16,14 +16,13 @@ PAIRS: Final = ("delivery", "partitions", "groups", "calendars", "calendars-grou
 
 def scaling(found: Found) -> list[Block]:
     """A block for each axis along which something grows."""
-    less = "; run with a tenth of these records" if "--quick" in found["command"] else ""
-    return [
-        _axis(name, axis, less, source(found["command"], found["made"]))
-        for name, axis in found["axes"].items()
-    ]
+    origin = {"command": found["command"], "made": found["made"]}
+    return [_axis(name, {**origin, **axis}) for name, axis in found["axes"].items()]
 
 
-def _axis(name: str, axis: Found, less: str, command: str) -> Block:
+def _axis(name: str, axis: Found) -> Block:
+    less = "; run with a tenth of these records" if "--quick" in axis["command"] else ""
+    command = source(axis["command"], axis["made"])
     points = axis["points"]
     lines = [
         Line(label, [(point["x"], point[key]) for point in points], [_spread(point, key) for point in points])

@@ -6,8 +6,8 @@ highest resident memory of all processes together; the CPU of a run without reco
 run is checked against plain sets. Topics are made for a point and deleted after it: the largest has
 100 million records, about 12 GB.
 
-Writes ``bench/results/scaling.json``. With ``--quick`` a tenth of the records and one round, of which the
-file then tells.
+Writes ``bench/results/scaling.json``, or with ``--axis`` some axes of it. With ``--quick`` a tenth of the
+records and one round, of which the file then tells.
 """
 
 import argparse
@@ -29,16 +29,20 @@ from rich.console import Console
 
 from bench.kafka import read_rows
 from bench.measure import compare
-from bench.scratch import RunFailed, Site, is_quiet, save, site
+from bench.scratch import RESULTS, RunFailed, Site, is_quiet, save, site
 from bench.work import answer, unique_users
 from streamagg.model.settings import WindowSettings
 from streamagg.tools.generate import GenerateSettings, records
 
+FILE: Final = RESULTS / "scaling.json"
 RECORD_BYTES: Final = 100
 MINUTE: Final = WindowSettings()
 MILLION: Final = 1_000_000
 FIGURES: Final = ("seconds_a_million", "cpu_seconds_a_million", "peak_mb")
 TIMEOUT_S: Final = 1_800.0
+OPS: Final = ("sum", "max", "avg", "last")
+FIELDS: Final = ("bytes", "latency_ms", "price")
+CALENDARS: Final = ("hour", "day", "week", "month", "year")
 QUEUE_RECORDS: Final = 500_000
 QUEUE_WAIT_S: Final = 0.01
 
@@ -52,12 +56,14 @@ class Point:
     window: WindowSettings = MINUTE
     slots: int = 64
     partitions: int = 4
+    asked: tuple[str, ...] = ()
+    """Flags beside those of the windows."""
 
     def flags(self) -> list[str]:
         """Of ``streamagg run``."""
         window = self.window
         flags = ["--granularity", f"{window.granularity_ms}ms", "--max-lag", f"{window.max_lag_ms}ms"]
-        return [*flags, "--max-jump", f"{window.max_jump_ms}ms", "--slots", str(self.slots)]
+        return [*flags, "--max-jump", f"{window.max_jump_ms}ms", "--slots", str(self.slots), *self.asked]
 
     def smaller(self, times: int) -> "Point":
         """Fewer records over the same event time."""
@@ -114,7 +120,51 @@ def users_axis() -> Axis:
     return Axis("users", "users to draw from", "20 million records in one window", tuple(points))
 
 
-AXES: Final = (records_axis(), windows_axis(), partitions_axis(), users_axis())
+def groups_axis() -> Axis:
+    """Every user is a group, so that a window has as many records to publish as users."""
+    points = []
+    for groups in (1, 100, 10_000, 100_000):
+        made = small(5 * MILLION, users=groups, rate=20_000)
+        points.append(Point(groups, made, asked=("--group-by", "uid", "--max-groups", str(2 * groups))))
+    at_rest = "5 million records of as many users as groups, 1.2 million to a window of a minute"
+    return Axis("groups", "groups in a window", at_rest, tuple(points))
+
+
+def measures_axis() -> Axis:
+    """More and more sums, averages, extremes and ends of three fields."""
+    points = []
+    for number in (1, 2, 4, 8, 16):
+        ops = [f"m{n}={OPS[n % len(OPS)]}({FIELDS[n % len(FIELDS)]})" for n in range(number)]
+        flags = tuple(word for op in ops for word in ("--measure", op))
+        points.append(Point(number, visits(), asked=("--group-by", "country", *flags)))
+    at_rest = "2 million records of 300 bytes, 200 groups, windows of a minute"
+    return Axis("measures", "measures", at_rest, tuple(points))
+
+
+def calendars_axis() -> Axis:
+    """Longer and longer periods; each is open from the first record to the last."""
+    points = []
+    for number in range(1, len(CALENDARS) + 1):
+        flags = tuple(word for calendar in CALENDARS[:number] for word in ("--calendar", calendar))
+        points.append(Point(number, visits(), asked=("--group-by", "country", *flags)))
+    at_rest = "2 million records of 300 bytes, 200 groups, windows of a minute, 100,000 users"
+    return Axis("calendars", "calendars", at_rest, tuple(points))
+
+
+def visits() -> GenerateSettings:
+    """Records with fields to group by and to measure."""
+    return small(2 * MILLION, size_bytes=300, visits=True)
+
+
+AXES: Final = (
+    records_axis(),
+    windows_axis(),
+    partitions_axis(),
+    users_axis(),
+    groups_axis(),
+    measures_axis(),
+    calendars_axis(),
+)
 
 
 def fill(bootstrap: str, topic: str, point: Point) -> None:
@@ -221,6 +271,15 @@ def chosen(names: Sequence[str], quick: bool, most_records: int) -> list[Axis]:
     return axes
 
 
+def before() -> dict[str, Any]:
+    """The axes as they were measured before, each with how that was."""
+    if not FILE.exists():
+        return {}
+    found = json.loads(FILE.read_bytes())
+    origin = {"command": found["command"], "made": found["made"]}
+    return {name: origin | axis for name, axis in found["axes"].items()}
+
+
 def main() -> int:
     """Parse the command line and measure; returns 1 when a run counted wrong."""
     names = [axis.name for axis in AXES]
@@ -229,13 +288,13 @@ def main() -> int:
     )
     parser.add_argument("--bootstrap-servers", help="a broker that runs; otherwise the benchmark's own")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--axis", action="append", choices=names, help="only these; writes nothing")
+    parser.add_argument("--axis", action="append", choices=names, help="only these")
     parser.add_argument(
         "--most-records", type=int, default=sys.maxsize, help="no larger points; writes nothing"
     )
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
-    partial = given.axis is not None or given.most_records < sys.maxsize
+    partial = given.most_records < sys.maxsize
     axes = chosen(given.axis or names, given.quick, given.most_records)
     rounds = 1 if given.quick else given.rounds
     console = Console()
@@ -247,7 +306,7 @@ def main() -> int:
     if any(point["disturbed"] for point in points):
         console.print("No results are written: something else used the machine meanwhile.")
     elif not partial:
-        save("scaling", {"axes": measured})
+        save("scaling", {"axes": before() | measured})
     return 0 if all(point["right"] for point in points) else 1
 
 

@@ -22,7 +22,8 @@ MEASURES: Final = {"bytes": "sum(bytes)", "slowest": "max(latency_ms)"}
 def answer(rows: Iterable[Row], work: Work) -> Answer:
     """What rows say; of several about the same the last one counts."""
     if work == "plain":
-        return {int(row["ts"]): int(row["cnt"]) for row in rows}
+        of_all = (row for row in rows if not row.keys() & {"group", "calendar"})
+        return {int(row["ts"]): int(row["cnt"]) for row in of_all}
     return {
         (int(row["ts"]), page): (
             *(int(row[name]) for name in ("cnt", "records", "bytes")),
