@@ -43,6 +43,12 @@ class TopicError(StreamaggError):
     exit_code = ExitCode.USAGE
 
 
+class PlaceError(StreamaggError):
+    """A directory or a database is missing, or is not what streamagg can use."""
+
+    exit_code = ExitCode.USAGE
+
+
 class CheckpointError(StreamaggError):
     """The committed checkpoint cannot be continued: other settings, another version, lost history."""
 
@@ -60,7 +66,7 @@ class KafkaUnreachable(Unreachable):
 
 
 class AccessDenied(StreamaggError):
-    """Kafka knows this user, who lacks a right that streamagg needs."""
+    """This user is known, and lacks a right that streamagg needs."""
 
     exit_code = ExitCode.USAGE
 

@@ -279,6 +279,8 @@ class RunSettings:
     state_topic: str | None = None
     """Compacted topic for what open periods of calendars hold, and for checkpoints of an input that is no
     topic; None where there are neither."""
+    keep_ms: int | None = None
+    """How long before the last day that is published a directory keeps days; None: all of them."""
     http: HttpSettings | None = HttpSettings()
     """None serves nothing."""
     stats_json: str | None = None

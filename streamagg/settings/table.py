@@ -206,6 +206,16 @@ _ROWS: Final = (
         verbs="run flink",
     ),
     Setting(
+        "keep",
+        duration(86_400_000),
+        "Days that an output directory keeps, counted back from the last one published.",
+        "DURATION",
+        TOPICS,
+        default_note="all of them",
+        verbs="run",
+        fills="keep_ms",
+    ),
+    Setting(
         "granularity",
         duration(1),
         "Length of a window.",

@@ -19,15 +19,16 @@ To write one:
 
 1. ``Sink``: a class that ``open.open_sink`` makes of ``model.settings.RunSettings``. It is asked before an
    instance joins its group, and by standbys.
-2. ``LeaderPublisher``: the main loop must not wait, so that it works in a thread of its own, say, and at one
-   publication at a time. Whatever breaks there becomes PublishFailed: the engine reads back the checkpoint
-   and goes on from it, which is right whether the publication is out or not. OutputAway is the same where
-   waiting may help. What beginning again would not help against is raised as the StreamaggError that it is.
+2. ``LeaderPublisher``: the main loop must not wait, so that it works in a thread of its own
+   (``publisher_thread``), say, and at one publication at a time. Whatever breaks there becomes PublishFailed:
+   the engine reads back the checkpoint and goes on from it, which is right whether the publication is out or
+   not. OutputAway is the same where waiting may help. What beginning again would not help against is raised
+   as the StreamaggError that it is.
 3. Results are rendered by ``json_records`` where they are JSON.
 4. Add it to ``tests/contracts/test_sinks.py``, which says all of this as tests.
 
-``kafka.topic`` is a topic; ``callback`` hands results to a function, and needs no leader;
-``tests/simulation/sink.py`` breaks wherever it can.
+``kafka.topic`` is a topic, ``directory.sink`` are files; ``callback`` hands results to a function, and needs
+no leader; ``tests/simulation/sink.py`` breaks wherever it can.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -21,9 +21,11 @@ def open_sink(settings: RunSettings) -> Sink[Any]:
         case "topic":
             return TopicSink(settings, faults.hook())
         case "directory":
-            made: Callable[..., Sink[Any]] = _found(settings, "directory", "DirectorySink")
+            from streamagg.sinks.directory.sink import DirectorySink
+
+            return DirectorySink(settings, faults.hook())
         case "postgres":
-            made = _found(settings, "postgres", "PostgresSink")
+            made: Callable[..., Sink[Any]] = _found(settings, "postgres", "PostgresSink")
         case "stream":
             made = StreamSink
     return made(settings, faults.hook())
@@ -38,9 +40,11 @@ def open_leadership(settings: RunSettings) -> Leadership:
         case "topic":
             return Membership(kafka, kafka.group, settings.output)
         case "directory":
-            made: Callable[..., Leadership] = _found(settings, "directory", "DirectoryLock")
+            from streamagg.sinks.directory.lock import DirectoryLock
+
+            return DirectoryLock(settings)
         case "postgres":
-            made = _found(settings, "postgres", "AdvisoryLock")
+            made: Callable[..., Leadership] = _found(settings, "postgres", "AdvisoryLock")
         case "stream":
             return Alone()
     return made(settings)

@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Final, Protocol
 
 from streamagg import faults
-from streamagg.errors import Unreachable
-from streamagg.sinks.contract import OutputAway, Publication, Stored
+from streamagg.errors import AccessDenied, CheckpointError, PlaceError, TopicError, Unreachable
+from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, Stored
 
 STUCK_S: Final = 20.0
 """A call of the producer may hang, whatever time-out it was given: when its broker is started anew, or when
@@ -185,3 +185,13 @@ class PublisherThread:
         self._output.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
+
+
+def failure_of(cause: BaseException) -> Exception:
+    """What the session hears of a publication that did not get out."""
+    match cause:
+        case AccessDenied() | CheckpointError() | PlaceError() | TopicError() | PublishFailed():
+            return cause
+        case Unreachable():
+            return OutputAway(str(cause))
+    return PublishFailed(str(cause))

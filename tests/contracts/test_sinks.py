@@ -5,6 +5,7 @@ import select
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import orjson
@@ -24,6 +25,8 @@ from streamagg.model.results import USERS, WindowTable
 from streamagg.model.settings import DecodeSettings, Delivery, KafkaSettings, RunSettings, WindowSettings
 from streamagg.sinks.callback import CallbackPublisher
 from streamagg.sinks.contract import LeaderPublisher, Publication, Publisher, PublishFailed, Sink, Stored
+from streamagg.sinks.directory.manifest import read_manifest
+from streamagg.sinks.directory.sink import DirectorySink
 from streamagg.sinks.kafka.topic import TopicSink
 from streamagg.sinks.publisher_thread import PublisherThread
 from tests.simulation.broker import Broker
@@ -252,10 +255,72 @@ class TopicBench:
             raise Broken(point)
 
 
+class DirectoryBench:
+    """A directory; the leadership of another instance is its higher epoch."""
+
+    once = True
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory / "counts"
+        self._breaks_at: Point | None = None
+        self.sink = DirectorySink(RunSettings("in", f"dir:{self._directory}"), self._reached)
+        self.sink.make()
+        self._publishers: list[LeaderPublisher] = []
+
+    def publisher(self) -> Publisher:
+        return self.lead()
+
+    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
+        publisher = self.sink.publisher(None, SIGNATURE, confirm, PublisherNumbers())
+        self._publishers.append(publisher)
+        assert publisher.start(lambda: False)
+        return publisher
+
+    def depose(self) -> None:
+        """The next one to lead shuts out the one before."""
+
+    def breaking(self) -> Iterator[LeaderPublisher]:
+        for point in POINTS:
+            publisher = self.lead()
+            self._breaks_at = point
+            yield publisher
+
+    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
+        return published(publisher, publication)
+
+    def seen(self) -> Seen:
+        users: list[int] = []
+        found = read_manifest(self._directory)
+        for day in () if found is None else found.days.values():
+            for file in day.jsonl:
+                lines = (self._directory / file.path).read_bytes()[: file.bytes].splitlines()
+                users += [orjson.loads(line)["cnt"] for line in lines]
+        return users, kept(self.sink.checkpoints(PARTITIONS))
+
+    def close(self) -> None:
+        for publisher in self._publishers:
+            publisher.close(CLOSE_S)
+
+    def _reached(self, point: Point) -> None:
+        if point == self._breaks_at:
+            self._breaks_at = None
+            raise Broken(point)
+
+
+def published(publisher: Publisher, publication: Publication) -> Publication | None:
+    """By a thread that asks nobody to do anything meanwhile."""
+    assert isinstance(publisher, PublisherThread)
+    publisher.submit(publication)
+    assert publisher.busy
+    assert select.select([publisher], [], [], PATIENCE_S)[0]
+    return publisher.finished()
+
+
 DELIVERIES: tuple[Delivery, ...] = ("exactly-once", "at-least-once")
 
 
 SINKS = [
+    pytest.param(("directory", None), id="directory"),
     *(pytest.param(("simulated", delivery), id=f"simulated-{delivery}") for delivery in DELIVERIES),
     *(
         pytest.param(("topic", delivery), id=f"topic-{delivery}", marks=pytest.mark.kafka)
@@ -276,6 +341,10 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield CallbackBench()
     elif kind == "simulated":
         yield SimBench(delivery)
+    elif kind == "directory":
+        directory = DirectoryBench(request.getfixturevalue("tmp_path"))
+        yield directory
+        directory.close()
     else:
         topic = TopicBench(request.getfixturevalue("broker"), delivery)
         yield topic

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from streamagg import faults
 from streamagg.core import checkpoint
 from streamagg.core.windows import Windows
-from streamagg.errors import AccessDenied, CheckpointError, KafkaUnreachable, StreamaggError, TopicError
+from streamagg.errors import KafkaUnreachable, StreamaggError
 from streamagg.events import Log
 from streamagg.kafka.client import (
     Right,
@@ -36,10 +36,11 @@ from streamagg.kafka.delivery import Reports
 from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
-from streamagg.sinks.contract import OutputAway, Publication, PublishFailed, State, Stored
+from streamagg.sinks.contract import OutputAway, Publication, State, Stored
 from streamagg.sinks.json_records import render, render_late, render_running, render_sketches
 from streamagg.sinks.kafka.previous_transaction import settle
 from streamagg.sinks.kafka.state import StateTopic
+from streamagg.sinks.publisher_thread import failure_of
 from streamagg.sources.kafka.dead_letters import FutureLetters
 
 TRANSACTION_TIMEOUT_MS: Final = 12_000
@@ -399,13 +400,9 @@ def _steps(state: State) -> tuple[State, State, State]:
 def _failure(cause: BaseException) -> Exception:
     """What the session hears of a publication that did not get out."""
     match cause:
-        case AccessDenied() | CheckpointError() | TopicError() | OutputAway():
-            return cause
-        case KafkaUnreachable():
-            return OutputAway(str(cause))
         case KafkaException(args=(KafkaError() as error, *_)) if is_time_refused(error):
             return OutputAway(str(kafka_error(error, "Publishing")))
         case KafkaException(args=(KafkaError() as error, *_)) if is_passing(error) or error.code() in _FENCED:
             # A broker that was away for longer than the transaction may take has fenced it off itself.
             return OutputAway(str(cause))
-    return PublishFailed(str(cause))
+    return failure_of(cause)
