@@ -14,6 +14,7 @@ from typing import Final
 from bench import plots, reliability
 from bench.block import Block, source
 from bench.charts import Bar, Kind, bar_chart
+from bench.flink import figures as flink
 from bench.goals import goals
 from bench.measure import REPOSITORY
 from bench.results import MILLION, Results, Row, read_results, windows_cell
@@ -22,8 +23,9 @@ from bench.table import markdown, markdown_results
 from bench.topics import LOADS
 
 REPORT: Final = REPOSITORY / "REPORT.md"
-PAGES: Final = (REPORT, REPOSITORY / "docs" / "reliability.md", REPOSITORY / "docs" / "operations.md")
-CHARTS: Final = REPOSITORY / "docs" / "charts"
+DOCS: Final = REPOSITORY / "docs"
+PAGES: Final = (REPORT, *(DOCS / f"{name}.md" for name in ("reliability", "operations", "flink")))
+CHARTS: Final = DOCS / "charts"
 MAIN_ROW: Final = "streamagg-2"
 MARKED: Final = re.compile(
     r"(<!-- bench:(?P<name>[a-z0-9-]+) -->\n).*?(<!-- /bench:(?P=name) -->)", re.DOTALL
@@ -43,6 +45,7 @@ PLOTS: Final = {
     "strictness": plots.strictness,
     "soak": reliability.soak,
     "chaos": reliability.chaos,
+    **flink.FIGURES,
 }
 """Files of results beside those of topics."""
 
@@ -64,6 +67,8 @@ def render(results: Path) -> list[Block]:
     for name, figures in PLOTS.items():
         if name in found:
             blocks += figures(found[name])
+    if found.keys() >= flink.SPEEDS:
+        blocks.append(flink.cost(found))
     return blocks
 
 

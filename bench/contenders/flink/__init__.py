@@ -1,12 +1,14 @@
-"""Flink SQL, by PyFlink, in a cluster of its own process: at least once and exactly once."""
+"""On Flink, in a cluster of its own process: SQL by PyFlink, at least once and exactly once; our own job."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench.contender import Contender, Job
-from bench.contenders.java.maven import Project
-from bench.environment import Environment
+from bench.contender import Contender, Job, NotAvailable
+from bench.contenders.java.maven import Project, java_version
+from bench.environment import Environment, own_versions
+from streamagg.flink import jars
 
 HERE: Final = Path(__file__).parent
 CONNECTOR: Final = "flink-sql-connector-kafka"
@@ -38,6 +40,32 @@ def run(*options: str) -> Callable[[Job, Path], list[str]]:
     return command
 
 
+def prepare_own(cache: Path) -> dict[str, str]:
+    """Compile the job of ``streamagg flink``."""
+    try:
+        built = jars.built()
+    except jars.FlinkMissing as error:
+        raise NotAvailable(str(error)) from None
+    [flink] = (built.directory / "cluster").glob("flink-streaming-java-*.jar")
+    return {
+        "java": java_version(),
+        "flink": flink.stem.removeprefix("flink-streaming-java-"),
+        **own_versions("streamagg"),
+    }
+
+
+def run_own(parallelism: int, *, task_managers: int = 1) -> Callable[[Job, Path], list[str]]:
+    """The command line of ``streamagg flink``."""
+
+    def command(job: Job, cache: Path) -> list[str]:
+        program = [sys.executable, str(HERE / "datastream.py"), HEAP, str(task_managers)]
+        program += [str(job.result), str(job.scratch)]
+        topics = ["--input", job.topic.name, "--output", job.output, "--bootstrap-servers", job.bootstrap]
+        return [*program, *topics, "--parallelism", str(parallelism)]
+
+    return command
+
+
 CONTENDERS: Final = [
     Contender(
         name="flink-sql",
@@ -58,9 +86,16 @@ CONTENDERS: Final = [
         name="flink-sql-grouped",
         title="Flink SQL, grouped, two slots",
         prepare=prepare,
-        command=run("--grouped"),
+        command=run("--work=grouped"),
         work="grouped",
         quick=True,
         remark=BOUNDED,
+    ),
+    Contender(
+        name="streamagg-flink",
+        title="streamagg flink, parallelism 2",
+        prepare=prepare_own,
+        command=run_own(2),
+        remark=f"exactly-once, checkpoints every ten seconds; seconds as of Flink SQL; heap of {HEAP}",
     ),
 ]

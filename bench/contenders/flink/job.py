@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -45,11 +46,12 @@ EXACTLY_ONCE = """,
   'properties.transaction.timeout.ms' = '600000'"""
 QUERY = """
 INSERT INTO uniques
-SELECT TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', window_start), COUNT(DISTINCT uid){selected}
+SELECT TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', window_start), COUNT(DISTINCT {user}){selected}
 FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(happened), INTERVAL '1' MINUTE))
 GROUP BY window_start, window_end{keys}
 """
 PLAIN = {"fields": "", "figures": "", "selected": "", "keys": ""}
+RECORDS = {**PLAIN, "figures": ", records BIGINT", "selected": ", COUNT(*)"}
 GROUPED = {
     "fields": " page ROW<path STRING>, `bytes` BIGINT, latency_ms DOUBLE,",
     "figures": ", page STRING, records BIGINT, `bytes` BIGINT, slowest DOUBLE",
@@ -57,8 +59,6 @@ GROUPED = {
     "keys": ", page.path",
 }
 SETTINGS = {
-    "parallelism.default": "2",
-    "taskmanager.numberOfTaskSlots": "2",
     "pipeline.object-reuse": "true",
     "state.backend.type": "hashmap",
     "table.exec.source.idle-timeout": "10 s",
@@ -77,19 +77,27 @@ def run(given: argparse.Namespace) -> None:
     os.environ["FLINK_LOG_DIR"] = str(given.scratch)
     os.environ["JVM_ARGS"] = f"-Xmx{given.heap}"
     from pyflink.table import (  # type: ignore[import-not-found]  # installed in an environment of its own
+        DataTypes,
         EnvironmentSettings,
         TableEnvironment,
     )
+    from pyflink.table.udf import udf  # type: ignore[import-not-found]
 
     tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     settings = {**SETTINGS, "pipeline.jars": given.jar.as_uri()}
+    settings |= dict.fromkeys(("parallelism.default", "taskmanager.numberOfTaskSlots"), given.parallelism)
     if given.exactly_once:
         settings["execution.checkpointing.interval"] = CHECKPOINT_INTERVAL
         settings["execution.checkpointing.dir"] = (given.scratch / "checkpoints").as_uri()
+    if given.python:
+        settings |= {"python.execution-mode": given.python, "python.executable": sys.executable}
     for name, value in settings.items():
         tables.get_config().set(name, value)
-    names = {"bootstrap": given.bootstrap, "topic": given.topic, "output": given.output}
-    names |= GROUPED if given.grouped else PLAIN
+    names = {"bootstrap": given.bootstrap, "topic": given.topic, "output": given.output, "user": "uid"}
+    names |= {"grouped": GROUPED, "records": RECORDS, "plain": PLAIN}[given.work]
+    if given.python:
+        names["user"] = "same(uid)"
+        tables.create_temporary_function("same", udf(lambda user: user, result_type=DataTypes.STRING()))
     tables.execute_sql(SOURCE.format(**names))
     delivery = EXACTLY_ONCE.format(**names) if given.exactly_once else ""
     tables.execute_sql(SINK.format(**names, delivery=delivery))
@@ -122,7 +130,9 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--heap", required=True)
     parser.add_argument("--exactly-once", action="store_true")
-    parser.add_argument("--grouped", action="store_true")
+    parser.add_argument("--work", choices=("plain", "grouped", "records"), default="plain")
+    parser.add_argument("--parallelism", default="2")
+    parser.add_argument("--python", choices=("process", "thread"), help="a Python function for each record")
     given = parser.parse_args()
     run(given)
     [log] = given.scratch.glob("flink-*.log")
