@@ -64,6 +64,10 @@ class Marks(Protocol):
     one before it is ``caught_up`` at its end, and has no offsets where nothing is there.
     """
 
+    @property
+    def numbers(self) -> ClientNumbers:
+        """What was met with in this process."""
+
     def recall(self, ask: Ask) -> Stored:
         """Checkpoints, whose texts say what their offsets stand for from here on; raises CheckpointError."""
 

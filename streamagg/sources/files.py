@@ -273,10 +273,13 @@ def batch_of(
     starts: Int64Column,
     *,
     caught_up: bool = False,
+    growing: bool = False,
 ) -> Batch:
     # Lines have no timestamps. That is said even where nobody asks, for a stream cannot be read again.
     none = np.full(len(lines), -1)
-    return Batch(lease.id, lease.partition, first, end, end, caught_up, lines, starts, none, none)
+    return Batch(
+        lease.id, lease.partition, first, end, end, caught_up, lines, starts, none, none, growing=growing
+    )
 
 
 def _plain(path: str, size: int, start: int, kept: int) -> Iterator[Chunk]:

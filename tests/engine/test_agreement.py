@@ -26,7 +26,10 @@ ANEW = StartAt("earliest")
 Committed = dict[int, tuple[int, str]]
 
 
-SOURCE = cast(Source, SimpleNamespace(repeatable=True, identity=lambda: Identity("id", 1)))
+SOURCE = cast(
+    Source,
+    SimpleNamespace(repeatable=True, marks=None, partitions=lambda: 1, identity=lambda: Identity("id", 1)),
+)
 
 
 class Group:

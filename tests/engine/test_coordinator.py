@@ -147,6 +147,7 @@ def coordinator(world: World, settings: RunSettings = SETTINGS, ends: Ends | Non
         name="input",
         unit="records",
         repeatable=world.repeatable,
+        marks=None,
         partitions=lambda: 1,
         confirm=lambda id_: None,
     )

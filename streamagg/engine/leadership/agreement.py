@@ -16,7 +16,7 @@ from streamagg.events import Log
 from streamagg.model.settings import RunSettings, StartAt
 from streamagg.sinks.contract import Sink, Stored
 from streamagg.sinks.leadership import Leadership
-from streamagg.sources.contract import Source
+from streamagg.sources.contract import Ask, Source
 
 _STANDBY_EVERY_S: Final = 10.0
 """A standby compares its settings with the checkpoint about as often as a group notices a dead leader: a
@@ -51,7 +51,8 @@ class Agreement:
     def require(self) -> str:
         """The id of the input. Raises CheckpointError if the group does something else than this instance."""
         topic = self.source.identity()
-        committed = stored(self.source, self.sink, topic.partitions)
+        committed = stored(self.source, self.sink.checkpoints)
+        begin(self.source, self.start(committed))
         if self.start(committed) == StartAt():
             signature = self.signature(topic.id, committed)
             for offset, metadata in committed.values():
@@ -99,16 +100,24 @@ def agree(settings: RunSettings, source: Source, sink: Sink[Any], leadership: Le
     """Raises CheckpointError if this instance would do something else than its group, or a StreamaggError."""
     leadership.refuse_foreign()
     # In this order: what is committed in between is not taken for what was found.
-    found = stored(source, sink, source.identity().partitions)
+    found = stored(source, sink.checkpoints)
     alone = _may_differ(settings, leadership)
     agreement = Agreement(settings, source, sink, leadership, found, alone=alone)
     agreement.require()
     return agreement
 
 
-def stored(source: Source, sink: Sink[Any], partitions: int) -> Stored:
+def stored(source: Source, ask: Ask) -> Stored:
     """The checkpoints to go on from; what can be read only once is not gone on with."""
-    return sink.checkpoints(range(partitions)) if source.repeatable else {}
+    if source.marks is not None:
+        return source.marks.recall(ask)
+    return ask(range(source.partitions())) if source.repeatable else {}
+
+
+def begin(source: Source, start: StartAt) -> None:
+    """What was recalled of the source holds, or is forgotten."""
+    if source.marks is not None and start != StartAt():
+        source.marks.forget()
 
 
 def _may_differ(settings: RunSettings, leadership: Leadership) -> bool:

@@ -11,8 +11,9 @@ from functools import partial
 from time import monotonic
 from typing import Final
 
-from streamagg.engine.leadership.agreement import Agreement
+from streamagg.engine.leadership.agreement import Agreement, begin, stored
 from streamagg.engine.leadership.input_watch import InputWatch
+from streamagg.engine.leadership.marking import MarkingPublisher
 from streamagg.engine.leadership.start_offsets import Ends, openings, refuse_published
 from streamagg.engine.leadership.states import LEADING, NEXT, Event, State
 from streamagg.engine.main_loop import monotonic_ms, turn
@@ -29,7 +30,7 @@ from streamagg.engine.workers.restart_limit import RestartLimit
 from streamagg.errors import HeldUp, InputSpent, KafkaUnreachable, Unreachable, WorkersKeepDying
 from streamagg.events import Log
 from streamagg.model.settings import RunSettings, StartAt
-from streamagg.sinks.contract import LeaderPublisher, OutputAway, PublishFailed, Stored
+from streamagg.sinks.contract import LeaderPublisher, OutputAway, Publisher, PublishFailed, Stored
 
 _TICK_MS: Final = 50
 """How long a turn waits for workers: so soon group, signals and input are looked at again."""
@@ -82,10 +83,12 @@ class Coordinator:
         self._leadership = agreement.leadership
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="admin")
         plan = plan_of_run(settings, agreement.sink.most_future)
-        self._sessions = Succession(plan, workers, lease_size(agreement.source.unit))
+        self._sessions = Succession(plan, workers, lease_size(self._source.unit), self._source.marks)
         self._restarts = RestartLimit(settings.pipeline.max_restarts)
         self._tally = Tally()
         self._meter = Meter(settings, outside.metrics, workers, self._leadership)
+        if self._source.marks is not None:
+            self._meter.input = self._source.marks.numbers
         self._pulse = Liveness(outside, self._meter, workers, self._leadership, stopping)
         self._state = State.STANDING_BY
         self._term: _Term | None = None
@@ -172,7 +175,7 @@ class Coordinator:
         self._require_repeatable()
         opened = self._openings(term)
         kept = self._kept(term, opened)
-        session = self._sessions.begin(opened, self._meter.metered(term.publisher), monotonic_ms(), kept)
+        session = self._sessions.begin(opened, self._marked(term.publisher), monotonic_ms(), kept)
         term.session = self._meter.session = session
         term.watch = InputWatch(self._settings, self._source, self._asking, session, term.topic_id)
         self._leaving.callback(self._retire, session)
@@ -185,9 +188,14 @@ class Coordinator:
         )
         return Event.OPENED
 
+    def _marked(self, publisher: Publisher) -> Publisher:
+        """Counted, and marked if the source needs that."""
+        metered, marks = self._meter.metered(publisher), self._source.marks
+        return metered if marks is None else MarkingPublisher(metered, marks)
+
     def _work(self, term: _Term) -> Event | None:
         if term.session.finished:
-            self._meter.measure(self._tally)
+            self._end_reading()
             return Event.FINISHED
         if self._stopping():
             return Event.STOPPED
@@ -207,8 +215,13 @@ class Coordinator:
 
     def _commit(self, term: _Term) -> Event:
         self._commit_last(term)
-        self._meter.measure(self._tally)
+        self._end_reading()
         return Event.COMMITTED
+
+    def _end_reading(self) -> None:
+        if self._source.marks is not None:
+            self._source.marks.look()
+        self._meter.measure(self._tally)
 
     def _wait(self) -> Event | None:
         if self._stopping():
@@ -301,15 +314,15 @@ class Coordinator:
         settings = self._settings
         # It may have been deleted while this instance worked.
         self._sink.require(partial(self._pulse.beat, self._tally))
-        partitions = list(range(self._source.partitions()))
-        self._pulse.beat(self._tally)
-        committed = term.publisher.checkpoints(partitions) if self._source.repeatable else {}
+        committed = stored(self._source, term.publisher.checkpoints)
         self._pulse.beat(self._tally)
         if self._continues_nothing(committed):
             refuse_published(settings, self._sink)
             self._pulse.beat(self._tally)
         signature = self._agreement.signature(term.topic_id, committed)
         start = self._agreement.start(committed)
+        begin(self._source, start)
+        partitions = list(range(self._source.partitions()))
         stops = None if self._ends is None else self._ends.offsets
         return openings(settings, self._source, signature, partitions, committed, start, stops)
 

@@ -80,10 +80,12 @@ class DirectoryReader:
             reading.position = lease.stop
         else:
             reading.position = chunk.next
-        lines, starts = (chunk.lines, chunk.starts) if chunk is not None else ((), _NOTHING)
+        lines, starts = (chunk.lines, chunk.starts) if chunk is not None else ([], _NOTHING)
         fit = int(np.searchsorted(starts, lease.stop))
         caught_up = reading.way.last and reading.position == lease.stop
-        return batch_of(lease, position, reading.position, lines[:fit], starts[:fit], caught_up=caught_up)
+        return batch_of(
+            lease, position, reading.position, lines[:fit], starts[:fit], caught_up=caught_up, growing=True
+        )
 
     def _end(self, partition: int) -> None:
         del self._readings[partition]
@@ -110,7 +112,7 @@ class DirectoryReader:
         files = _Joined(self._disk, directory, pieces)
         while files.left:
             start = max(at, files.left[0].base)
-            yield Chunk((), _NOTHING, start)
+            yield Chunk([], _NOTHING, start)
             try:
                 yield from _found(files, start, self._kept)
             except _Trouble as trouble:
@@ -119,7 +121,7 @@ class DirectoryReader:
 
     def _whole(self, directory: str, piece: Piece, start: int) -> Iterator[Chunk]:
         """A compressed file, from its front; what is before ``start`` is thrown away."""
-        yield Chunk((), _NOTHING, start)
+        yield Chunk([], _NOTHING, start)
         try:
             with _opened(self._disk, directory, piece) as file:
                 lines = LineFile(f"{directory}/{piece.name}", file=cast(BinaryIO, _Front(file, piece.size)))
