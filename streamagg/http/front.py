@@ -3,8 +3,10 @@
 A route is a coroutine that takes a ``Request`` and returns an ``Answer`` or raises ``Problem``.
 """
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
@@ -13,7 +15,7 @@ from typing import Any, Final
 from streamagg.events import Log
 from streamagg.http.access_log import AccessLog
 from streamagg.http.meter import OTHER, Meter
-from streamagg.http.problems import Answer, Problem, overloaded
+from streamagg.http.problems import Answer, Problem, Stream, overloaded
 from streamagg.http.tokens import Tokens
 
 Receive = Callable[[], Awaitable[Any]]
@@ -65,8 +67,13 @@ class Request:
             raise ClientGone
         return message["body"], message["more_body"]
 
+    async def gone(self) -> None:
+        """Returns when nobody waits for the answer any more; what comes of a body meanwhile is lost."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
-Handler = Callable[[Request], Awaitable[Answer]]
+
+Handler = Callable[[Request], Awaitable[Answer | Stream]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +110,17 @@ class Front:
             answer = await self._answer(request, route)
         except ClientGone:
             return
-        headers = [
-            (b"content-type", answer.kind),
-            (b"content-length", b"%d" % len(answer.body)),
-            *answer.headers,
-        ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        if isinstance(answer, Answer):
+            await _send_whole(answer, send)
         seconds = perf_counter() - began
         self._meter.answered(OTHER if route is None else route.name, answer.status, seconds)
         if self._access_log.wants(answer.status):
             path = request.path[:MOST_LOGGED]
             self._access_log.write(request.method, path, answer.status, seconds, request.client)
+        if isinstance(answer, Stream):
+            await _send_stream(answer, request, send)
 
-    async def _answer(self, request: Request, route: Route | None) -> Answer:
+    async def _answer(self, request: Request, route: Route | None) -> Answer | Stream:
         try:
             return await self._handler(request, route)(request)
         except Problem as problem:
@@ -152,3 +156,30 @@ class Front:
                 headers=[(b"allow", allowed.encode())],
             )
         return handler
+
+
+async def _send_whole(answer: Answer, send: Send) -> None:
+    headers = [
+        (b"content-type", answer.kind),
+        (b"content-length", b"%d" % len(answer.body)),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_stream(answer: Stream, request: Request, send: Send) -> None:
+    """Until its end, or until nobody listens: that is noticed with the next piece."""
+    headers = [(b"content-type", answer.kind), *answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    gone = asyncio.ensure_future(request.gone())
+    try:
+        async with aclosing(answer.pieces) as pieces:
+            async for piece in pieces:
+                if gone.done() or request.method == "HEAD":
+                    break
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # Nothing comes of it where nobody listens.
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()

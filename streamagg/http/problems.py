@@ -1,6 +1,6 @@
 """Answers, and errors as answers: problem details by RFC 9457."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -21,6 +21,15 @@ class Answer(NamedTuple):
     """Its media type."""
     headers: Headers = ()
     """Beside those of type and length."""
+
+
+class Stream(NamedTuple):
+    """An answer that comes piece by piece, for as long as somebody listens."""
+
+    status: int
+    pieces: AsyncGenerator[bytes, None]
+    kind: bytes
+    headers: Headers = ()
 
 
 class Problem(Exception):
