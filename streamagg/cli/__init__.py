@@ -1,7 +1,7 @@
 """The command line: verbs, exit codes, and how an error reaches the user.
 
-A module for each verb. Imports core, decode, demo, engine, flink, model, panel, settings, sinks, sources,
-telemetry and tools. Begin with ``run``.
+A module for each verb. Imports core, decode, demo, engine, flink, http, model, panel, serve, settings, sinks,
+sources, telemetry and tools. Begin with ``run``.
 """
 
 import importlib
@@ -25,6 +25,7 @@ VERBS: Final = {
     "run": "Count the unique users of a topic's windows, and publish them.",
     "flink": "Count the unique users of a topic's windows on Apache Flink.",
     "count": "Count the unique users of every window in files of JSON lines.",
+    "serve": "Keep what was published, and answer questions about it over HTTP.",
     "advise": "Tell how late records come, and what each --max-lag would lose.",
     "verify": "Recount a topic independently, and compare what was published.",
     "replay": "Send JSON lines to a topic, and check that all of them arrive.",

@@ -240,6 +240,36 @@ class ListenSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepSettings:
+    """How long ``serve`` keeps windows and periods of some length."""
+
+    length_ms: int
+    """Of the longest of them."""
+    keep_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Everything that ``streamagg serve`` needs."""
+
+    place: Place
+    """What is followed: a topic, or a directory."""
+    sketches: str | None = None
+    """Topic of the sketches of users."""
+    running: str | None = None
+    """Topic of what open periods come to so far."""
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    listen: ListenSettings = ListenSettings()
+    store: str = "streamagg-store"
+    """A directory that is made if there is none."""
+    keep: tuple[KeepSettings, ...] = ()
+    """The shortest first; what none of them holds for is kept."""
+    max_questions: int = 32
+    """That are worked on or wait."""
+    question_timeout_ms: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything that ``streamagg run`` needs."""
 

@@ -11,7 +11,14 @@ from typing import Final, get_args
 
 from streamagg.model.field_path import keys_of
 from streamagg.model.places import PlaceKind, place_of
-from streamagg.model.settings import CLOCK_CALENDARS, CalendarSettings, MeasureOp, MeasureSettings, StartAt
+from streamagg.model.settings import (
+    CLOCK_CALENDARS,
+    CalendarSettings,
+    KeepSettings,
+    MeasureOp,
+    MeasureSettings,
+    StartAt,
+)
 from streamagg.settings.quantities import duration_ms, duration_parts, duration_text, moment_ms, size_bytes
 from streamagg.settings.zones import resembling, zone_names
 
@@ -24,6 +31,17 @@ _MOST_PORT: Final = 65_535
 _MEASURE: Final = re.compile(
     r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<op>[a-z]+)\((?P<path>.*)\)", re.DOTALL
 )
+_KEEP: Final = re.compile(r"(?P<name>[a-z]+)=(?P<number>[1-9][0-9]{0,5})(?P<unit>[hdwy])")
+_KEPT_MS: Final = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000, "y": 366 * 86_400_000}
+_LENGTHS_MS: Final = {
+    "minute": 60_000,
+    "hour": 3_600_000,
+    "day": 25 * 3_600_000,
+    "week": (7 * 24 + 1) * 3_600_000,
+    "month": (31 * 24 + 1) * 3_600_000,
+    "year": (366 * 24 + 1) * 3_600_000,
+}
+"""The longest that there are: clocks are put back by an hour."""
 _YES: Final = ("true", "yes", "on", "1")
 _NO: Final = ("false", "no", "off", "0")
 
@@ -159,6 +177,11 @@ def place_to_write(value: object) -> str:
     return _place(value, every, valid)
 
 
+def place_to_follow(value: object) -> str:
+    """The same of what results can be read from again."""
+    return _place(value, ("topic", "directory"), "a topic name, or dir:PATH")
+
+
 def _place(value: object, kinds: Container[PlaceKind], valid: str) -> str:
     place = place_of(str(value))
     if place.kind not in kinds or not place.at:
@@ -211,6 +234,26 @@ def start_at(value: object) -> StartAt:
         return StartAt("time", moment_ms(value))
     except ValueError as exc:
         raise ValueError(f"committed, earliest, latest, or {exc}") from None
+
+
+def address(value: object) -> str:
+    """``host:port``; a bare port binds to loopback."""
+    found = listen_address(value)
+    if found is None:
+        raise ValueError("an address such as 0.0.0.0:8181, or a port such as 8181")
+    return found
+
+
+def keep_rules(value: object) -> tuple[KeepSettings, ...]:
+    """``minute=7d,hour=90d``: for how long windows and periods of at most that length are kept."""
+    valid = f"rules such as minute=7d,hour=90d,day=5y, each of {', '.join(_LENGTHS_MS)} once"
+    found: dict[int, int] = {}
+    for rule in str(value).split(","):
+        match = _KEEP.fullmatch(rule.strip())
+        if match is None or match["name"] not in _LENGTHS_MS or _LENGTHS_MS[match["name"]] in found:
+            raise ValueError(valid)
+        found[_LENGTHS_MS[match["name"]]] = int(match["number"]) * _KEPT_MS[match["unit"]]
+    return tuple(KeepSettings(length_ms, keep_ms) for length_ms, keep_ms in sorted(found.items()))
 
 
 def listen_address(value: object) -> str | None:

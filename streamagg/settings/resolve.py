@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from itertools import pairwise
@@ -22,9 +22,11 @@ from streamagg.model.settings import (
     DecodeSettings,
     HttpSettings,
     KafkaSettings,
+    ListenSettings,
     LogFormat,
     PipelineSettings,
     RunSettings,
+    ServeSettings,
     StartAt,
     WindowSettings,
     default_max_jump_ms,
@@ -32,7 +34,7 @@ from streamagg.model.settings import (
 from streamagg.settings.fields import check_fields
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
-from streamagg.settings.parsers import topic_name
+from streamagg.settings.parsers import keep_rules, place_to_follow, topic_name
 from streamagg.settings.places import check_places, require_topic
 from streamagg.settings.quantities import duration_parts
 from streamagg.settings.table import SETTINGS
@@ -41,6 +43,7 @@ from streamagg.settings.zones import fits, longest_granularity_ms
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Value = TypeVar("Value")
 Made = TypeVar("Made", bound="DataclassInstance")
 
 MOST_UNMARSHALLERS: Final = 8
@@ -49,6 +52,7 @@ CORES_PER_AGGREGATOR: Final = 8
 """An aggregator takes less than a twentieth of the CPU of the unmarshallers that feed it ("Where the time
 goes" in REPORT.md)."""
 _PRINTABLE: Final = re.compile("[ -~]+")
+SERVE_ADDRESS: Final = "127.0.0.1:8181"
 DEFAULT_SLOTS: Final = 64
 """An hour of minutes that partitions may be apart without waiting for each other."""
 
@@ -185,6 +189,28 @@ class Resolver:
             ceiling=self.ceiling(),
             decode=self.decode(),
             pipeline=self.pipeline(),
+        )
+
+    def serve(self, followed: str, kept: str | None) -> ServeSettings:
+        """Everything that ``streamagg serve`` needs, which has ``--from`` and ``--keep`` of its own."""
+        place = place_of(_of_verb("--from", followed, place_to_follow))
+        given = self._layers.value("listen")
+        topics = [followed, *(self._layers.value(name) for name in ("sketches", "running"))]
+        named = [topic for topic in topics if topic is not None]
+        if len(set(named)) < len(named):
+            raise SettingsError(
+                "--from, --sketches and --running are different topics: each has its own records."
+            )
+        if place.kind != "topic" and len(named) > 1:
+            raise SettingsError(
+                "--sketches and --running are topics beside a topic: leave them out with dir:."
+            )
+        return self._filled(
+            ServeSettings,
+            place=place,
+            kafka=self.kafka(),
+            listen=ListenSettings(given or SERVE_ADDRESS),
+            keep=() if kept is None else _of_verb("--keep", kept, keep_rules),
         )
 
     def http(self) -> HttpSettings | None:
@@ -369,6 +395,14 @@ def keeps_state(read: str, written: str, window: WindowSettings) -> bool:
     if place_of(written).kind != "topic" or place_of(read).kind == "stream":
         return False
     return bool(window.calendars) or place_of(read).kind != "topic"
+
+
+def _of_verb(flag: str, written: str, parse: Callable[[object], Value]) -> Value:
+    """What is made of a flag that is no setting."""
+    try:
+        return parse(written)
+    except ValueError as error:
+        raise SettingsError(f"{flag} {written} must be {error}.") from None
 
 
 def _check_stdin(files: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from streamagg.settings.parsers import (
     Parse,
+    address,
     brokers,
     calendar,
     choice,
@@ -84,6 +85,7 @@ RECORDS: Final = "What a record looks like"
 ANSWERS: Final = "Groups and measures"
 READING: Final = "Where to begin and when to end"
 PROCESSES: Final = "Processes and memory"
+SERVING: Final = "Questions and answers"
 REPORTS: Final = "Results, metrics and logs"
 
 _ROWS: Final = (
@@ -122,7 +124,7 @@ _ROWS: Final = (
         "HOSTS",
         TOPICS,
         "127.0.0.1:9092",
-        verbs="run advise verify replay flink",
+        verbs="run advise verify replay flink serve",
     ),
     Setting(
         "group",
@@ -167,7 +169,7 @@ _ROWS: Final = (
         "TOPIC",
         TOPICS,
         default_note="none",
-        verbs="run",
+        verbs="run serve",
     ),
     Setting(
         "running",
@@ -176,7 +178,7 @@ _ROWS: Final = (
         "TOPIC",
         TOPICS,
         default_note="none",
-        verbs="run",
+        verbs="run serve",
     ),
     Setting(
         "create_topics",
@@ -540,6 +542,43 @@ _ROWS: Final = (
         verbs="run health",
     ),
     Setting(
+        "listen",
+        address,
+        "Where questions are answered; a bare port binds to 127.0.0.1.",
+        "HOST:PORT",
+        SERVING,
+        default_note="127.0.0.1:8181",
+        verbs="serve",
+    ),
+    Setting(
+        "store",
+        text,
+        "Directory of what is kept; made anew from what was published if it is deleted.",
+        "DIR",
+        SERVING,
+        "streamagg-store",
+        verbs="serve",
+    ),
+    Setting(
+        "max_questions",
+        whole_number(1, 10_000),
+        "Questions that are worked on or wait; more are told to come again.",
+        "N",
+        SERVING,
+        "32",
+        verbs="serve",
+    ),
+    Setting(
+        "question_timeout",
+        duration(1),
+        "How long a question may take.",
+        "DURATION",
+        SERVING,
+        "10s",
+        verbs="serve",
+        fills="question_timeout_ms",
+    ),
+    Setting(
         "stats_json",
         file_to_write,
         "Write the final counters to this file.",
@@ -564,16 +603,16 @@ _ROWS: Final = (
         "LEVEL",
         REPORTS,
         "info",
-        verbs="run count advise verify replay flink",
+        verbs="run count advise verify replay flink serve",
     ),
     Setting(
         "log_format",
         choice("auto", "human", "json"),
-        "Form of the log of run: human, json, or auto: human on a terminal, json elsewhere.",
+        "Form of the log of run and serve: human, json, or auto: human on a terminal, json elsewhere.",
         "FORM",
         REPORTS,
         "auto",
-        verbs="run",
+        verbs="run serve",
     ),
 )
 

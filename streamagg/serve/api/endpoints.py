@@ -1,0 +1,219 @@
+"""The questions that can be asked: their paths and parameters, and what makes answers of their values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final, NamedTuple
+
+from streamagg.serve.api.parameters import (
+    CALENDAR,
+    EXPLAIN,
+    FROM,
+    GROUP,
+    GROUP_PARAMETER,
+    MEASURE,
+    TO,
+    TZ,
+    Parameter,
+    Values,
+    bad,
+    cursor,
+    cursor_text,
+    one_of,
+    whole_number,
+)
+from streamagg.serve.questions.asked import Span, Unanswerable
+from streamagg.serve.questions.series import SeriesQuestion, series
+from streamagg.serve.questions.windows import WindowsQuestion, windows
+from streamagg.serve.records import WINDOW
+from streamagg.serve.store.reading import Reading
+from streamagg.serve.times import Moment, iso, moment, seconds
+
+MOST_ROWS: Final = 10_000
+"""Of one answer."""
+
+
+class Result(NamedTuple):
+    """An answer: as JSON has it, and its rows for CSV and Arrow."""
+
+    body: Mapping[str, Any]
+    rows: list[dict[str, Any]]
+    span: Span
+    closed: bool = False
+    """The range was given by its times, and not as a distance from what is freshest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One question."""
+
+    path: str
+    summary: str
+    parameters: tuple[Parameter, ...]
+    answer: Callable[[Reading, Values], Result]
+    """Raises Problem and Unanswerable."""
+    tabular: bool = True
+    """There is CSV and Arrow of it."""
+
+
+class Asked(NamedTuple):
+    """A range."""
+
+    span: Span
+    closed: bool
+
+
+def span_of(reading: Reading, values: Values) -> Asked:
+    """Raises Problem for a range that is none, Unanswerable while there is no window to count back from."""
+    zone = values.get("tz", UTC)
+    given = {name: _moment(name, values[name], zone) for name in ("from", "to") if name in values}
+    begin, end = given["from"], given.get("to", Moment(0, relative=True))
+    to_ms = end.from_end(_freshest_end(reading)) if end.relative else end.ms
+    from_ms = begin.from_end(to_ms)
+    if from_ms >= to_ms:
+        raise bad("from must be before to; a duration back such as -7d is counted from there.")
+    return Asked(Span(from_ms, to_ms), not end.relative)
+
+
+def _moment(name: str, text: str, zone: Any) -> Moment:
+    try:
+        return moment(text, zone)
+    except ValueError as error:
+        raise bad(f"{name} = {text[:80]!a} must be {error}.") from None
+
+
+def _freshest_end(reading: Reading) -> int:
+    extent = reading.extents.get(WINDOW)
+    if extent is None:
+        raise Unanswerable("No window is stored yet: there is nothing to count back from.")
+    return extent.end_ms
+
+
+def _timed(record: dict[str, Any], zone: Any) -> dict[str, Any]:
+    """With the time by the clock of the zone that was asked for."""
+    return record if zone is None else {**record, "time": iso(round(record["ts"] * 1_000), zone)}
+
+
+def _windows(reading: Reading, values: Values) -> Result:
+    asked = span_of(reading, values)
+    page = windows(
+        reading,
+        WindowsQuestion(
+            asked.span,
+            values.get("calendar", WINDOW),
+            values.get(GROUP, {}),
+            values.get("groups") == "all",
+            values.get("order", "asc"),
+            values.get("limit", 1_000),
+            values.get("cursor"),
+        ),
+    )
+    rows = [_timed(record, values.get("tz")) for record in page.records]
+    following = None if page.last is None else cursor_text(page.last)
+    return Result({"windows": rows, "next": following}, rows, *asked)
+
+
+def _series(reading: Reading, values: Values) -> Result:
+    asked = span_of(reading, values)
+    question = SeriesQuestion(
+        asked.span,
+        values.get("points", 1_000),
+        values.get("calendar", WINDOW),
+        values.get(GROUP, {}),
+        values.get("measure", ()),
+        values.get("how", "last"),
+    )
+    found = series(reading, question)
+    numbers: dict[str, dict[str, list[Any]]] = {
+        name: {"ts": list(map(seconds, found.times_ms[name])), "values": column}
+        for name, column in found.values.items()
+    }
+    body = {
+        "from": seconds(asked.span.from_ms),
+        "to": seconds(asked.span.to_ms),
+        "calendar": question.calendar,
+        "how": question.how,
+        "group": question.group or None,
+        "series": numbers,
+    }
+    return Result(body, _samples(numbers, question.how), *asked)
+
+
+def _samples(numbers: Mapping[str, Mapping[str, list[Any]]], how: str) -> list[dict[str, Any]]:
+    """A row for each sample; with times of their own for each sample of each number."""
+    if how == "lttb":
+        return [
+            {"measure": name, "ts": ts, "value": value}
+            for name, column in numbers.items()
+            for ts, value in zip(column["ts"], column["values"], strict=True)
+        ]
+    times = next(iter(numbers.values()))["ts"]
+    rows = zip(times, *(column["values"] for column in numbers.values()), strict=True)
+    return [dict(zip(("ts", *numbers), row, strict=True)) for row in rows]
+
+
+WINDOWS: Final = Endpoint(
+    "/v1/windows",
+    "What was published, page by page.",
+    (
+        FROM,
+        TO,
+        TZ,
+        CALENDAR,
+        GROUP_PARAMETER,
+        Parameter(
+            "groups",
+            "all: the records of each group instead of those of all users together.",
+            {"type": "string", "enum": ["all"]},
+            one_of("all"),
+        ),
+        Parameter(
+            "order",
+            "asc, by default, or desc: the freshest first.",
+            {"type": "string", "enum": ["asc", "desc"], "default": "asc"},
+            one_of("asc", "desc"),
+        ),
+        Parameter(
+            "limit",
+            "Most records of a page.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": 1_000},
+            whole_number(1, MOST_ROWS),
+        ),
+        Parameter(
+            "cursor",
+            "Where the page begins: what the page before has under next.",
+            {"type": "string"},
+            cursor,
+        ),
+        EXPLAIN,
+    ),
+    _windows,
+)
+SERIES: Final = Endpoint(
+    "/v1/series",
+    "Numbers of one group as samples at the ends of equally long periods.",
+    (
+        FROM,
+        TO,
+        TZ,
+        CALENDAR,
+        GROUP_PARAMETER,
+        MEASURE,
+        Parameter(
+            "points",
+            "How many samples.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": 1_000},
+            whole_number(1, MOST_ROWS),
+        ),
+        Parameter(
+            "how",
+            "What a sample is of the windows that begin in its period: the last, mean, min or max. lttb"
+            " chooses windows instead, so that a line through them looks like one through all.",
+            {"type": "string", "enum": ["last", "mean", "min", "max", "lttb"], "default": "last"},
+            one_of("last", "mean", "min", "max", "lttb"),
+        ),
+        EXPLAIN,
+    ),
+    _series,
+)
+ENDPOINTS: Final = (WINDOWS, SERIES)

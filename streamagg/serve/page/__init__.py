@@ -1,0 +1,1 @@
+"""Files of the page, served as they are at ``/``. Imports nothing."""

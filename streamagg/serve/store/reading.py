@@ -1,0 +1,63 @@
+"""One moment of the store, for the questions that are asked in it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from streamagg.serve.records import Column
+from streamagg.serve.store.groups import Groups
+from streamagg.serve.store.layout import Calendar, Extent, Layout
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class Reading:
+    """One transaction."""
+
+    def __init__(
+        self,
+        cursor: "duckdb.DuckDBPyConnection",
+        layout: Layout,
+        groups: Groups,
+        extents: Mapping[str, Extent],
+    ) -> None:
+        self._cursor = cursor
+        self.layout = layout
+        self.groups = groups
+        self.extents = extents
+        self.segments_read = 0
+        """Segments that have times of what was asked for; no others are read."""
+
+    def longest_ms(self, calendar: str) -> int:
+        """Length of its longest window or period."""
+        extent = self.extents.get(calendar)
+        return 0 if extent is None else extent.longest_ms
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self._cursor.execute(sql, parameters).fetchall()
+
+    def arrays(self, sql: str, parameters: Sequence[object] = ()) -> dict[str, Column]:
+        """The columns of a query; masked where there are nulls."""
+        return self._cursor.execute(sql, parameters).fetchnumpy()
+
+    def source(self, calendar: Calendar, from_ms: int, to_ms: int, columns: str, where: str = "true") -> str:
+        """SQL of the rows that begin in the range."""
+        within = f"ts >= {from_ms} AND ts < {to_ms} AND {where}"
+        tail = f"SELECT {columns} FROM {calendar.tail_table} WHERE {within}"
+        touched = calendar.touched(from_ms, to_ms)
+        self.segments_read += len(touched)
+        if not touched:
+            return f"({tail})"
+        segments = _within("segment", [segment.number for segment in touched])
+        whole = f"SELECT {columns} FROM {calendar.sorted_table} WHERE ({segments}) AND {within}"
+        return f"({whole} UNION ALL {tail})"
+
+
+def _within(column: str, numbers: Iterable[int]) -> str:
+    """SQL for one of these numbers: few ranges, as they mostly follow each other."""
+    ordered = sorted(numbers)
+    cuts = [at for at, (one, following) in enumerate(pairwise(ordered), 1) if following != one + 1]
+    ranges = zip([0, *cuts], [*cuts, len(ordered)], strict=True)
+    return " OR ".join(f"{column} BETWEEN {ordered[begin]} AND {ordered[end - 1]}" for begin, end in ranges)
