@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.monitoring.counting import LAG_AND_TIME, THROUGHPUT, WINDOWS
+from deploy.monitoring.ingesting import INGEST
 from deploy.monitoring.panels import Panel, Query, Row, dashboard, graph, quantile, stat
 from deploy.monitoring.running import FACTS, KAFKA, PROCESSES, QUEUES, STAGES
 
@@ -112,7 +113,18 @@ RIGHT_AND_ON_TIME: Final = Row(
     ),
 )
 
-ROWS: Final = (RIGHT_AND_ON_TIME, THROUGHPUT, LAG_AND_TIME, WINDOWS, STAGES, QUEUES, PROCESSES, KAFKA, FACTS)
+ROWS: Final = (
+    RIGHT_AND_ON_TIME,
+    THROUGHPUT,
+    LAG_AND_TIME,
+    WINDOWS,
+    STAGES,
+    QUEUES,
+    PROCESSES,
+    KAFKA,
+    INGEST,
+    FACTS,
+)
 
 
 def built() -> Panel:

@@ -1,7 +1,7 @@
 """The command line: verbs, exit codes, and how an error reaches the user.
 
-A module for each verb. Imports core, decode, demo, engine, flink, http, model, panel, serve, settings, sinks,
-sources, telemetry and tools. Begin with ``run``.
+A module for each verb. Imports core, decode, demo, engine, flink, http, ingest, model, panel, serve,
+settings, sinks, sources, telemetry and tools. Begin with ``run``.
 """
 
 import importlib
@@ -28,6 +28,7 @@ VERBS: Final = {
     "serve": "Keep what was published, and answer questions about it over HTTP.",
     "advise": "Tell how late records come, and what each --max-lag would lose.",
     "verify": "Recount a topic independently, and compare what was published.",
+    "ingest": "Take records by HTTP, into a topic or into files.",
     "replay": "Send JSON lines to a topic, and check that all of them arrive.",
     "generate": "Write made-up records as JSON lines, to try out and to measure.",
     "demo": "Show the whole pipeline at work, with a broker of its own.",

@@ -11,15 +11,15 @@ log = Log(__name__)
 class AccessLog:
     """Writes at most one line of each class of status in an interval."""
 
-    def __init__(self, interval_ms: int | None, clock: Callable[[], float] = monotonic) -> None:
-        """``interval_ms``: None writes nothing. ``clock`` returns seconds."""
-        self._interval_s = None if interval_ms is None else interval_ms / 1_000
+    def __init__(self, interval_ms: int, clock: Callable[[], float] = monotonic) -> None:
+        """``interval_ms``: 0 writes nothing. ``clock`` returns seconds."""
+        self._interval_s = interval_ms / 1_000
         self._clock = clock
         self._due_s: dict[int, float] = {}
 
     def wants(self, status: int) -> bool:
         """Whether a request that was answered so is the next to be written."""
-        if self._interval_s is None:
+        if not self._interval_s:
             return False
         now_s = self._clock()
         if now_s < self._due_s.get(status // 100, 0.0):

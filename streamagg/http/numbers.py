@@ -41,6 +41,10 @@ class SharedNumbers:
         """What this process has now."""
         self._cells[self._row + self._places[key]] = value
 
+    def of(self, key: Hashable, process: int) -> float:
+        """Of one process."""
+        return self._cells[process * len(self._places) + self._places[key]]
+
     def total(self, key: Hashable) -> float:
         """Of all processes."""
         return sum(self._cells[self._places[key] :: len(self._places)])

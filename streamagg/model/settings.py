@@ -230,8 +230,8 @@ class ListenSettings:
     """Of each process that serves."""
     request_timeout_ms: int = 30_000
     """Within which a whole request must have come."""
-    access_log_ms: int | None = 10_000
-    """One request of each class of status is logged in so long; None logs none."""
+    access_log_ms: int = 10_000
+    """One request of each class of status is logged in so long; 0 logs none."""
 
     @property
     def secure(self) -> bool:
@@ -267,6 +267,39 @@ class ServeSettings:
     max_questions: int = 32
     """That are worked on or wait."""
     question_timeout_ms: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """Everything that ``streamagg ingest`` needs; tokens are read anew when they change, and are not here."""
+
+    output: str
+    """A topic, or ``dir:PATH``."""
+    listen: ListenSettings = ListenSettings()
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    create_topics: bool = True
+    output_partitions: int = 1
+    output_replicas: int = -1
+    """-1: the broker's default."""
+    max_record_bytes: int = 1 << 20
+    topic_bytes: int | None = None
+    """What the topic takes in one request; None where that is not known."""
+    max_body_bytes: int = 16 << 20
+    """Also unpacked."""
+    queue_bytes: int = 64 << 20
+    """That wait to be written, in each worker."""
+    idempotency_keys: int = 1_000_000
+    """That are remembered at most."""
+    roll_ms: int = 1_000
+    """The age at which a file of an output directory is finished."""
+    workers: int = 1
+    max_restarts: int = 5
+    """Restarts of workers within ten minutes before the program gives up."""
+
+    @property
+    def sink(self) -> Place:
+        """Where records go."""
+        return place_of(self.output)
 
 
 @dataclass(frozen=True, slots=True)

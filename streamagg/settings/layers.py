@@ -16,7 +16,7 @@ from streamagg.kafka.passthrough import SECRETS
 from streamagg.model.places import shown
 from streamagg.settings.given import Given
 from streamagg.settings.parsers import switch
-from streamagg.settings.secret_files import hash_seed, refuse_on_command_line, revealed
+from streamagg.settings.secret_files import hash_seed, refuse_on_command_line, revealed, tokens
 from streamagg.settings.table import SETTINGS, Setting
 from streamagg.settings.trusted_file import TRUST_VARIABLE, read_trusted
 
@@ -115,6 +115,15 @@ class Layers:
         if not self.value("hash_seed_file"):
             return 0
         return hash_seed(self.given("hash_seed_file"), trusting=self._trusting)
+
+    def tokens(self) -> list[str]:
+        """Digests of the tokens that are in the file of that setting now; none without one.
+
+        Raises ``SettingsError`` for a file that cannot be read or trusted, or holds something else.
+        """
+        if not self.value("token_file"):
+            return []
+        return tokens(self.given("token_file"), trusting=self._trusting)
 
 
 def _from_flags(flags: Mapping[str, object]) -> dict[str, Given]:

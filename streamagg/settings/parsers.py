@@ -77,6 +77,14 @@ def file_to_write(value: object) -> str:
     return path
 
 
+def file_to_read(value: object) -> str:
+    """The path of a file that is there."""
+    path = text(value)
+    if not Path(path).is_file():
+        raise ValueError("the path of a file that exists")
+    return path
+
+
 def switch(value: object) -> bool:
     """A yes or no."""
     word = str(value).strip().lower()
@@ -236,14 +244,6 @@ def start_at(value: object) -> StartAt:
         raise ValueError(f"committed, earliest, latest, or {exc}") from None
 
 
-def address(value: object) -> str:
-    """``host:port``; a bare port binds to loopback."""
-    found = listen_address(value)
-    if found is None:
-        raise ValueError("an address such as 0.0.0.0:8181, or a port such as 8181")
-    return found
-
-
 def keep_rules(value: object) -> tuple[KeepSettings, ...]:
     """``minute=7d,hour=90d``: for how long windows and periods of at most that length are kept."""
     valid = f"rules such as minute=7d,hour=90d,day=5y, each of {', '.join(_LENGTHS_MS)} once"
@@ -258,12 +258,19 @@ def keep_rules(value: object) -> tuple[KeepSettings, ...]:
 
 def listen_address(value: object) -> str | None:
     """``host:port``; a bare port binds to loopback; None for ``off``."""
-    written = str(value).strip()
-    if written == "off":
+    if str(value).strip() == "off":
         return None
-    host, _, port = written.rpartition(":")
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MOST_PORT:
+    try:
+        return address(value)
+    except ValueError:
         raise ValueError(
             f"an address such as 0.0.0.0:9464, a port such as 9464 (at most {_MOST_PORT}), or off"
-        )
+        ) from None
+
+
+def address(value: object) -> str:
+    """``host:port``; a bare port binds to loopback."""
+    host, _, port = str(value).strip().rpartition(":")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MOST_PORT:
+        raise ValueError(f"an address such as 0.0.0.0:8080, or a port such as 8080 (at most {_MOST_PORT})")
     return f"{host or '127.0.0.1'}:{port}"

@@ -34,6 +34,17 @@ def check_places(layers: Layers) -> None:
     _check_reading(layers, source)
 
 
+def check_records_place(layers: Layers) -> None:
+    """Raises SettingsError for an output that records cannot be written to, or what else is given with it."""
+    kind = place_of(layers.value("output")).kind
+    if kind not in ("topic", "directory"):
+        raise SettingsError(f"output = {layers.given('output')} must be a topic or dir:PATH here.")
+    if kind == "directory":
+        _refuse(layers, ("output_partitions", "output_replicas"), "needs a topic as output")
+    else:
+        _refuse(layers, ("roll",), "needs dir:PATH as output")
+
+
 def require_topic(layers: Layers, name: str) -> None:
     """Raises SettingsError if ``input`` or ``output`` is anything else."""
     if place_of(layers.value(name)).kind != "topic":

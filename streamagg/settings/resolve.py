@@ -21,6 +21,7 @@ from streamagg.model.settings import (
     CountSettings,
     DecodeSettings,
     HttpSettings,
+    IngestSettings,
     KafkaSettings,
     ListenSettings,
     LogFormat,
@@ -35,7 +36,7 @@ from streamagg.settings.fields import check_fields
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
 from streamagg.settings.parsers import keep_rules, place_to_follow, topic_name
-from streamagg.settings.places import check_places, require_topic
+from streamagg.settings.places import check_places, check_records_place, require_topic
 from streamagg.settings.quantities import duration_parts
 from streamagg.settings.table import SETTINGS
 from streamagg.settings.zones import fits, longest_granularity_ms
@@ -52,6 +53,7 @@ CORES_PER_AGGREGATOR: Final = 8
 """An aggregator takes less than a twentieth of the CPU of the unmarshallers that feed it ("Where the time
 goes" in REPORT.md)."""
 _PRINTABLE: Final = re.compile("[ -~]+")
+INGEST_ADDRESS: Final = "127.0.0.1:8080"
 SERVE_ADDRESS: Final = "127.0.0.1:8181"
 DEFAULT_SLOTS: Final = 64
 """An hour of minutes that partitions may be apart without waiting for each other."""
@@ -212,6 +214,37 @@ class Resolver:
             listen=ListenSettings(given or SERVE_ADDRESS),
             keep=() if kept is None else _of_verb("--keep", kept, keep_rules),
         )
+
+    def ingest(self) -> IngestSettings:
+        """Everything that ``streamagg ingest`` needs, but for tokens."""
+        written = self._layers.required("output")
+        check_records_place(self._layers)
+        if self._layers.value("queue") < self._layers.value("max_body"):
+            raise SettingsError(
+                f"queue = {self._layers.given('queue')} must have room for a body of"
+                f" max_body = {self._layers.given('max_body')}."
+            )
+        topic = place_of(written).kind == "topic"
+        return self._filled(
+            IngestSettings,
+            output=written,
+            listen=self.listen(INGEST_ADDRESS),
+            kafka=self.kafka() if topic else KafkaSettings(),
+            workers=self._layers.value("workers") or min(usable_cores(), MOST_UNMARSHALLERS),
+        )
+
+    def listen(self, default: str) -> ListenSettings:
+        """Where requests of others are served, by default there, and what each of them may take."""
+        if self._layers.has("tls_key") and not self._layers.has("tls_certificate"):
+            raise SettingsError(
+                f"tls_key = {self._layers.given('tls_key')} needs the certificate that it belongs to: add"
+                " --tls-certificate."
+            )
+        return self._filled(ListenSettings, address=self._layers.value("listen") or default)
+
+    def tokens(self) -> list[str]:
+        """Digests of the tokens that are in their file now; none where no token is needed."""
+        return self._layers.tokens()
 
     def http(self) -> HttpSettings | None:
         """Where metrics and health are served; None for nowhere."""

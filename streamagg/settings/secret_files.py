@@ -1,17 +1,21 @@
 """Secrets that a setting does not hold but names the file of: of the Kafka client, and of hashes."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from streamagg.errors import SettingsError
 from streamagg.events import Log
+from streamagg.http.tokens import digest
 from streamagg.kafka.passthrough import FILE_SUFFIX, SECRETS
 from streamagg.settings.given import Given
-from streamagg.settings.trusted_file import TRUST_VARIABLE, read_trusted
+from streamagg.settings.trusted_file import TRUST_VARIABLE, TrustedFile, read_trusted
 
 LEAST_SEED_BYTES: Final = 16
+LEAST_TOKEN_CHARACTERS: Final = 16
+_TOKEN: Final = re.compile(rf"[!-~]{{{LEAST_TOKEN_CHARACTERS},}}")
 
 log: Final = Log(__name__)
 
@@ -45,11 +49,7 @@ def hash_seed(named: Given, *, trusting: bool) -> int:
     what = f"The file for the hash seed ({named.origin}),"
     path = Path(str(named.value))
     file = read_trusted(path, what, trusting=trusting)
-    if file.readable_by_all and not trusting:
-        raise SettingsError(
-            f"{what} {path} can be read by every user of this machine. Run: chmod o-r {path},"
-            f" or set {TRUST_VARIABLE}=true to use it as it is."
-        )
+    _refuse_readable(what, path, file, trusting)
     text = file.text.strip().encode()
     if len(text) < LEAST_SEED_BYTES:
         raise SettingsError(
@@ -57,6 +57,31 @@ def hash_seed(named: Given, *, trusting: bool) -> int:
             " nobody can guess, such as those of openssl rand -hex 32."
         )
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") or 1
+
+
+def tokens(named: Given, *, trusting: bool) -> list[str]:
+    """Digests of the tokens in a file, one on a line; empty lines and those that begin with ``#`` are none.
+
+    Raises ``SettingsError`` for a file without a token, with one that is too short or no printable ASCII, and
+    for a file that every user of the machine can read, unless ``trusting``. Its text never holds a token.
+    """
+    what = f"The file of tokens ({named.origin}),"
+    path = Path(str(named.value))
+    file = read_trusted(path, what, trusting=trusting)
+    _refuse_readable(what, path, file, trusting)
+    found = []
+    for number, line in enumerate(map(str.strip, file.text.splitlines()), 1):
+        if not line or line.startswith("#"):
+            continue
+        if not _TOKEN.fullmatch(line):
+            raise SettingsError(
+                f"Line {number} of {path} is no token: it needs at least {LEAST_TOKEN_CHARACTERS} characters"
+                " of ASCII without blanks, which nobody can guess, such as those of openssl rand -hex 32."
+            )
+        found.append(digest(line))
+    if not found:
+        raise SettingsError(f"{what} {path} holds no token.")
+    return found
 
 
 def refuse_on_command_line(key: str) -> None:
@@ -69,6 +94,14 @@ def refuse_on_command_line(key: str) -> None:
         f" {variable}, or name a file that holds it: {variable}_FILE=PATH, -X {key}{FILE_SUFFIX}=PATH or"
         f" the key {key}{FILE_SUFFIX} in the table [kafka] of --config."
     )
+
+
+def _refuse_readable(what: str, path: Path, file: TrustedFile, trusting: bool) -> None:
+    if file.readable_by_all and not trusting:
+        raise SettingsError(
+            f"{what} {path} can be read by every user of this machine. Run: chmod o-r {path},"
+            f" or set {TRUST_VARIABLE}=true to use it as it is."
+        )
 
 
 def _read(secret: str, named: Given, trusting: bool) -> str:

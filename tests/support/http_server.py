@@ -33,12 +33,15 @@ class Served(NamedTuple):
 
 @contextmanager
 def serving(
-    routes: Mapping[str, Route], settings: ListenSettings | None = None, tokens: tuple[str, ...] = ()
+    routes: Mapping[str, Route],
+    settings: ListenSettings | None = None,
+    tokens: tuple[str, ...] = (),
+    meter: Meter | None = None,
 ) -> Iterator[Served]:
     """Serve while the context lasts."""
-    settings = settings or ListenSettings(address="127.0.0.1:0", access_log_ms=None)
+    settings = settings or ListenSettings(address="127.0.0.1:0", access_log_ms=0)
     names = [route.name for route in routes.values()]
-    meter = Meter(SharedNumbers(keys(names), processes=1), names)
+    meter = meter or Meter(SharedNumbers(keys(names), processes=1), names)
     front = Front(routes.get, Tokens(map(digest, tokens)), meter, AccessLog(settings.access_log_ms))
     one = server(front, settings, meter, tls_context(settings))
     listening, stop = listener(settings.address), threading.Event()
@@ -93,6 +96,11 @@ class Client:
         self._file.close()
         self.socket.close()
 
+    def certificate(self) -> Mapping[str, object]:
+        """Of the server."""
+        assert isinstance(self.socket, ssl.SSLSocket)
+        return self.socket.getpeercert() or {}
+
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
@@ -100,10 +108,16 @@ class Client:
         self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
         """One request, and its response."""
+        self.ask_only(method, target, body, headers)
+        return self.reply(with_body=method != "HEAD")
+
+    def ask_only(
+        self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """One request."""
         lines = [f"{method} {target} HTTP/1.1", "host: x", f"content-length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        return self.reply(with_body=method != "HEAD")
 
     def reply(self, *, with_body: bool = True) -> Reply:
         """The next response."""

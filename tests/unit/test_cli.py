@@ -12,7 +12,9 @@ import pytest
 from streamagg import __version__, cli
 from streamagg.cli import execute
 from streamagg.cli.count import count
+from streamagg.cli.ingest import ingest
 from streamagg.cli.run import run
+from streamagg.cli.serve import serve
 from streamagg.errors import ExitCode, KafkaUnreachable
 from streamagg.settings.layers import CLIENT_FLAG
 from streamagg.settings.table import SETTINGS
@@ -80,7 +82,7 @@ def test_the_help_of_run_has_its_flags_under_headings(
 def test_every_setting_is_a_parameter_of_a_verb() -> None:
     parameters = {
         name.rstrip("_")
-        for verb in (run, count)
+        for verb in (run, count, serve, ingest)
         for name in inspect.signature(verb, eval_str=True).parameters
     }
     assert set(SETTINGS) - parameters == set()

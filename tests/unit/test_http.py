@@ -64,7 +64,7 @@ ROUTES = {
 
 
 def limited(**limits: int) -> ListenSettings:
-    return ListenSettings(address="127.0.0.1:0", access_log_ms=None, **limits)
+    return ListenSettings(address="127.0.0.1:0", access_log_ms=0, **limits)
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ def test_tls(tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     certificate.write_text(issued.certificate, "utf-8")
     key.write_text(issued.key, "utf-8")
-    settings = ListenSettings("127.0.0.1:0", str(certificate), str(key), access_log_ms=None)
+    settings = ListenSettings("127.0.0.1:0", str(certificate), str(key), access_log_ms=0)
     context = ssl.create_default_context(cadata=authority.pem)
     with serving(ROUTES, settings) as served, Client(served.port, context) as client:
         assert client.ask("POST", "/echo", b"1").body == b"1"
@@ -295,7 +295,7 @@ def test_a_request_in_an_interval_is_logged() -> None:
     assert not log.wants(200)
     clock.seconds = 10
     assert log.wants(200)
-    assert not AccessLog(None, clock).wants(500)
+    assert not AccessLog(0, clock).wants(500)
 
 
 def test_processes_add_up() -> None:

@@ -1,0 +1,4 @@
+"""Where acknowledged records are: a topic, or files in a directory.
+
+Imports kafka and model. Begin with ``contract``.
+"""

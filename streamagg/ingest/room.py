@@ -1,0 +1,26 @@
+"""How much may wait in memory: what is beyond that is refused before it is read."""
+
+from typing import Final
+
+from streamagg.http.problems import overloaded
+
+RECORD_BYTES: Final = 64
+"""What a record takes beside its bytes: the object that holds them, and its place in a list."""
+
+
+class Room:
+    """Bytes that are taken and given back."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.taken = 0
+
+    def take(self, size: int) -> None:
+        """Raises Problem (503) when there is no room for so many."""
+        if self.taken + size > self.most_bytes:
+            raise overloaded("More records come than can be written: send the same again later.")
+        self.taken += size
+
+    def give(self, size: int) -> None:
+        """They are free again."""
+        self.taken -= size
