@@ -1,7 +1,7 @@
 """What the coordinator does in each state, without Kafka; how brokers behave is tested with real ones."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from streamagg.errors import CheckpointError, InputSpent, KafkaUnreachable, Work
 from streamagg.kafka import membership
 from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import AggregatorSetup
-from streamagg.model.settings import PipelineSettings, RunSettings, StartAt
+from streamagg.model.settings import CalendarSettings, PipelineSettings, RunSettings, StartAt, WindowSettings
 from streamagg.sinks.contract import OutputAway, PublishFailed
 
 SETTINGS = RunSettings("in", "out", pipeline=PipelineSettings(inline=True, slots=4, max_restarts=2))
@@ -126,6 +126,9 @@ class Publisher:
 
     def checkpoints(self, partitions: list[int]) -> dict[int, tuple[int, str]]:
         return {}
+
+    def state(self, alive: object) -> Iterator[tuple[bytes, bytes]]:
+        pytest.fail("what a run before has left is read")
 
     def close(self, timeout_s: float) -> None:
         self._world.open.remove("publisher")
@@ -259,6 +262,13 @@ def test_what_can_be_read_only_once_is_not_begun_again(world: World, error: Exce
     with pytest.raises(InputSpent, match=f"^input cannot be read again, .*: {error}$"):
         play(world, world.elect, world.pass_by, world.breaks(error), world.pass_by)
     assert world.events == BEGUN
+
+
+def test_what_open_periods_hold_is_not_gone_on_with_either(world: World) -> None:
+    world.repeatable = False
+    window = WindowSettings(calendars=(CalendarSettings("day", 86_400_000),))
+    play(world, world.elect, world.pass_by, settings=replace(SETTINGS, window=window))
+    assert world.events == BEGUN + LAST
 
 
 def test_nor_by_one_that_was_replaced(world: World) -> None:

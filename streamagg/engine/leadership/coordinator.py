@@ -338,7 +338,7 @@ class Coordinator:
             return None
         published = [at.checkpoint.closed_through for at in opened.values()]
         return kept_of(
-            term.publisher.state(self._gives_up),
+            term.publisher.state(self._gives_up) if self._source.repeatable else (),
             settings.window,
             max((window for window in published if window is not None), default=None),
             exactly_once=settings.delivery == "exactly-once",

@@ -293,7 +293,8 @@ class Session:
             if not part.idle and part.drained and self._leases.finished(number):
                 self.sequencer.set_ended(number)
         self._carry_out(self.sequencer.advance(silent_ms))
-        if all(part.idle and part.drained for _, part in partitions):
+        # One that is live may be idle without having ended.
+        if all(part.idle and part.drained and self._leases.finished(n) for n, part in partitions):
             self.sequencer.close_all()
             self._all_closed = True
             self._carry_out(self.sequencer.advance(silent_ms))
