@@ -5,6 +5,7 @@ of split partitions do not add up, so the others wait. Nothing is fetched throug
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from struct import Struct
 from time import monotonic
 from typing import Any, Final
@@ -251,7 +252,9 @@ class Membership:
             consumer.incremental_assign(partitions)
             consumer.pause(partitions)
             self._owned |= {place.partition for place in partitions}
-            self.metadata = consumer.consumer_group_metadata()
+            with suppress(RuntimeError):
+                # A client that is being closed has none.
+                self.metadata = consumer.consumer_group_metadata()
             log.debug("partitions_assigned", "assigned {owned}", owned=sorted(self._owned))
         except KafkaException as error:
             # The binding would go on and assign default positions by itself.

@@ -28,6 +28,7 @@ from streamagg.sinks.contract import LeaderPublisher, Publication, Publisher, Pu
 from streamagg.sinks.directory.manifest import read_manifest
 from streamagg.sinks.directory.sink import DirectorySink
 from streamagg.sinks.kafka.topic import TopicSink
+from streamagg.sinks.open import open_leadership
 from streamagg.sinks.publisher_thread import PublisherThread
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
@@ -137,7 +138,7 @@ class SimBench:
 
     def __init__(self, delivery: Delivery) -> None:
         self.once = delivery == "exactly-once"
-        made = scenario(random.Random(1), random.Random(1), random.Random(1))
+        made = scenario(*(random.Random(1) for _ in range(4)))
         calm = replace(made.odds, publish=0)
         self._calm = replace(made, delivery=delivery, window=WINDOW, asked=USERS_ALONE, odds=calm)
         self._broker = Broker()
@@ -180,7 +181,8 @@ class SimBench:
 class TopicBench:
     """A topic of a real broker."""
 
-    def __init__(self, bootstrap: str, delivery: Delivery) -> None:
+    def __init__(self, bootstrap: str, delivery: Delivery, *, of_topic: bool = True) -> None:
+        """``of_topic``: the input is one, too; else checkpoints are in the state topic."""
         self.once = delivery == "exactly-once"
         self._bootstrap = bootstrap
         name = uuid.uuid4().hex[:12]
@@ -191,12 +193,13 @@ class TopicBench:
             "max.poll.interval.ms": "6000",
         }
         kafka = KafkaSettings(bootstrap, quick, group=f"group-{name}")
+        input_ = f"in-{name}" if of_topic else "dir:/in"
         self.settings = RunSettings(
-            f"in-{name}", f"out-{name}", kafka=kafka, delivery=delivery, state_topic=f"state-{name}"
+            input_, f"out-{name}", kafka=kafka, delivery=delivery, state_topic=f"state-{name}"
         )
-        client = AdminClient({"bootstrap.servers": bootstrap})
-        made = client.create_topics([NewTopic(self.settings.input, len(PARTITIONS), 1)])
-        made[self.settings.input].result(PATIENCE_S)
+        if of_topic:
+            client = AdminClient({"bootstrap.servers": bootstrap})
+            client.create_topics([NewTopic(input_, len(PARTITIONS), 1)])[input_].result(PATIENCE_S)
         self._breaks_at: Point | None = None
         self.sink = TopicSink(self.settings, self._reached)
         self.sink.make()
@@ -214,9 +217,10 @@ class TopicBench:
         return publisher
 
     def depose(self) -> None:
-        kafka = self.settings.kafka
-        self._members.append(Membership(kafka, kafka.group, self.settings.input))
-        self._members[-1].join()
+        member = open_leadership(self.settings)
+        assert isinstance(member, Membership)
+        self._members.append(member)
+        member.join()
         wait_until(self._leads, "leadership")
 
     def breaking(self) -> Iterator[LeaderPublisher]:
@@ -326,6 +330,7 @@ SINKS = [
         pytest.param(("topic", delivery), id=f"topic-{delivery}", marks=pytest.mark.kafka)
         for delivery in DELIVERIES
     ),
+    pytest.param(("topic-alone", "exactly-once"), id="topic-alone", marks=pytest.mark.kafka),
 ]
 
 
@@ -346,7 +351,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield directory
         directory.close()
     else:
-        topic = TopicBench(request.getfixturevalue("broker"), delivery)
+        topic = TopicBench(request.getfixturevalue("broker"), delivery, of_topic=kind == "topic")
         yield topic
         topic.close()
 

@@ -143,7 +143,8 @@ class SimPublisher:
             case "produce":
                 self._produce(publication, once)
             case "offsets":
-                self._broker.check_generation(self._view.generation)
+                if self._scenario.in_group:
+                    self._broker.check_generation(self._view.generation)
                 self._transaction.offsets = self._offsets(publication)
                 if once:
                     self._stage = "commit"
@@ -173,7 +174,7 @@ class SimPublisher:
             self._broker.late += late
             if not self._append_state(publication.state):
                 return
-        if self._fails(0.5):
+        if self._fails(0.5) and self._scenario.in_group:
             raise StaleGeneration
         self._stage = "offsets"
 

@@ -53,6 +53,9 @@ class Scenario:
 
     kind: Kind
     delivery: Delivery
+    in_group: bool
+    """Checkpoints are offsets of the group, which refuses who is of another generation; where the input is no
+    topic, the epoch alone shuts out a leader before."""
     window: WindowSettings
     asked: Asked
     plan: Plan
@@ -84,20 +87,24 @@ class Scenario:
         return fingerprint(self.window, self.asked.decode)
 
 
-def scenario(chance: random.Random, beside: random.Random, apart: random.Random) -> Scenario:
+def scenario(
+    chance: random.Random, beside: random.Random, apart: random.Random, places: random.Random
+) -> Scenario:
     """Everything that is decided before the first step.
 
     ``beside`` decides what is counted beside users: all else of a seed is as it is without that.
-    ``apart`` decides about calendars.
+    ``apart`` decides about calendars, ``places`` what the input is.
     """
     table = asked(beside)
     kind: Kind = chance.choices(("bounded", "keep-open", "endless"), (2, 2, 3))[0]
     dates = dated(_window(chance), apart)
     window = dates.window
     phases, begins, silent = _Contents(chance, dates, kind, Speech(table, beside)).phases()
+    delivery: Delivery = "at-least-once" if chance.random() < 0.15 else "exactly-once"
     return Scenario(
         kind=kind,
-        delivery="at-least-once" if chance.random() < 0.15 else "exactly-once",
+        delivery=delivery,
+        in_group=delivery == "at-least-once" or places.random() < 0.7,
         window=window,
         asked=table,
         plan=Plan(

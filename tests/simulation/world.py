@@ -55,7 +55,10 @@ class World:
     def __init__(self, seed: int, trace: Trace | None = None) -> None:
         self.chance = random.Random(seed)
         self.scenario: Scenario = scenario(
-            self.chance, random.Random(f"what is asked of {seed}"), random.Random(f"calendars of {seed}")
+            self.chance,
+            random.Random(f"what is asked of {seed}"),
+            random.Random(f"calendars of {seed}"),
+            random.Random(f"places of {seed}"),
         )
         self.broker = Broker()
         self.now_ms = 0

@@ -23,12 +23,13 @@ log = Log(__name__)
 
 
 def settle(
-    producer: Producer, kafka: KafkaSettings, outputs: Sequence[str], input_topic: str, group: Any
+    producer: Producer, kafka: KafkaSettings, outputs: Sequence[str], offsets: tuple[str, Any] | None
 ) -> None:
     """Abort what is open under the transactional id of a producer that has fenced all others.
 
-    It may be open in the output topics, and in the offsets of the group, whose metadata is ``group``.
-    Transactions of other ids stay as they are. Raises OutputAway, a StreamaggError or KafkaException.
+    It may be open in the output topics, and in the ``offsets``: those of a topic, in a group with this
+    metadata; None if there are none in transactions. Transactions of other ids stay as they are. Raises
+    OutputAway, a StreamaggError or KafkaException.
     """
     left_open = [(topic, number) for topic in outputs for number in unended(kafka, topic)]
     if not left_open:
@@ -46,5 +47,7 @@ def settle(
     # What is not sent when a transaction is aborted is no part of it.
     if producer.flush(_TIMEOUT_S):
         raise OutputAway("the output topic did not take the records that end an open transaction")
-    producer.send_offsets_to_transaction([TopicPartition(input_topic, 0, 0)], group, _TIMEOUT_S)
+    if offsets is not None:
+        topic, group = offsets
+        producer.send_offsets_to_transaction([TopicPartition(topic, 0, 0)], group, _TIMEOUT_S)
     producer.abort_transaction(_TIMEOUT_S)

@@ -5,6 +5,7 @@ order. It is read when all before are fenced and settled: whatever they have pub
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ _CONFIG: Final[Mapping[str, str]] = {
     # Whatever brokers have for a default: chunks of state are larger than counts.
     "max.message.bytes": str(1 << 20),
 }
+Keep = Callable[[bytes, bytes | None], None]
+"""Takes key and value of a record; None removes what the key had."""
 _POLICY: Final = "cleanup.policy"
 _MESSAGES: Final = 10_000
 _SLICE_S: Final = 0.05
@@ -86,14 +89,23 @@ class StateTopic:
         # A client that is to find the beginning by itself waits for half a second first.
         begin = end_offsets(self._kafka, self.name, [0], at="earliest")[0]
         values: dict[bytes, bytes] = {}
-        if begin < end:
-            consumer = Consumer(self._config())
-            try:
-                consumer.assign([TopicPartition(self.name, 0, begin)])
-                self._read_to(consumer, end, values, alive)
-            finally:
-                consumer.close()
+        self._read(begin, end, partial(_keep, values), alive)
         return values
+
+    def read_on(self, begin: int | None, keep: Keep, alive: Callable[[], object]) -> int:
+        """Hand on what is committed from an offset on, or from the beginning; returns where it ends.
+
+        The rest as for ``read``; transactions under way are not waited for.
+        """
+        end = end_offsets(self._kafka, self.name, [0], at="latest")[0]
+        if begin is None:
+            begin = end_offsets(self._kafka, self.name, [0], at="earliest")[0]
+        self._read(begin, end, keep, alive)
+        return end
+
+    def identity(self) -> str:
+        """The id of the topic, whose offsets are those of no other; raises TopicError if it is missing."""
+        return self._identity.ask().id
 
     def confirm(self) -> None:
         """Raises TopicError if it was deleted, or made anew, since it was read."""
@@ -110,9 +122,17 @@ class StateTopic:
     def _config(self) -> dict[str, Any]:
         return consumer_config(self._kafka, enable_partition_eof=True, **observing(self._numbers))
 
-    def _read_to(
-        self, consumer: Consumer, end: int, values: dict[bytes, bytes], alive: Callable[[], object]
-    ) -> None:
+    def _read(self, begin: int, end: int, keep: Keep, alive: Callable[[], object]) -> None:
+        if begin >= end:
+            return
+        consumer = Consumer(self._config())
+        try:
+            consumer.assign([TopicPartition(self.name, 0, begin)])
+            self._read_to(consumer, end, keep, alive)
+        finally:
+            consumer.close()
+
+    def _read_to(self, consumer: Consumer, end: int, keep: Keep, alive: Callable[[], object]) -> None:
         position, held, moved_s = 0, False, monotonic()
         while position < end:
             alive()
@@ -121,7 +141,7 @@ class StateTopic:
                     position, held, moved_s = message.offset() or 0, True, monotonic()
                 elif message.error() is None:
                     position, held, moved_s = (message.offset() or 0) + 1, False, monotonic()
-                    _keep(message, values)
+                    keep(message.key() or b"", message.value())
             if monotonic() - moved_s > _PATIENCE_S:
                 raise self._stuck(held)
 
@@ -146,8 +166,7 @@ class StateTopic:
         )
 
 
-def _keep(message: Message, values: dict[bytes, bytes]) -> None:
-    key, value = message.key() or b"", message.value()
+def _keep(values: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
     # A key that comes again comes behind all others.
     values.pop(key, None)
     if value is not None:

@@ -1,15 +1,16 @@
-"""A topic as a sink; checkpoints are offsets of the input, committed in a group."""
+"""A topic as a sink; checkpoints are offsets of the input in a group, or else records of the state topic."""
 
 from collections.abc import Callable, Iterable
 
 from streamagg import faults
 from streamagg.kafka.admin import end_offsets, ensure_topic, partitions_of
 from streamagg.kafka.membership import Membership, committed_offsets
-from streamagg.model.measured import PublisherNumbers
+from streamagg.model.measured import ClientNumbers, PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import Stored
+from streamagg.sinks.kafka.checkpoints import StoredCheckpoints
 from streamagg.sinks.kafka.running import make_running_topic, require_running_topic
-from streamagg.sinks.kafka.state import make_state_topic, require_state_topic
+from streamagg.sinks.kafka.state import StateTopic, make_state_topic, require_state_topic
 from streamagg.sinks.kafka.transaction import Output
 from streamagg.sinks.publisher_thread import PublisherThread
 from streamagg.sources.kafka.dead_letters import MOST_FUTURE
@@ -23,6 +24,12 @@ class TopicSink:
         self._settings = settings
         self._at = at
         self.most_future = MOST_FUTURE if settings.dead_letter else 0
+        self._of_topic = settings.source.place.kind == "topic"
+        self._stored: StoredCheckpoints | None = None
+        """None where a group keeps them, or nobody does."""
+        if settings.state_topic is not None and not self._of_topic:
+            topic = StateTopic(settings.kafka, settings.state_topic, ClientNumbers())
+            self._stored = StoredCheckpoints(topic)
 
     def make(self) -> None:
         """All topics that are written to; raises TopicError."""
@@ -64,9 +71,11 @@ class TopicSink:
         return begins != end_offsets(kafka, output, partitions, at="latest")
 
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
-        """As the group has them; asked from outside."""
+        """As the group has them, asked from outside, or the state topic."""
         kafka = self._settings.kafka
-        return committed_offsets(kafka, kafka.group, self._settings.input, partitions)
+        if self._of_topic:
+            return committed_offsets(kafka, kafka.group, self._settings.input, partitions)
+        return {} if self._stored is None else self._stored.read(partitions)
 
     def publisher(
         self,
@@ -76,5 +85,5 @@ class TopicSink:
         numbers: PublisherNumbers,
     ) -> PublisherThread:
         """Publishes as this member of the group."""
-        output = Output(self._settings, membership, signature, confirm, self._at, numbers)
+        output = Output(self._settings, membership, signature, confirm, self._at, numbers, self._stored)
         return PublisherThread(output, self._at)

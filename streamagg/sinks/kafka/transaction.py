@@ -4,7 +4,8 @@ The protocol of one publication, exactly-once:
 
 1. begin a transaction
 2. produce a record per window, one per late record where those are wanted, and what is to be kept
-3. add the offsets and their metadata, under the generation in which this instance became leader
+3. add the offsets and their metadata, under the generation in which this instance became leader; where the
+   input is no topic, checkpoints are records among those of step 2
 4. commit
 5. free the slots (the session does, when it hears of it)
 """
@@ -38,6 +39,7 @@ from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import OutputAway, Publication, State, Stored
 from streamagg.sinks.json_records import render, render_late, render_running, render_sketches
+from streamagg.sinks.kafka.checkpoints import StoredCheckpoints, is_checkpoint, records
 from streamagg.sinks.kafka.previous_transaction import settle
 from streamagg.sinks.kafka.state import StateTopic
 from streamagg.sinks.publisher_thread import failure_of
@@ -82,9 +84,11 @@ class Output:
         confirm: Callable[[], object],
         at: Callable[[faults.Point], None],
         numbers: PublisherNumbers,
+        stored: StoredCheckpoints | None = None,
     ) -> None:
         """``signature``, ``confirm`` and ``numbers``: see ``sinks.contract.Sink.publisher``.
 
+        ``stored``: the checkpoints, where they are no offsets of the input in the group.
         ``at`` is called at the named points of the protocol, for tests that break it there.
         """
         self._signature = signature
@@ -96,6 +100,8 @@ class Output:
         self._reports = Reports[None]()
         self._at = at
         self._numbers = numbers
+        self._stored = stored
+        self._of_topic = settings.source.place.kind == "topic"
         self._producer = Producer(self._config())
         self._letters = (
             FutureLetters(settings.kafka, settings.dead_letter, settings.input)
@@ -156,7 +162,9 @@ class Output:
 
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
         """The last ones; waits for transactions under way. Raises a StreamaggError."""
-        return self._membership.committed(list(partitions))
+        if self._of_topic:
+            return self._membership.committed(list(partitions))
+        return {} if self._stored is None else self._stored.read(partitions)
 
     def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
         """What the state topic holds; see ``sinks.contract.LeaderPublisher.state``."""
@@ -166,7 +174,7 @@ class Output:
         values = self._state.read(alive)
         self._numbers.restore_s = monotonic() - began
         # Whoever takes them need not hold all of them twice.
-        return ((key, values.pop(key)) for key in list(values))
+        return ((key, values.pop(key)) for key in list(values) if not is_checkpoint(key))
 
     def serve(self) -> None:
         """Let the client tell what it meets with."""
@@ -204,7 +212,8 @@ class Output:
 
     @property
     def _transactional_id(self) -> str:
-        return f"streamagg-{self._settings.kafka.group}-{self._settings.input}"
+        topic = self._settings.input if self._of_topic else self._settings.output
+        return f"streamagg-{self._settings.kafka.group}-{topic}"
 
     def _init_transactions(self, waiting: Callable[[], bool]) -> None:
         deadline = monotonic() + _INIT_TIMEOUT_S
@@ -224,9 +233,9 @@ class Output:
 
     def _settle(self) -> None:
         settings = self._settings
-        group = self._membership.metadata
+        offsets = (settings.input, self._membership.metadata) if self._of_topic else None
         try:
-            settle(self._producer, settings.kafka, settings.published, settings.input, group)
+            settle(self._producer, settings.kafka, settings.published, offsets)
         except KafkaException as error:
             raise self.failure(error) from error
 
@@ -259,10 +268,11 @@ class Output:
         self._produce(publication, began)  # 2
         self._at("before-offsets")
         began = monotonic()
-        # If the transaction has failed meanwhile, and its records were purged, this says why.
-        self._producer.send_offsets_to_transaction(  # 3
-            self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
-        )
+        if self._of_topic:
+            # If the transaction has failed meanwhile, and its records were purged, this says why.
+            self._producer.send_offsets_to_transaction(  # 3
+                self._offsets(publication), self._membership.metadata, _CALL_TIMEOUT_S
+            )
         self._require_delivery()
         self._at("before-commit")
         self._commit()  # 4
@@ -288,8 +298,8 @@ class Output:
             self._produce_running(self._settings.running, publication)
         if self._settings.late_topic is not None:
             self._produce_late(self._settings.late_topic, publication)
-        if publication.state:
-            self._produce_state(publication)
+        if self._state is not None:
+            self._produce_state(self._state.name, publication)
         self._at("after-produce")
         if publication.windows or publication.late or publication.state or publication.running:
             self._deliver()
@@ -306,13 +316,15 @@ class Output:
             for key, value in render_late(self._settings.input, self._windows, references):
                 self._enqueue(topic, key, value)
 
-    def _produce_state(self, publication: Publication) -> None:
-        assert self._state is not None
+    def _produce_state(self, topic: str, publication: Publication) -> None:
         for step in (publication.state,) if self._exactly_once else _steps(publication.state):
-            if not self._exactly_once:
+            if step and not self._exactly_once:
                 self._deliver()
             for key, value in step:
-                self._enqueue(self._state.name, key, value)
+                self._enqueue(topic, key, value)
+        if self._stored is not None:
+            for key, text in records(self._encoded(publication)):
+                self._enqueue(topic, key, text)
 
     def _deliver(self) -> None:
         left = self._flush()
@@ -381,14 +393,16 @@ class Output:
 
     def _offsets(self, publication: Publication) -> list[TopicPartition]:
         return [
-            TopicPartition(
-                self._settings.input,
-                partition,
-                at.state.offset,
-                checkpoint.encode(at, self._signature, self._settings.window, self._settings.decode),
-            )
-            for partition, at in publication.checkpoints.items()
+            TopicPartition(self._settings.input, partition, offset, text)
+            for partition, (offset, text) in self._encoded(publication).items()
         ]
+
+    def _encoded(self, publication: Publication) -> Stored:
+        window, decode = self._settings.window, self._settings.decode
+        return {
+            partition: (at.state.offset, checkpoint.encode(at, self._signature, window, decode))
+            for partition, at in publication.checkpoints.items()
+        }
 
 
 def _steps(state: State) -> tuple[State, State, State]:
