@@ -40,8 +40,8 @@ so that the list of verbs imports none of them."""
 DEBUG_FLAG: Final = "--debug"
 log = Log(__name__)
 EXIT_CODES: Final = (
-    "Exit codes: 0 fine, 1 failure, 2 usage or configuration, 3 Kafka unreachable, 4 data differs,"
-    " 5 workers kept dying, 6 too many users, 7 nothing counted, 130 interrupted."
+    "Exit codes: 0 fine, 1 failure, 2 usage or configuration, 3 Kafka or other place unreachable,"
+    " 4 data differs, 5 workers kept dying, 6 too many users, 7 nothing counted, 130 interrupted."
 )
 
 

@@ -56,11 +56,12 @@ def _panel(settings: RunSettings, outside: "Outside") -> AbstractContextManager[
     from streamagg.panel.model import Facts
     from streamagg.panel.panel import panel
 
+    of_kafka = "topic" in (settings.source.place.kind, settings.sink.kind)
     facts = Facts(
         settings.input,
         settings.output,
         settings.kafka.group,
-        settings.kafka.bootstrap_servers,
+        f"Kafka at {settings.kafka.bootstrap_servers}" if of_kafka else settings.output,
         settings.window.granularity_ms,
         settings.window.max_lag_ms,
         settings.decode.user_field is not None,

@@ -212,8 +212,8 @@ def _compare(written: str, ours: str) -> None:
 _DIFFERENT: Final = (
     "the group's checkpoint was written with other settings (windows or fields), so its counts "
     "cannot be continued; restore them, use another --group, or start anew with --from earliest",
-    "the group's checkpoint is of another topic with the name of the input: it was deleted and made "
-    "anew; start anew with --from earliest",
+    "the group's checkpoint is of another input, or of one of the same name that was deleted and made "
+    "anew; use another --group, or start anew with --from earliest",
     "the group publishes elsewhere, or otherwise: with another output, delivery, dead-letter or late topic; "
     "give the same ones, use another --group, or stop all its instances and start one with "
     "--change-destination",

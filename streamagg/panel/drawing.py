@@ -32,7 +32,7 @@ for."""
 _UNITS: Final = ((365 * 86_400, "years"), (86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 _ENDS: Final = frozenset({"ended", "failed"})
 _STYLES: Final = {"leader": "bold green", "ended": "bold green", "failed": "bold red"}
-_WAITING: Final = "reaching Kafka at {}, and joining the group ..."
+_WAITING: Final = "reaching {}, and joining the group ..."
 _STANDBY: Final = "another instance of the group counts; this one takes over when that one ends"
 
 
@@ -125,7 +125,7 @@ def _middle(model: Model, width: int, glyphs: Glyphs) -> list[Text]:
     """The figures; a sentence while there are none."""
     if model.figures is not None and model.state != "standby":
         return _figures(model.figures, model.now_ms, width, glyphs)
-    text = _STANDBY if model.state == "standby" else _WAITING.format(model.facts.bootstrap)
+    text = _STANDBY if model.state == "standby" else _WAITING.format(model.facts.reached)
     return _wrapped(Text(text), width, glyphs, most=3)
 
 

@@ -16,7 +16,8 @@ class Facts:
     input: str
     output: str
     group: str
-    bootstrap: str
+    reached: str
+    """Who has to answer before it begins."""
     granularity_ms: int
     max_lag_ms: int
     users: bool = True

@@ -153,6 +153,6 @@ def _check_history(partition: int, offset: int, begin: int, end: int) -> None:
         )
     if offset > end:
         raise CheckpointError(
-            f"partition {partition} was committed at offset {offset}, but ends at {end}: the topic was made "
+            f"partition {partition} was committed at offset {offset}, but ends at {end}: the input was made "
             "anew. Start anew with --from earliest"
         )
