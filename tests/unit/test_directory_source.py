@@ -179,6 +179,17 @@ def test_the_next_file_waits_until_the_last_one_has_settled(bench: Bench) -> Non
     assert bench.source.log_ends([0])[0] == bench.at
 
 
+def test_the_end_is_known_before_files_have_settled(bench: Bench) -> None:
+    """Where a bounded run has to get to: it would wait in vain for a byte more."""
+    for name in ("a.jsonl", "b.csv", "c.jsonl"):
+        bench.write(name, b"ts\n1\n")
+    bench.look()
+    end = bench.source.log_ends([0])[0]
+    bench.settle()
+    bench.read()
+    assert end == bench.at
+
+
 def test_a_place_is_found_again(bench: Bench) -> None:
     for number in range(10):
         bench.write(f"{number}.jsonl", b"%d\n" % number)

@@ -110,9 +110,12 @@ class DirectoryLog:
     def log_end(self, now_ms: int) -> int:
         """Behind everything that is there, whether readers get to it or not."""
         if self._pending:
-            stats = ((name, self._stat(name)) for name in self._pending)
+            stats = ((form_of(name), self._stat(name)) for name in self._pending)
+            rooms = [(form, form.room(found.size)) for form, found in stats if found is not None]
             begin = self._next if self._open is None else self._behind_last(self._open.size)
-            return begin + sum(form_of(name).room(found.size) for name, found in stats if found is not None)
+            # Nothing stands in for a newline at the end of the last one while nothing follows.
+            open_last = bool(rooms) and not rooms[0][0].shift
+            return begin + sum(room for _, room in rooms) - open_last
         if self._open is None or self._is_settled(self._files.names[-1], self._open, now_ms):
             return self._end
         return self._files.bases[-1] + self._open.size
