@@ -15,7 +15,7 @@ def serve(
         str,
         typer.Option(
             "--from",
-            help="Where what was published is read: a topic, or dir:PATH. [required]",
+            help="Where what was published is read: a topic, or dir:PATH.",
             metavar="TOPIC",
             rich_help_panel=TOPICS,
             show_default=False,

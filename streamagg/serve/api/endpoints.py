@@ -23,12 +23,17 @@ from streamagg.serve.api.parameters import (
     whole_number,
 )
 from streamagg.serve.questions.asked import Span, Unanswerable
+from streamagg.serve.questions.retention import MOST_COHORTS, RetentionQuestion, retention
 from streamagg.serve.questions.series import SeriesQuestion, series
+from streamagg.serve.questions.top import TopQuestion, top
+from streamagg.serve.questions.users import Crowd, UsersQuestion, users
 from streamagg.serve.questions.windows import WindowsQuestion, windows
 from streamagg.serve.records import WINDOW
 from streamagg.serve.store.reading import Reading
+from streamagg.serve.theta import CONFIDENCE
 from streamagg.serve.times import Moment, iso, moment, seconds
 
+MOST_TOP: Final = 1_000
 MOST_ROWS: Final = 10_000
 """Of one answer."""
 
@@ -68,11 +73,15 @@ def span_of(reading: Reading, values: Values) -> Asked:
     zone = values.get("tz", UTC)
     given = {name: _moment(name, values[name], zone) for name in ("from", "to") if name in values}
     begin, end = given["from"], given.get("to", Moment(0, relative=True))
+    return Asked(_range(reading, begin, end), not end.relative)
+
+
+def _range(reading: Reading, begin: Moment, end: Moment) -> Span:
     to_ms = end.from_end(_freshest_end(reading)) if end.relative else end.ms
     from_ms = begin.from_end(to_ms)
     if from_ms >= to_ms:
         raise bad("from must be before to; a duration back such as -7d is counted from there.")
-    return Asked(Span(from_ms, to_ms), not end.relative)
+    return Span(from_ms, to_ms)
 
 
 def _moment(name: str, text: str, zone: Any) -> Moment:
@@ -152,6 +161,101 @@ def _samples(numbers: Mapping[str, Mapping[str, list[Any]]], how: str) -> list[d
     return [dict(zip(("ts", *numbers), row, strict=True)) for row in rows]
 
 
+def _crowd(reading: Reading, text: str, values: Values, base: Crowd) -> Crowd:
+    """What ``and`` or ``not`` says: a range, fields of a group, or both. Raises Problem."""
+    zone = values.get("tz", UTC)
+    span, group = base.span, dict[str, str | None]()
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        if name.startswith("group.") and equals:
+            group[name.removeprefix("group.")] = value
+        elif "/" in part and span is base.span:
+            begin, _, end = part.partition("/")
+            span = _range(reading, _moment("and or not", begin, zone), _moment("and or not", end, zone))
+        else:
+            raise bad(
+                f"and or not = {text[:80]!a} must be FROM/TO, group.NAME=VALUE, or several joined by ;."
+            )
+    return Crowd(span, group or base.group)
+
+
+def _users(reading: Reading, values: Values) -> Result:
+    asked = span_of(reading, values)
+    crowd = Crowd(asked.span, values.get(GROUP, {}))
+    also, without = (
+        [_crowd(reading, text, values, crowd) for text in values.get(name, ())] for name in ("and", "not")
+    )
+    found = users(reading, UsersQuestion(crowd, also, without))
+    body = {**_about(asked.span), "group": crowd.group or None, **found.published}
+    closed = asked.closed and all(text.strip()[:1] != "-" and "/-" not in text for text in _operands(values))
+    return Result(body, [body], asked.span, closed)
+
+
+def _operands(values: Values) -> list[str]:
+    return [*values.get("and", ()), *values.get("not", ())]
+
+
+def _about(span: Span) -> dict[str, Any]:
+    return {"from": seconds(span.from_ms), "to": seconds(span.to_ms), "confidence": CONFIDENCE}
+
+
+def _retention(reading: Reading, values: Values) -> Result:
+    asked = span_of(reading, values)
+    question = RetentionQuestion(
+        asked.span,
+        values.get("cohort", "week"),
+        values.get("periods", 8),
+        values.get(GROUP, {}),
+        values.get("tz", UTC),
+    )
+    rows = retention(reading, question)
+    cohorts = [
+        {
+            "from": seconds(row.span.from_ms),
+            "to": seconds(row.span.to_ms),
+            "retained": [one.published for one in row.retained],
+        }
+        for row in rows
+    ]
+    flat = [
+        {"ts": seconds(row.span.from_ms), "period": number, **one.published}
+        for row in rows
+        for number, one in enumerate(row.retained)
+    ]
+    body = {
+        **_about(asked.span),
+        "cohort": question.cohort,
+        "group": question.group or None,
+        "cohorts": cohorts,
+    }
+    # Later periods than those of the range are looked at.
+    return Result(body, flat, asked.span)
+
+
+def _top(reading: Reading, values: Values) -> Result:
+    asked = span_of(reading, values)
+    question = TopQuestion(
+        asked.span, values["by"], values.get(GROUP, {}), values.get("n", 20), values.get("order", "users")
+    )
+    found = top(reading, question)
+    rows = [
+        {question.by: entry.value, "records": entry.records, **entry.users.published}
+        for entry in found.entries
+    ]
+    entries = [
+        {"value": entry.value, "records": entry.records, **entry.users.published} for entry in found.entries
+    ]
+    body = {
+        **_about(asked.span),
+        "by": question.by,
+        "top": entries,
+        "values": found.values,
+        "complete": found.complete,
+        "groups_left_out": found.left_out,
+    }
+    return Result(body, rows, *asked)
+
+
 WINDOWS: Final = Endpoint(
     "/v1/windows",
     "What was published, page by page.",
@@ -216,4 +320,72 @@ SERIES: Final = Endpoint(
     ),
     _series,
 )
-ENDPOINTS: Final = (WINDOWS, SERIES)
+
+_CROWD: Final = (
+    "a range FROM/TO, fields of a group such as group.country=DE, or both joined by ;. What is not given is"
+    " that of the question."
+)
+USERS: Final = Endpoint(
+    "/v1/users",
+    "Unique users of any range and group, exact or between bounds.",
+    (
+        FROM,
+        TO,
+        TZ,
+        GROUP_PARAMETER,
+        Parameter("and", f"Only users who are also there: {_CROWD}", {"type": "string"}, str, repeated=True),
+        Parameter("not", f"Only users who are not there: {_CROWD}", {"type": "string"}, str, repeated=True),
+        EXPLAIN,
+    ),
+    _users,
+)
+RETENTION: Final = Endpoint(
+    "/v1/retention",
+    "Of the users who came first in a period, how many came again in the following ones.",
+    (
+        FROM,
+        TO,
+        TZ,
+        GROUP_PARAMETER,
+        Parameter(
+            "cohort",
+            "How long periods are, by the clock of tz: day, week or month.",
+            {"type": "string", "enum": ["day", "week", "month"], "default": "week"},
+            one_of("day", "week", "month"),
+        ),
+        Parameter(
+            "periods",
+            "How many are looked at, the one in which users came first among them.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_COHORTS, "default": 8},
+            whole_number(1, MOST_COHORTS),
+        ),
+        EXPLAIN,
+    ),
+    _retention,
+)
+TOP: Final = Endpoint(
+    "/v1/top",
+    "The values of a field of groups with the most users.",
+    (
+        FROM,
+        TO,
+        TZ,
+        Parameter("by", "The field.", {"type": "string"}, str, required=True),
+        GROUP_PARAMETER,
+        Parameter(
+            "n",
+            "How many.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": 20},
+            whole_number(1, MOST_TOP),
+        ),
+        Parameter(
+            "order",
+            "By users, or by records.",
+            {"type": "string", "enum": ["users", "records"], "default": "users"},
+            one_of("users", "records"),
+        ),
+        EXPLAIN,
+    ),
+    _top,
+)
+ENDPOINTS: Final = (WINDOWS, SERIES, USERS, RETENTION, TOP)

@@ -167,6 +167,16 @@ _RECORD: Final = {
     },
     "required": ["ts", "records"],
 }
+_RANGE: Final = {"from": _NUMBER, "to": _NUMBER, "confidence": _NUMBER}
+_COUNTED: Final = {
+    "users": {"type": ["integer", "null"]},
+    "low": {"type": "integer"},
+    "high": {"type": "integer"},
+    "exact": {"type": "boolean"},
+    "complete": {"type": "boolean"},
+    "partial": {"type": "boolean"},
+    "tiles": {"type": "integer"},
+}
 _SCHEMAS: Final[dict[str, Any]] = {
     "Problem": _object(
         {
@@ -199,6 +209,39 @@ _SCHEMAS: Final[dict[str, Any]] = {
                     }
                 ),
             },
+        }
+    ),
+    "Users": _object({**_RANGE, "group": _GROUP, **_COUNTED}),
+    "Retention": _object(
+        {
+            **_RANGE,
+            "cohort": {"type": "string"},
+            "group": _GROUP,
+            "cohorts": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "from": _NUMBER,
+                        "to": _NUMBER,
+                        "retained": {"type": "array", "items": _object(_COUNTED)},
+                    }
+                ),
+            },
+        }
+    ),
+    "Top": _object(
+        {
+            **_RANGE,
+            "by": {"type": "string"},
+            "top": {
+                "type": "array",
+                "items": _object(
+                    {"value": {"type": ["string", "null"]}, "records": {"type": "integer"}, **_COUNTED}
+                ),
+            },
+            "values": {"type": "integer"},
+            "complete": {"type": "boolean"},
+            "groups_left_out": {"type": "boolean"},
         }
     ),
     "Status": _object(

@@ -1,0 +1,249 @@
+"""Users of any range, set operations, retention and the largest groups, against plain sets."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamagg.serve.questions.asked import Span, Unanswerable
+from streamagg.serve.questions.retention import RetentionQuestion, periods_of, retention
+from streamagg.serve.questions.top import TopQuestion, top
+from streamagg.serve.questions.users import Crowd, UsersQuestion, users
+from streamagg.serve.store.layout import UNION_LENGTHS_MS
+from streamagg.serve.store.store import Store
+from streamagg.serve.store.unions import unite
+from tests.support.asked_store import asking, fill
+from tests.support.published_history import COUNTRIES, EPOCH_S, Visits, sketches, values
+
+VISITS = Visits.made(seed=4, windows=26 * 60, users=300)
+FIRST_S, END_S = VISITS.starts[0], VISITS.starts[-1] + 60
+seconds = st.integers(EPOCH_S - 600, END_S + 600)
+spans = st.tuples(seconds, seconds).filter(lambda pair: pair[0] != pair[1]).map(sorted)
+crowds = st.tuples(spans, st.sampled_from([..., *COUNTRIES]))
+
+
+@pytest.fixture(scope="module", params=["published hours", "unions"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """More than a day of minutes."""
+    hours = request.param == "published hours"
+    made = Store(tmp_path_factory.mktemp("users") / "store")
+    fill(made, values(VISITS.published(hours)), sketches(VISITS, hours))
+    if not hours:
+        while unite(made):
+            pass
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def counts_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Without sketches."""
+    made = Store(tmp_path_factory.mktemp("counts") / "store")
+    fill(made, values(VISITS.published()))
+    yield made
+    made.close()
+
+
+def crowd_of(pair: tuple[list[int], Any]) -> Crowd:
+    (begin, end), country = pair
+    return Crowd(Span(begin * 1_000, end * 1_000), {} if country is ... else {"country": country})
+
+
+def truth(pair: tuple[list[int], Any]) -> set[int]:
+    return VISITS.between(*pair[0], pair[1])
+
+
+@given(crowds, st.lists(crowds, max_size=2), st.lists(crowds, max_size=2))
+@settings(max_examples=30)
+def test_users_of_ranges_and_of_what_they_share(
+    store: Store, crowd: Any, also: list[Any], without: list[Any]
+) -> None:
+    wanted = truth(crowd)
+    for other in also:
+        wanted &= truth(other)
+    for other in without:
+        wanted -= truth(other)
+    asked = UsersQuestion(crowd_of(crowd), list(map(crowd_of, also)), list(map(crowd_of, without)))
+    with asking(store) as reading:
+        found = users(reading, asked)
+    assert found.exact
+    assert found.users == found.low == found.high == len(wanted)
+    ends = [end for (_, end), _ in (crowd, *also, *without)]
+    begins = [begin for (begin, _), _ in (crowd, *also, *without)]
+    assert found.complete == (max(ends) <= END_S and min(begins) >= FIRST_S)
+
+
+@given(crowds)
+@settings(max_examples=20)
+def test_without_sketches_there_are_bounds(counts_only: Store, crowd: Any) -> None:
+    with asking(counts_only) as reading:
+        found = users(reading, UsersQuestion(crowd_of(crowd)))
+    assert found.low <= len(truth(crowd)) <= found.high
+    assert not found.exact or found.users == len(truth(crowd))
+
+
+def test_a_range_that_one_record_tells_is_exact_without_sketches(counts_only: Store) -> None:
+    hour = EPOCH_S + 3 * 3_600
+    for begin, end in ((FIRST_S, FIRST_S + 60), (hour, hour + 3_600)):
+        with asking(counts_only) as reading:
+            found = users(reading, UsersQuestion(crowd_of(([begin, end], ...))))
+        assert (found.users, found.exact, found.tiles) == (len(VISITS.between(begin, end)), True, 1)
+
+
+def test_set_operations_need_sketches(counts_only: Store) -> None:
+    crowd = crowd_of(([FIRST_S, END_S], ...))
+    with asking(counts_only) as reading, pytest.raises(Unanswerable, match="run with --sketches"):
+        users(reading, UsersQuestion(crowd, [crowd]))
+    with asking(counts_only) as reading, pytest.raises(Unanswerable, match="needs sketches"):
+        retention(reading, RetentionQuestion(crowd.span))
+
+
+def test_few_sketches_make_up_a_long_range(store: Store) -> None:
+    """Unions of minutes, hours and days of which there are."""
+    with asking(store) as reading:
+        found = users(reading, UsersQuestion(crowd_of(([FIRST_S, END_S], ...))))
+    assert found.tiles < 150
+
+
+@given(spans, st.sampled_from(["users", "records"]), st.integers(1, 6))
+@settings(max_examples=15)
+def test_the_largest_groups(store: Store, span: list[int], order: Any, n: int) -> None:
+    with asking(store) as reading:
+        found = top(reading, TopQuestion(Span(span[0] * 1_000, span[1] * 1_000), "country", n=n, order=order))
+    counted = {}
+    for country in COUNTRIES:
+        inside = [
+            crowd
+            for (start, where), crowd in VISITS.users.items()
+            if where == country and span[0] <= start < span[1]
+        ]
+        if inside:
+            counted[country] = (len(set().union(*inside)), 3 * sum(map(len, inside)))
+    place = ("users", "records").index(order)
+    wanted = sorted(counted, key=lambda country: (-counted[country][place], str(country)))[:n]
+    assert [entry.value for entry in found.entries] == wanted
+    assert [(entry.users.users, entry.records) for entry in found.entries] == [counted[one] for one in wanted]
+    assert (found.values, found.left_out) == (len(counted), False)
+
+
+def test_groups_that_were_not_published_are_told(store: Store, tmp_path: Path) -> None:
+    made = Store(tmp_path / "store")
+    records = [record for record in VISITS.published() if record.get("group") != {"country": "DE"}]
+    fill(made, values(iter(records)))
+    with asking(made) as reading:
+        assert top(reading, TopQuestion(Span(FIRST_S * 1_000, END_S * 1_000), "country")).left_out
+    made.close()
+
+
+class TestRetention:
+    ZONE = ZoneInfo("Europe/Berlin")
+
+    def test_of_days(self, store: Store) -> None:
+        """By the clock of a zone, so that the first day is short."""
+        span = Span(FIRST_S * 1_000, END_S * 1_000)
+        with asking(store) as reading:
+            rows = retention(reading, RetentionQuestion(span, "day", periods=3, zone=self.ZONE))
+        days = [int(datetime(2016, 7, day, tzinfo=self.ZONE).timestamp()) for day in (11, 12, 13, 14)]
+        there = [VISITS.between(begin, end) for begin, end in pairwise(days)]
+        assert [row.span.from_ms // 1_000 for row in rows] == days[: len(rows)]
+        before: set[int] = set()
+        for number, row in enumerate(rows):
+            new = there[number] - before
+            assert [one.users for one in row.retained] == [
+                len(new & later) for later in there[number : len(rows)]
+            ]
+            before |= there[number]
+
+    @pytest.mark.parametrize(
+        ("cohort", "begin", "hours"),
+        [
+            ("day", datetime(2026, 3, 29, 12, tzinfo=ZONE), [23]),
+            ("day", datetime(2026, 10, 25, 12, tzinfo=ZONE), [25]),
+            ("week", datetime(2026, 3, 28, tzinfo=ZONE), [167]),
+            ("month", datetime(2026, 2, 5, tzinfo=UTC), [28 * 24]),
+            ("day", datetime(2011, 12, 29, 12, tzinfo=ZoneInfo("Pacific/Apia")), [24, 24]),
+        ],
+    )
+    def test_periods_go_by_the_clock(self, cohort: Any, begin: datetime, hours: list[int]) -> None:
+        from_ms = int(begin.timestamp() * 1_000)
+        span = Span(from_ms, from_ms + 3_600_000 * (24 * (len(hours) - 1) + 1))
+        found = list(periods_of(span, cohort, begin.tzinfo or UTC))
+        assert [one.length_ms / 3_600_000 for one in found] == hours
+        assert found[0].from_ms <= from_ms < found[0].to_ms
+
+
+class TestUnions:
+    def kept(self, store: Store, calendar: int) -> list[int]:
+        rows = store.connection.execute(
+            "SELECT ts FROM sketches WHERE calendar = ? AND grp = 0 ORDER BY ts", [calendar]
+        ).fetchall()
+        return [ts for (ts,) in rows]
+
+    def test_whatever_comes_late_is_in_them(self, tmp_path: Path) -> None:
+        """The union of an hour is made again, and that of its day."""
+        visits = Visits.made(seed=8, windows=26 * 60, users=50)
+        late = visits.starts[70:90]
+        records = list(visits.published(hours=False))
+        rows = sketches(visits, hours=False)
+        made = Store(tmp_path / "store")
+        fill(
+            made,
+            values(record for record in records if record["ts"] not in late),
+            [row for row in rows if row.ts_ms // 1_000 not in late],
+        )
+        while unite(made):
+            pass
+        fill(made, values(record for record in records if record["ts"] in late))
+        fill(made, [], [row for row in rows if row.ts_ms // 1_000 in late])
+        before = self.kept(made, -2)
+        while unite(made):
+            pass
+        assert len(self.kept(made, -2)) > len(before)
+        span = Span(visits.starts[0] * 1_000, (visits.starts[-1] + 60) * 1_000)
+        with asking(made) as reading:
+            found = users(reading, UsersQuestion(Crowd(span)))
+        assert found.users == len(visits.between(0, 2**40))
+        made.close()
+
+    def test_none_is_made_where_a_sketch_is_missing(self, tmp_path: Path) -> None:
+        visits = Visits.made(seed=8, windows=130, users=50)
+        missing = visits.starts[10]
+        made = Store(tmp_path / "store")
+        rows = [row for row in sketches(visits, hours=False) if row.ts_ms // 1_000 != missing]
+        fill(made, values(visits.published(hours=False)), rows)
+        while unite(made):
+            pass
+        hour_ms = UNION_LENGTHS_MS[-2]
+        assert missing * 1_000 // hour_ms * hour_ms not in self.kept(made, -2)
+        with asking(made) as reading:
+            found = users(reading, UsersQuestion(Crowd(Span(EPOCH_S * 1_000, EPOCH_S * 1_000 + hour_ms))))
+        assert not found.complete
+        made.close()
+
+
+def test_many_users_are_estimated_within_their_bounds(tmp_path: Path) -> None:
+    """Of 50,000 in each of 30 windows: as often as is promised, at least."""
+    rng = np.random.default_rng(1)
+    visits = Visits()
+    for number in range(30):
+        visits.users[EPOCH_S + 60 * number, "DE"] = set(rng.integers(0, 200_000, 50_000).tolist())
+    made = Store(tmp_path / "store")
+    fill(made, values(visits.published(hours=False)), sketches(visits, hours=False))
+    held = 0
+    for begin in range(29):
+        pair = ([EPOCH_S + 60 * begin, EPOCH_S + 60 * (begin + 2)], ...)
+        with asking(made) as reading:
+            found = users(reading, UsersQuestion(crowd_of(pair)))
+        wanted = len(visits.between(*pair[0]))
+        assert not found.exact
+        assert found.users == pytest.approx(wanted, rel=0.08)
+        held += found.low <= wanted <= found.high
+    assert held >= 24
+    made.close()
