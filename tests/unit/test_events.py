@@ -27,6 +27,10 @@ BY_OTHERS = {
 """Made where there is no logger at hand, or not by streamagg."""
 
 
+LOGGER = re.compile(r"^log(: Final)? = Log\(__name__\)$", re.MULTILINE)
+"""In other modules a log is something else."""
+
+
 class Logged(NamedTuple):
     """One call in the program."""
 
@@ -39,7 +43,8 @@ class Logged(NamedTuple):
 def logged() -> Iterator[Logged]:
     """All calls of a logger in the program."""
     for path in sorted((ROOT / "streamagg").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)) if LOGGER.search(text) else ():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 receiver = node.func.value
                 if isinstance(receiver, ast.Name) and receiver.id == "log":
