@@ -23,12 +23,14 @@ from streamagg.model.measured import PublisherNumbers
 from streamagg.sinks.contract import PublishFailed
 from tests.simulation import checks
 from tests.simulation.broker import Broker
+from tests.simulation.directory import Directory, DirectoryPublisher, DirectorySink
 from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import Scenario
 from tests.simulation.sink import SimSink
 from tests.simulation.source import SimSource
 from tests.simulation.workers import SimWorkers
 
+AnyPublisher = SimPublisher | DirectoryPublisher
 _TIME_OF_DAY_MS: Final = 0
 """Before every event time: silence believes nothing, the log alone decides about what is set aside."""
 _NO_ANSWER: Final = 0.05
@@ -56,18 +58,24 @@ class Instance:
         clock_ms: Callable[[], int],
         stalled: Callable[[int], bool],
         plan: Plan,
+        directory: Directory | None,
     ) -> None:
+        """``directory``: where results go, if not to the broker."""
         self.number = number
         self.view = View()
         self._source = SimSource(broker, chance, stalled)
-        self._sink = SimSink(scenario, broker, chance)
+        self._sink: SimSink | DirectorySink = (
+            SimSink(scenario, broker, chance)
+            if directory is None
+            else DirectorySink(scenario, broker, directory, chance)
+        )
         self.workers = SimWorkers(scenario, broker, self._source, chance)
-        self.publisher: SimPublisher | None = None
+        self.publisher: AnyPublisher | None = None
         self.session: Session | None = None
         self.finished = False
         self.stopping = False
         self.stopped = False
-        self.dropped: list[SimPublisher] = []
+        self.dropped: list[AnyPublisher] = []
         """Publishers of earlier sessions whose threads go on."""
         self.deaf = False
         """The group's messages do not come through."""
@@ -117,7 +125,7 @@ class Instance:
             publisher.die()
 
     @property
-    def publishers(self) -> list[SimPublisher]:
+    def publishers(self) -> list[AnyPublisher]:
         """Those that still have something to do."""
         current = [] if self.publisher is None else [self.publisher]
         return [publisher for publisher in (*current, *self.dropped) if publisher.working]
@@ -132,13 +140,13 @@ class Instance:
         with suppress(AggregatorLost):
             self.workers.poll(0)
 
-    def _fence(self) -> SimPublisher:
+    def _fence(self) -> AnyPublisher:
         signature = self._scenario.fingerprint
         publisher = self._sink.publisher(self.view, signature, lambda: None, PublisherNumbers())
         publisher.start(lambda: False)
         return publisher
 
-    def _open(self, publisher: SimPublisher) -> None:
+    def _open(self, publisher: AnyPublisher) -> None:
         bounds = self._bounds(self._broker.logs).within(self._stops)
         committed = publisher.checkpoints(self._broker.logs)
         opened = self._continued(bounds, committed, self._stops)
@@ -148,7 +156,7 @@ class Instance:
         self._broker.recalls += self.recalling
         self.watched = checks.Watched(self.session, opened, self._broker, self._scenario)
 
-    def _kept(self, publisher: SimPublisher, opened: Mapping[int, Opening]) -> Kept | None:
+    def _kept(self, publisher: AnyPublisher, opened: Mapping[int, Opening]) -> Kept | None:
         """What open periods hold, where there are calendars."""
         window = self._scenario.window
         if not window.calendars:
@@ -175,7 +183,7 @@ class Instance:
         if session.finished:
             self.finished = True
 
-    def _stop(self, session: Session, publisher: SimPublisher) -> None:
+    def _stop(self, session: Session, publisher: AnyPublisher) -> None:
         """Asked to stop: let what is under way finish, and commit how far reading has come."""
         self._stand_by()
         try:

@@ -30,9 +30,12 @@ from streamagg.engine.session.session import Session
 from streamagg.model.columns import selected
 from streamagg.model.messages import ColumnBlock, FreeWindow, ShardCount
 from streamagg.model.results import WindowTable
+from streamagg.sinks.contract import Publication
+from streamagg.sinks.directory.epoch_files import EpochFiles
+from streamagg.sinks.directory.output import Output
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher
-from tests.simulation.world import Result, simulate
+from tests.simulation.world import Result, World, simulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Mutant:
     """The defective method, made of the right one."""
     within: int
     """It must be caught within so many seeds."""
+    of_directory: bool = False
+    """It shows only where results go to a directory: other seeds are left out."""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -71,6 +76,8 @@ def hunt(mutant: Mutant, most: int | None = None) -> Caught | None:
     """Play seeds until one finds the mutant; None if none does."""
     with mutant.applied():
         for seed in range(most or mutant.within):
+            if mutant.of_directory and not World(seed).scenario.to_directory:
+                continue
             result: Result = simulate(seed)
             if result.differences:
                 return Caught(seed + 1, result.differences[0])
@@ -310,6 +317,33 @@ def _state_beside(right: Any) -> Any:
     return mutant
 
 
+def _never_lasts(_: Any) -> Any:
+    """The manifest names files that are not on the disk yet."""
+
+    def mutant(self: EpochFiles) -> None:
+        self._written.clear()
+        self._folders.clear()
+
+    return mutant
+
+
+def _checkpoint_first(right: Any) -> Any:
+    """The checkpoint is in the manifest before the results are."""
+
+    def mutant(self: Output, publication: Publication) -> Any:
+        checkpoints = self._manifest.checkpoints | self._encoded(publication)
+        with self._files.locked(lambda: True):
+            self._require_epoch()
+            self._put(msgspec.structs.replace(self._manifest, checkpoints=checkpoints))
+        return right(self, publication)
+
+    return mutant
+
+
+def _whoever_comes(_: Any) -> Any:
+    return lambda self: None
+
+
 def _by_number(_: Any) -> Any:
     return lambda hashes, shards: (hashes * 0 + 1) % shards
 
@@ -390,6 +424,16 @@ MUTANTS: Final = (
     Mutant("groups of records set aside are not recalled", Partition, "recall", _no_recall, 100),
     Mutant("the first and last to come are the first and last", _Found, "_best", _by_arrival, 100),
     Mutant("state beside the transaction", SimPublisher, "submit", _state_beside, 400),
+    Mutant("the manifest is out before its files last", EpochFiles, "sync", _never_lasts, 1_000, True),
+    Mutant("the checkpoint is out before the results", Output, "_drafted", _checkpoint_first, 1_000, True),
+    Mutant(
+        "a manifest is replaced whoever has begun since",
+        Output,
+        "_require_epoch",
+        _whoever_comes,
+        1_000,
+        True,
+    ),
     Mutant("periods are restored by the number of the shard", kept, "shards_of", _by_number, 400),
     Mutant("state of published periods is kept", PeriodState, "records", _kept_when_published, 100),
     Mutant("what the state holds already is added again", Periods, "restore", _no_through, 1_000),

@@ -56,6 +56,8 @@ class Scenario:
     in_group: bool
     """Checkpoints are offsets of the group, which refuses who is of another generation; where the input is no
     topic, the epoch alone shuts out a leader before."""
+    to_directory: bool
+    """Results go to a directory instead of the broker."""
     window: WindowSettings
     asked: Asked
     plan: Plan
@@ -101,10 +103,12 @@ def scenario(
     window = dates.window
     phases, begins, silent = _Contents(chance, dates, kind, Speech(table, beside)).phases()
     delivery: Delivery = "at-least-once" if chance.random() < 0.15 else "exactly-once"
+    in_group = delivery == "at-least-once" or places.random() < 0.7
     return Scenario(
         kind=kind,
         delivery=delivery,
-        in_group=delivery == "at-least-once" or places.random() < 0.7,
+        in_group=in_group,
+        to_directory=not in_group and places.random() < 0.5,
         window=window,
         asked=table,
         plan=Plan(

@@ -31,10 +31,11 @@ def test_some_seeds() -> None:
     assert not wrong, "replay with python -m tests.simulation --seed N"
 
 
-def test_a_seed_always_plays_the_same() -> None:
+@pytest.mark.parametrize("seed", [3, 20], ids=["a broker", "a directory"])
+def test_a_seed_always_plays_the_same(seed: int) -> None:
     first: list[str] = []
     again: list[str] = []
-    assert simulate(3, first.append) == simulate(3, again.append)
+    assert simulate(seed, first.append) == simulate(seed, again.append)
     assert first == again
     assert len(first) > 10
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from tests.simulation import checks, period_checks
 from tests.simulation.broker import Broker, Difference, Fenced
+from tests.simulation.directory import Directory
 from tests.simulation.feed import Feed
 from tests.simulation.instance import Instance
 from tests.simulation.scenario import Scenario, scenario
@@ -61,6 +62,9 @@ class World:
             random.Random(f"places of {seed}"),
         )
         self.broker = Broker()
+        self.directory = None
+        if self.scenario.to_directory:
+            self.directory = Directory(self.scenario, self.broker, self.chance)
         self.now_ms = 0
         self.steps = 0
         self._last_progress = ((0, 0, 0), 0)
@@ -118,6 +122,10 @@ class World:
         if last:
             self._finished.watched.at_end(checks.judged(self.broker, self.scenario))
             self.closed_through = self._finished.watched.session.sequencer.closed_through
+        if self.directory is not None:
+            # Each has a thread.
+            for instance in self.instances:
+                instance.die()
         self.instances.clear()
         self.broker.elect(None)
 
@@ -197,6 +205,7 @@ class World:
                 lambda: self.now_ms,
                 lambda partition: self._stalled.get(partition, 0) > self.now_ms,
                 plan,
+                self.directory,
             )
         )
 
@@ -209,7 +218,7 @@ class World:
         chance = self.chance
         self._faults_left -= 1
         instance = chance.choice(self.instances)
-        what = chance.choice(_FAULTS)
+        what = chance.choice(_FAULTS if self.directory is None else (*_FAULTS, "power"))
         self.note("fault: %s of instance %d", what, instance.number)
         match what:
             case "unmarshaller":
@@ -232,6 +241,17 @@ class World:
                 worker.frozen_until_ms = self.now_ms + chance.randrange(_LONGEST_PAUSE_MS)
             case "stop":
                 instance.stopping = True
+            case "power":
+                self._lose_power()
+
+    def _lose_power(self) -> None:
+        """The machine of all instances, and of the directory."""
+        assert self.directory is not None
+        self.crashes += 1
+        for instance in list(self.instances):
+            instance.die()
+            self._leave(instance)
+        self.directory.lose_power()
 
     def _break_recall(self, instance: Instance) -> None:
         """A recall is short: what befalls it has a chance of its own."""
