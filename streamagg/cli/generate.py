@@ -1,6 +1,7 @@
 """``streamagg generate``: made-up records."""
 
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -41,6 +42,14 @@ def generate(
             help="Add country, page.section, page.path to group by; bytes, latency_ms, price to measure.",
         ),
     ] = False,
+    shape: Annotated[
+        str,
+        typer.Option(
+            help="records, or measurements: a time in ns, a tag and ten values. [records]",
+            metavar="SHAPE",
+            show_default=False,
+        ),
+    ] = "records",
     seed: Annotated[int, typer.Option(help="The same seed gives the same records.")] = 1,
     output: Annotated[
         str | None,
@@ -52,12 +61,24 @@ def generate(
     Nested fields of all JSON types with decoys of the two real ones, which stand anywhere in the root;
     event times begin at 1468244384 unless --start says otherwise. With --visits there are 200 countries
     and 10,000 pages in 20 sections, the n-th 1/n times as often as the first; some countries and prices
-    are null.
+    are null. With --shape measurements there are 10,000 tags, of which the first has 1 % of all, the second
+    1 % of the others, and so on.
     """
     from streamagg.sources.lines import open_output
     from streamagg.tools.generate import GenerateSettings, write
+    from streamagg.tools.measurements import MeasurementSettings, write_measurements
     from streamagg.tools.shapes import FIRST_TIME_S
 
+    first_time_s = FIRST_TIME_S if start is None else moment_s(start)
+    if shape == "measurements":
+        own = {"--users": users != 100_000, "--size": size != 2_200, "--corrupt": corrupt, "--visits": visits}
+        _refuse(own)
+        measured = MeasurementSettings(count, rate, disorder, max_delay, seed, first_time_s)
+        with open_output(output) as out:
+            write_measurements(measured, out)
+        return
+    if shape != "records":
+        raise SettingsError(f"--shape {shape} must be records or measurements.")
     settings = GenerateSettings(
         count=count,
         users=users,
@@ -67,11 +88,18 @@ def generate(
         max_delay_s=max_delay,
         corrupt=corrupt,
         seed=seed,
-        first_time_s=FIRST_TIME_S if start is None else moment_s(start),
+        first_time_s=first_time_s,
         visits=visits,
     )
     with open_output(output) as out:
         write(settings, out)
+
+
+def _refuse(given: Mapping[str, object]) -> None:
+    """Raises SettingsError for a flag that measurements do not have."""
+    for flag, value in given.items():
+        if value:
+            raise SettingsError(f"{flag} has no meaning for --shape measurements: leave it out.")
 
 
 def moment_s(text: str) -> int:
