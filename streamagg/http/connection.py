@@ -70,6 +70,14 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._meter.connected(len(self.connections))
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Who has sent a whole request and will send no more may still wait for the answer."""
+        if self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
+            return None
+        self.cycle.keep_alive = False
+        # Without TLS, which knows no half of a connection.
+        return self.scheme == "http"
+
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return

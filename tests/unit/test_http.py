@@ -166,6 +166,19 @@ def test_headers_behind_a_body_are_not_kept(client: Client) -> None:
     assert client.reply().body == b"a"
 
 
+def test_who_will_send_no_more_gets_the_answer(client: Client) -> None:
+    client.send(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1" * 3)
+    client.socket.shutdown(socket.SHUT_WR)
+    assert [client.reply().body for _ in range(3)] == [b"1"] * 3
+    assert client.closed()
+
+
+def test_half_a_request_gets_none(client: Client) -> None:
+    client.send(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
+    client.socket.shutdown(socket.SHUT_WR)
+    assert client.closed()
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET /he", b"POST /echo HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf"])
 def test_a_slow_request_is_given_up(sent: bytes) -> None:
     with serving(ROUTES, limited(request_timeout_ms=100)) as served, Client(served.port) as client:
