@@ -30,6 +30,9 @@ def flink(
         typer.Option("--print", help="Print its settings, and how to run it by hand.", rich_help_panel=FLINK),
     ] = False,
     jar: Annotated[Path | None, _here("Write its jar for a cluster to this file.", "FILE")] = None,
+    hand_back: Annotated[
+        bool, _here("Let streamagg run go on where --savepoint says that the job has stopped.")
+    ] = False,
     parallelism: Annotated[
         int, typer.Option(min=1, help="Subtasks of each part.", rich_help_panel=FLINK)
     ] = 2,
@@ -48,8 +51,8 @@ def flink(
     Needs Java 17, and Maven the first time. What Flink cannot keep is refused before anything begins.
     """
     settings = opt.resolver(flags).run_on_topics()
-    if local + show + (submit is not None) + (jar is not None) != 1:
-        raise SettingsError("Give one of --local, --submit, --print and --jar: where the job is to run.")
+    if local + show + (submit is not None) + (jar is not None) + hand_back != 1:
+        raise SettingsError("Give one of --local, --submit, --print, --jar and --hand-back.")
     if checkpoints is not None and not local:
         raise SettingsError("--checkpoints is for --local: a cluster has a place of its own for them.")
     if savepoint is not None and settings.until_end:
@@ -70,9 +73,10 @@ def flink(
     elif jar is not None:
         jars.built().write_jar(jar)
     elif submit is not None:
-        launch.make_topics(settings, plan)
-        typer.echo(f"job {launch.submit(settings, plan, submit)}")
+        jars.built()
+        typer.echo(f"job {launch.submit(settings, plan, launch.prepare(settings, plan), submit)}")
+    elif hand_back:
+        launch.hand_back(settings, plan, debug=logs.debugging())
     else:
         jars.built()
-        launch.make_topics(settings, plan)
-        launch.run_here(settings, plan, debug=logs.debugging())
+        launch.run_here(settings, plan, launch.prepare(settings, plan), debug=logs.debugging())

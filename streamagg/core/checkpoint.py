@@ -22,7 +22,7 @@ import base64
 import hashlib
 import struct
 from dataclasses import dataclass, fields, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -111,6 +111,26 @@ def destination(settings: RunSettings) -> str:
     sketches = () if settings.sketches is None else (("sketches", settings.sketches),)
     running = () if settings.running is None else (("running", settings.running),)
     return _digest((*places, *kept, *sketches, *running), 8)
+
+
+class Lent(NamedTuple):
+    """In the place of a destination: a job on Flink goes on with the counts, and nobody else may."""
+
+    destination: str
+    written: tuple[int, ...]
+    """By partition of the output, where it ended when the counts were lent."""
+
+    def __str__(self) -> str:
+        return f"{_LENT}{'-'.join(map(str, self.written))}.{self.destination}"
+
+
+def lent(metadata: str) -> Lent | None:
+    """Of the text of a checkpoint; None: it is not lent."""
+    *_, place = metadata.split(" ", 2)[1].split(":") if " " in metadata else [""]
+    if not place.startswith(_LENT):
+        return None
+    written, _, destination = place.removeprefix(_LENT).partition(".")
+    return Lent(destination, tuple(map(int, written.split("-"))))
 
 
 def bound(fingerprint: str, topic_id: str, destination: str = "") -> str:
@@ -204,11 +224,18 @@ def _ended(windows: Windows, time_ms: int | None) -> int | None:
 
 def _compare(written: str, ours: str) -> None:
     """Raises CheckpointError if two signatures contradict each other, in what both of them say."""
+    if _LENT in written and _LENT not in ours:
+        raise CheckpointError(_IS_LENT)
     for one, other, meaning in zip(written.split(":"), ours.split(":"), _DIFFERENT, strict=False):
         if one != other and not {one, other} & _UNKNOWN:
             raise CheckpointError(meaning)
 
 
+_LENT: Final = "flink."
+_IS_LENT: Final = (
+    "a job on Flink goes on with the counts of the group: stop it with a savepoint, and give them back with "
+    "streamagg flink --hand-back --savepoint, or use another --group"
+)
 _DIFFERENT: Final = (
     "the group's checkpoint was written with other settings (windows or fields), so its counts "
     "cannot be continued; restore them, use another --group, or start anew with --from earliest",

@@ -152,6 +152,18 @@ def restored(
     return state, gained
 
 
+def handed_over(
+    calendars: Calendars, periods: Mapping[Key, tuple[int, Mapping[str, int]]], until_ms: int
+) -> tuple[Record, ...]:
+    """What says that values are of open periods which somebody else has written.
+
+    ``periods``: how many users each has, and how many values by session; ``until_ms``: the end of the last
+    window that is in them.
+    """
+    known = {key: _Open(users, dict(values)) for key, (users, values) in periods.items()}
+    return PeriodState(calendars, "", periods=known).records((), until_ms)
+
+
 def _keys(name: str, session: str, numbers: Iterable[int]) -> Iterator[bytes]:
     return (f"{name} {session} {number}".encode() for number in numbers)
 

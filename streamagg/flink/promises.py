@@ -3,22 +3,9 @@
 from typing import Final
 
 from streamagg.errors import SettingsError
+from streamagg.flink.clients import java_settings
 from streamagg.model.settings import RunSettings
 
-CLIENT_SETTINGS: Final = frozenset(
-    {
-        "security.protocol",
-        "sasl.mechanism",
-        "sasl.mechanisms",
-        "sasl.username",
-        "sasl.password",
-        "ssl.ca.location",
-        "ssl.ca.pem",
-        "ssl.endpoint.identification.algorithm",
-        "client.id",
-    }
-)
-"""Settings of librdkafka that the job hands on to Kafka's Java client."""
 _MOST_CHECKPOINT_MS: Final = 300_000
 
 
@@ -27,12 +14,7 @@ def check(settings: RunSettings, checkpoint_ms: int) -> None:
     for name, value in _not_there(settings).items():
         if value:
             raise SettingsError(f"A job on Flink has no {name} yet: leave it out, or use streamagg run.")
-    unknown = sorted(settings.kafka.client.keys() - CLIENT_SETTINGS)
-    if unknown:
-        raise SettingsError(
-            f"A job on Flink cannot hand the client setting {unknown[0]} on to Kafka's Java client:"
-            f" leave it out; it knows {', '.join(sorted(CLIENT_SETTINGS))}."
-        )
+    java_settings(settings.kafka.client)
     if checkpoint_ms > _MOST_CHECKPOINT_MS:
         raise SettingsError(
             "checkpoint_interval must be at most 5 minutes: a transaction lasts from one checkpoint to the"

@@ -41,3 +41,9 @@ def test_there_are_slots_for_the_job() -> None:
     properties = yaml.safe_load(COMPOSE["services"]["taskmanager"]["environment"]["FLINK_PROPERTIES"])
     replicas = COMPOSE["services"]["taskmanager"]["deploy"]["replicas"]
     assert replicas * properties["taskmanager.numberOfTaskSlots"] == properties["parallelism.default"]
+
+
+def test_both_report_to_prometheus() -> None:
+    name = "metrics.reporter.prom.factory.class"
+    properties = yaml.safe_load(COMPOSE["services"]["taskmanager"]["environment"]["FLINK_PROPERTIES"])
+    assert SPEC["flinkConfiguration"][name] == properties[name]

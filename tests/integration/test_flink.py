@@ -2,23 +2,19 @@
 
 import json
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from streamagg.flink import jars
 from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings
 from streamagg.tools.generate import GenerateSettings, records
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
-from tests.support.instances import READY_S, wait_until
-from tests.support.jars import REPOSITORY
-from tests.support.pipeline import WINDOW, Feed, Run, read_all, record
+from tests.support.flink import JOB_S, finished, hand_back, jars_made, job, refused_job, stopped
+from tests.support.instances import READY_S, Instance, wait_until
+from tests.support.pipeline import QUICK_GROUP, WINDOW, Feed, Run, read_all, record
 
 pytestmark = pytest.mark.kafka
 
@@ -40,45 +36,13 @@ PERIODS = replace(
         CalendarSettings("hour", 3_600_000),
     ),
 )
-JOB_S = 120
-QUICK = ("--checkpoint-interval", "300ms")
+QUICK = ("--checkpoint-interval", "300ms", *QUICK_GROUP)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _jars() -> Iterator[None]:
-    """Made once; where that is impossible the tests are skipped, and say why."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(REPOSITORY / ".streamagg" / "cache"))
-        try:
-            jars.java()
-            jars.built()
-        except jars.FlinkMissing as error:
-            pytest.skip(f"no Flink: {error}")
+    with jars_made():
         yield
-
-
-@contextmanager
-def job(run: Run, *more: str) -> Iterator["subprocess.Popen[str]"]:
-    """A job of Flink that runs; Python has become Java, so that its pid is that of both."""
-    command = [sys.executable, "-m", "streamagg", "flink", "--local", *run.arguments(*more)]
-    log = run.directory / "flink.log"
-    with (
-        log.open("ab") as words,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def finished(run: Run, *more: str) -> dict[str, int]:
-    """A job that has read the input to its end; what it says that it has counted."""
-    with job(run, "--until-end", *more) as process:
-        told, _ = process.communicate(timeout=JOB_S)
-        assert process.returncode == 0, (run.directory / "flink.log").read_text()
-    counted: dict[str, int] = json.loads(told)
-    return counted
 
 
 def visits(count: int) -> list[bytes]:
@@ -143,7 +107,7 @@ def rest(run: Run, *more: str) -> None:
     """A job that goes on until silence has closed all windows, which the recount agrees with."""
 
     missing = [one for one in run.verify().differences if one.calendar is None]
-    last = str(max(one.window_ms for one in missing) // 1_000).encode()
+    last = str(max(one.window_ms or 0 for one in missing) // 1_000).encode()
     with job(run, *more, "--idle-timeout", "2s"):
         wait_until(lambda: last in dict(contents(run, run.output)), "the last window", JOB_S)
     run.check(allow_open=True)
@@ -176,9 +140,7 @@ def test_a_job_goes_on_from_a_savepoint_with_another_parallelism(new_run: RunFac
     feed.send(made[:1_500])
     with job(run, *flags, "--parallelism", "2") as process:
         wait_until(lambda: bool(run.published()), "the first windows", JOB_S)
-        process.send_signal(signal.SIGTERM)
-        told, _ = process.communicate(timeout=READY_S)
-    savepoint = json.loads(told)["savepoint"]
+        savepoint = stopped(process)
     feed.send(made[1_500:])
 
     other = replace(run, window=replace(run.window, max_lag_ms=run.window.max_lag_ms + 1_000))
@@ -220,3 +182,102 @@ def test_a_window_above_the_ceiling_stops_a_job(new_run: RunFactory) -> None:
         assert process.wait(JOB_S) == 6
     assert "--max-users" in (run.directory / "flink.log").read_text()
     assert run.published() == []
+
+
+NEVER_IDLE = ("--idle-timeout", "10m")
+
+
+def more_windows(run: Run) -> Callable[[], bool]:
+    """Whether more is published than now."""
+    seen = len(run.published())
+    return lambda: len(run.published()) > seen
+
+
+def end(daemon: Instance) -> None:
+    """It commits how far it has read, and leaves."""
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0, daemon.log
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("killed", [False, True])
+def test_counts_move_from_a_daemon_to_a_job_and_back(
+    killed: bool, new_run: RunFactory, topic: TopicFactory, tmp_path: Path
+) -> None:
+    run = new_run(4, window=PERIODS, decode=GROUPED)
+    feed, made, late = Feed(run.bootstrap, run.input, 4), visits(6_000), topic("late")
+    flags = ("--late-topic", late)
+    job_flags = (*QUICK, *NEVER_IDLE, *flags, "--checkpoints", str(tmp_path / "kept"))
+
+    feed.send(made[:2_000])
+    with run.start(*NEVER_IDLE, *flags, *QUICK_GROUP) as daemon:
+        wait_until(lambda: bool(run.published()), "the first windows", READY_S)
+        end(daemon)
+    with job(run, *job_flags) as process:
+        feed.send(made[2_000:4_000])
+        wait_until(more_windows(run), "windows of the job", JOB_S)
+        if killed:
+            process.kill()
+            savepoint = str(tmp_path / "kept")
+        else:
+            savepoint = stopped(process)
+    # By the mark, or because the group waits for a job that was killed.
+    assert run.refused(*flags)[0] == 2
+    feed.send(made[4_000:])
+    code, said = hand_back(run, *flags, *QUICK_GROUP, "--savepoint", savepoint)
+    assert code == 0, said
+    run.until_end(*flags)
+
+    run.check(allow_open=True)
+    same, run_late = run.on(topic("same")), topic("late")
+    same.until_end("--late-topic", run_late)
+    assert sorted(contents(run, run.output)) == sorted(contents(same, same.output))
+    assert sorted(contents(run, late)) == sorted(contents(run, run_late)) != []
+    assert "leave --savepoint out" in refused_job(run, *job_flags, "--savepoint", savepoint)
+
+
+@pytest.mark.flink
+def test_counts_are_of_one_of_daemon_and_job(new_run: RunFactory, tmp_path: Path) -> None:
+    run = new_run()
+    feed = Feed(run.bootstrap, run.input)
+    feed.send([record(1_700_000_000 + i) for i in range(60)])
+    with run.start(*NEVER_IDLE) as daemon:
+        wait_until(lambda: bool(run.published()), "the first windows", READY_S)
+        assert "somebody is at work" in refused_job(run, *QUICK, *NEVER_IDLE)
+        end(daemon)
+    assert "those of streamagg run" in hand_back(run)[1]
+    assert "--until-end cannot be given" in refused_job(run, "--until-end")
+    # A job that does not get as far as its first checkpoint.
+    with job(run, *QUICK, *NEVER_IDLE, "--checkpoint-interval", "5m") as process:
+        wait_until(lambda: "runs." in (run.directory / "flink.log").read_text(), "the job", JOB_S)
+        process.kill()
+    assert "a job on Flink goes on" in run.refused()[1]
+    code, said = hand_back(run, *QUICK_GROUP)
+    assert code == 0, said
+
+    flags = (*QUICK, *NEVER_IDLE, "--checkpoints", str(tmp_path / "kept"))
+    with job(run, *flags) as process:
+        feed.send([record(1_700_000_060 + i) for i in range(60)])
+        wait_until(more_windows(run), "windows of the job", JOB_S)
+        assert "somebody is at work" in hand_back(run, "--savepoint", str(tmp_path / "kept"))[1]
+        assert run.refused()[0] == 2
+        process.kill()
+    assert "continue it with --savepoint" in refused_job(run, *flags)
+    assert "the job has published" in hand_back(run)[1]
+    assert hand_back(run, "--savepoint", str(tmp_path / "kept"))[0] == 0
+    run.until_end()
+    run.check()
+
+
+@pytest.mark.flink
+def test_records_later_than_max_lag_are_those_of_a_run(new_run: RunFactory, topic: TopicFactory) -> None:
+    run, late = new_run(4), topic("late")
+    made = GenerateSettings(20_000, users=500, rate=40, size_bytes=180, disorder=0.3, max_delay_s=60)
+    Feed(run.bootstrap, run.input, 4).send([line for lines in records(made) for line in lines])
+    own = run.on(topic("flink"))
+    told = finished(own, "--late-topic", late)
+    run_late = topic("late")
+    stats = run.until_end("--late-topic", run_late)
+    assert told["records_late_total"] == stats["late"] > 4_000
+    assert sorted(contents(run, late)) == sorted(contents(run, run_late))
+    assert contents(own, own.output) == contents(run, run.output)

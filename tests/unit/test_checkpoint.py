@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streamagg.core import checkpoint as metadata
 from streamagg.core.checkpoint import (
     Checkpoint,
+    Lent,
     bound,
     destination,
     fingerprint,
@@ -109,6 +110,24 @@ def test_another_destination_is_refused() -> None:
     with pytest.raises(CheckpointError, match=r"publishes elsewhere.*--change-destination") as refused:
         decode(FULL.state.offset, text, elsewhere)
     assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_what_is_lent_to_a_job_is_for_nobody_else() -> None:
+    lent = Lent("there", (0, 20))
+    text = encode(FULL, bound(SETTINGS, "id", str(lent)))
+    assert metadata.lent(text) == lent
+    assert decode(FULL.state.offset, text, bound(SETTINGS, "id", str(lent))) == FULL
+    # Nor for somebody who may publish anywhere.
+    for ours in ("there", ""):
+        with pytest.raises(CheckpointError, match="a job on Flink goes on"):
+            decode(FULL.state.offset, text, bound(SETTINGS, "id", ours))
+    with pytest.raises(CheckpointError, match="publishes elsewhere"):
+        decode(FULL.state.offset, text, bound(SETTINGS, "id", str(Lent("here", (0, 20)))))
+
+
+@pytest.mark.parametrize("text", ["", "something else", encode(FULL, bound(SETTINGS, "id", "there"))])
+def test_what_a_daemon_has_written_is_not_lent(text: str) -> None:
+    assert metadata.lent(text) is None
 
 
 @pytest.mark.parametrize(

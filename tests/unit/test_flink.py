@@ -13,9 +13,9 @@ import pytest
 
 from streamagg.cli import execute
 from streamagg.errors import SettingsError
-from streamagg.flink import jars, launch, promises
+from streamagg.flink import clients, jars, launch, promises
 from streamagg.flink.cluster import Cluster, ClusterFailed
-from streamagg.model.settings import KafkaSettings, RunSettings
+from streamagg.model.settings import CeilingSettings, KafkaSettings, RunSettings
 
 SETTINGS = RunSettings("in", "out")
 
@@ -27,7 +27,7 @@ def execute_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str
 
 @pytest.mark.parametrize("where", [[], ["--local", "--print"], ["--jar", "x", "--submit", "h:1"]])
 def test_there_is_one_place_to_run(where: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert "one of --local, --submit, --print and --jar" in execute_refused(where, capsys)
+    assert "one of --local, --submit, --print, --jar and --hand-back" in execute_refused(where, capsys)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,12 @@ def test_what_a_job_cannot_keep_is_said_first(
     assert told in execute_refused(["--print", *words], capsys)
 
 
+def test_approximate_counts_are_refused() -> None:
+    ceiling = CeilingSettings(1_000, above="approximate")
+    with pytest.raises(SettingsError, match="approximate counts"):
+        promises.check(RunSettings("in", "out", ceiling=ceiling), 1)
+
+
 def test_topics_that_a_job_does_not_write_are_refused() -> None:
     with pytest.raises(SettingsError, match="sketches"):
         promises.check(RunSettings("in", "out", sketches="s"), 1)
@@ -54,11 +60,84 @@ def test_topics_that_a_job_does_not_write_are_refused() -> None:
     promises.check(SETTINGS, 1)
 
 
+@pytest.mark.parametrize(
+    ("given", "java"),
+    [
+        ({"security.protocol": "sasl_ssl"}, {"security.protocol": "SASL_SSL"}),
+        ({"ssl.endpoint.identification.algorithm": "none"}, {"ssl.endpoint.identification.algorithm": ""}),
+        (
+            {"ssl.ca.pem": "A", "ssl.certificate.pem": "B", "ssl.key.pem": "C", "ssl.key.password": "D"},
+            {
+                "ssl.truststore.certificates": "A",
+                "ssl.truststore.type": "PEM",
+                "ssl.keystore.certificate.chain": "B",
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.key": "C",
+                "ssl.key.password": "D",
+            },
+        ),
+        (
+            {"ssl.keystore.location": "/a.p12", "ssl.keystore.password": "x"},
+            {
+                "ssl.keystore.location": "/a.p12",
+                "ssl.keystore.password": "x",
+                "ssl.keystore.type": "PKCS12",
+            },
+        ),
+        (
+            {"sasl.mechanisms": "PLAIN", "sasl.username": 'a"b', "sasl.password": "c\\d"},
+            {
+                "sasl.mechanism": "PLAIN",
+                "sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required"
+                ' username="a\\"b" password="c\\\\d";',
+            },
+        ),
+        ({"socket.timeout.ms": "9", "client.id": "x"}, {"request.timeout.ms": "9", "client.id": "x"}),
+        ({"max.poll.interval.ms": "3000", "group.protocol": "classic"}, {}),
+    ],
+)
+def test_client_settings_have_the_names_of_the_java_client(
+    given: dict[str, str], java: dict[str, str]
+) -> None:
+    assert clients.java_settings(given) == java
+
+
+def test_files_of_client_settings_are_handed_on_by_what_is_in_them(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("PEM")
+    found = clients.java_settings({"ssl.ca.location": str(authority)})
+    assert found == {"ssl.truststore.certificates": "PEM", "ssl.truststore.type": "PEM"}
+    with pytest.raises(SettingsError, match=r"ssl.key.location: .* cannot be read"):
+        clients.java_settings({"ssl.key.location": str(tmp_path / "none")})
+
+
+def test_another_login_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"sasl\.mechanism=GSSAPI"):
+        clients.java_settings({"sasl.mechanism": "GSSAPI"})
+
+
+def test_secrets_of_the_java_client_are_those_of_librdkafka() -> None:
+    secret = {"sasl.password", "sasl.username", "ssl.key.pem", "ssl.key.password", "ssl.keystore.password"}
+    given = dict.fromkeys(secret, "CANARY") | {"sasl.mechanism": "PLAIN", "client.id": "seen"}
+    text = launch.by_hand(RunSettings("in", "out", kafka=KafkaSettings(client=given)), launch.Plan(1, 1))
+    assert "CANARY" not in text
+    assert "seen" in text
+
+
+def test_a_transaction_outlasts_some_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "transaction_timeout_ms", lambda *_: 60_000)
+    told = json.loads(launch._begun(SETTINGS, launch.Plan(1, 20_000), None))
+    assert told["transaction_ms"] == 60_000
+    with pytest.raises(SettingsError, match="at most 20000 ms"):
+        launch._begun(SETTINGS, launch.Plan(1, 20_001), None)
+
+
 def test_a_person_sees_settings_without_secrets_and_the_command() -> None:
-    kafka = KafkaSettings(client={"sasl.password": "CANARY", "sasl.username": "me"})
+    login = {"sasl.mechanism": "PLAIN", "sasl.password": "CANARY", "sasl.username": "me"}
+    kafka = KafkaSettings(client={**login, "client.id": "mine"})
     text = launch.by_hand(RunSettings("in", "out", kafka=kafka), launch.Plan(3, 5_000, savepoint="s3://x"))
     assert "CANARY" not in text
-    assert '"sasl.username": "me"' in text
+    assert '"client.id": "mine"' in text
     assert "flink run -d -p 3" in text
     assert "-s s3://x" in text
     assert "COUNT(DISTINCT `uid`)" in text

@@ -3,6 +3,7 @@ package io.streamagg.core;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.List;
 
 /**
  * A measure of some rows. Whatever the order of rows and of merging, the result is the same.
@@ -23,4 +24,10 @@ public interface Accumulator {
 
     /** Takes the place of what is here. */
     void read(DataInput in) throws IOException;
+
+    /** Adds what a value of the state topic has at a place: see {@link PeriodGain}. */
+    void take(Object gain, int place);
+
+    /** What {@link #take} takes, of some of the same measure, by place. */
+    Object gain(List<Accumulator> places);
 }

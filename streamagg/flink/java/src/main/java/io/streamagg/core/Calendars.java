@@ -31,6 +31,16 @@ public final class Calendars {
         }
     }
 
+    /** By its name; throws SettingsException. */
+    public int number(String name) {
+        for (int calendar = 0; calendar < calendars.size(); calendar++) {
+            if (calendars.get(calendar).name().equals(name)) {
+                return calendar;
+            }
+        }
+        throw new SettingsException("The state topic holds a period of " + name + ", which is no calendar here.");
+    }
+
     public int count() {
         return recent.length;
     }

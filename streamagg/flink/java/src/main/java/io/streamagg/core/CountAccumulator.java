@@ -3,6 +3,7 @@ package io.streamagg.core;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.List;
 
 /** How many rows have a value. */
 final class CountAccumulator implements Accumulator {
@@ -36,5 +37,15 @@ final class CountAccumulator implements Accumulator {
     @Override
     public void read(DataInput in) throws IOException {
         count = in.readLong();
+    }
+
+    @Override
+    public void take(Object gain, int place) {
+        count += Columns.at(gain, place);
+    }
+
+    @Override
+    public Object gain(List<Accumulator> places) {
+        return Columns.longs(places, one -> ((CountAccumulator) one).count);
     }
 }

@@ -3,6 +3,7 @@ package io.streamagg.core;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.List;
 
 /** How many different values there are. */
 final class DistinctAccumulator implements Accumulator {
@@ -39,5 +40,20 @@ final class DistinctAccumulator implements Accumulator {
     @Override
     public void read(DataInput in) throws IOException {
         values = LongSet.read(in);
+    }
+
+    /** One of the values at a place. */
+    void take(long hash) {
+        values.add(hash);
+    }
+
+    @Override
+    public void take(Object gain, int place) {
+        throw new UnsupportedOperationException("members are taken one by one");
+    }
+
+    @Override
+    public Object gain(List<Accumulator> places) {
+        return PeriodGain.members(places.stream().map(one -> ((DistinctAccumulator) one).values).toList());
     }
 }

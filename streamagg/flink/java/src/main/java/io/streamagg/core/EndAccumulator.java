@@ -3,6 +3,7 @@ package io.streamagg.core;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.List;
 
 /** The first or the last value, by event time; of the same time by partition, and then by offset. */
 final class EndAccumulator implements Accumulator {
@@ -67,5 +68,23 @@ final class EndAccumulator implements Accumulator {
         timeMs = in.readLong();
         partition = in.readInt();
         offset = in.readLong();
+    }
+
+    @Override
+    public void take(Object gain, int place) {
+        List<?> columns = (List<?>) gain;
+        int from = (int) Columns.at(columns.get(1), place);
+        double there = Columns.doubleAt(columns.get(3), place);
+        take(there, Columns.at(columns.get(0), place), from, Columns.at(columns.get(2), place));
+    }
+
+    @Override
+    public Object gain(List<Accumulator> places) {
+        List<EndAccumulator> ends = places.stream().map(one -> (EndAccumulator) one).toList();
+        return List.of(
+                Columns.longs(ends, one -> one.timeMs),
+                Columns.longs(ends, one -> one.partition),
+                Columns.longs(ends, one -> one.offset),
+                Columns.doubles(ends, one -> one.value));
     }
 }

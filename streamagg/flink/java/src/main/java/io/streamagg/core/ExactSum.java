@@ -143,4 +143,30 @@ public final class ExactSum {
         }
         return sum;
     }
+
+    /** Adds a limb as a sum of streamagg has it: 32 bits, or below that with a sign. */
+    void addLimb(int limb, long value) {
+        if (++added > MOST_ADDED) {
+            carry();
+            added = 1;
+        }
+        // Not in one line: the array may be replaced by a longer one.
+        int at = at(limb);
+        limbs[at] += value;
+    }
+
+    int first() {
+        return first;
+    }
+
+    /** The limb behind the last; all are in order then. */
+    int behind() {
+        carry();
+        return first + limbs.length;
+    }
+
+    /** Writes the limbs into an array, the limb n at {@code from + n}; they are in order. */
+    void copyLimbs(long[] target, int from) {
+        System.arraycopy(limbs, 0, target, from + first, limbs.length);
+    }
 }

@@ -3,6 +3,7 @@ package io.streamagg.core;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.List;
 
 /** The least or the greatest value. */
 final class ExtremeAccumulator implements Accumulator {
@@ -45,5 +46,15 @@ final class ExtremeAccumulator implements Accumulator {
     @Override
     public void read(DataInput in) throws IOException {
         value = in.readDouble();
+    }
+
+    @Override
+    public void take(Object gain, int place) {
+        take(Columns.doubleAt(gain, place));
+    }
+
+    @Override
+    public Object gain(List<Accumulator> places) {
+        return Columns.doubles(places, one -> ((ExtremeAccumulator) one).value);
     }
 }

@@ -59,6 +59,10 @@ final class Fields {
         return ((BigInteger) integer).longValue();
     }
 
+    List<String> names() {
+        return fields.keySet().stream().map(String.class::cast).toList();
+    }
+
     boolean has(String name) {
         return fields.containsKey(name);
     }

@@ -9,6 +9,9 @@ import java.io.Serializable;
  * @param deadLetter topic of rejected records, or null
  * @param lateTopic topic of references to late records, or null
  * @param stateTopic topic of what open periods hold, or null
+ * @param handed where it takes over from a daemon, or null
+ * @param transactionMs how long a transaction may be open
+ * @param session null, or the word that values in the state topic go under of a job that only hands back
  */
 public record JobSettings(
         String input,
@@ -24,8 +27,14 @@ public record JobSettings(
         Delivery delivery,
         String deadLetter,
         String lateTopic,
-        String stateTopic)
+        String stateTopic,
+        Handed handed,
+        long transactionMs,
+        String session)
         implements Serializable {
+
+    /** What brokers allow by default. */
+    private static final long DEFAULT_TRANSACTION_MS = 900_000;
 
     /** Whether a record may be published twice. */
     public enum Delivery { EXACTLY_ONCE, AT_LEAST_ONCE }
@@ -47,6 +56,14 @@ public record JobSettings(
                 Choice.of(Delivery.class, "delivery", fields.text("delivery")),
                 fields.textOrNull("dead_letter"),
                 fields.textOrNull("late_topic"),
-                fields.textOrNull("state_topic"));
+                fields.textOrNull("state_topic"),
+                fields.has("handed") && !fields.isNull("handed") ? Handed.of(fields.object("handed")) : null,
+                fields.has("transaction_ms") ? fields.integer("transaction_ms") : DEFAULT_TRANSACTION_MS,
+                fields.has("session") ? fields.textOrNull("session") : null);
+    }
+
+    /** It reads nothing, and only says where a daemon is to go on. */
+    public boolean handBack() {
+        return session != null;
     }
 }

@@ -6,7 +6,7 @@ import java.util.Map;
 /**
  * How to reach Kafka.
  *
- * @param client settings as librdkafka names them
+ * @param client settings as the Java client names them
  */
 public record KafkaSettings(String bootstrapServers, Map<String, String> client, String group)
         implements Serializable {

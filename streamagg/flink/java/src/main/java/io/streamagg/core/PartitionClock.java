@@ -63,6 +63,17 @@ public final class PartitionClock {
                 hasClock ? (Long) clockMs : null, agreement, List.copyOf(setAside), beganInside, partialThrough);
     }
 
+    /** Gives a record that is set aside its row, of which only place and time were known; false if it is none. */
+    public boolean recall(Row row) {
+        for (int i = 0; i < count; i++) {
+            if (waiting[i].row.offset() == row.offset() && Handed.isUnread(waiting[i].row)) {
+                waiting[i] = new Waiting(row, waiting[i].lead);
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** There was a record that moved the clock. */
     public boolean hasClock() {
         return hasClock;

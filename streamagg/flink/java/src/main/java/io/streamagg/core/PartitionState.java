@@ -3,6 +3,7 @@ package io.streamagg.core;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -16,14 +17,15 @@ import java.util.List;
  * @param partialThrough if it did, the window of the first record accepted; else null
  */
 public record PartitionState(
-        Long clockMs, int agreement, List<SetAside> setAside, boolean beganInside, Long partialThrough) {
+        Long clockMs, int agreement, List<SetAside> setAside, boolean beganInside, Long partialThrough)
+        implements Serializable {
 
     /**
      * A record out of reach of the clock, waiting for the votes of those behind it.
      *
      * @param lead votes for it, less those against it
      */
-    public record SetAside(Row row, int lead) {}
+    public record SetAside(Row row, int lead) implements Serializable {}
 
     /** Before the first record. */
     public static PartitionState begin(boolean inside) {

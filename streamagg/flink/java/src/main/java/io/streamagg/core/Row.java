@@ -3,6 +3,7 @@ package io.streamagg.core;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.io.Serializable;
 
 /**
  * An accepted record.
@@ -11,7 +12,8 @@ import java.io.IOException;
  * @param group text of the group as JSON, {@code ["DE",null]}; null where records have no groups
  * @param cells one for each of {@link ValueColumn#of}: bits of a double, NaN for no value; or a hash, 0 for none
  */
-public record Row(int partition, long offset, long timeMs, long user, byte[] group, long[] cells) {
+public record Row(int partition, long offset, long timeMs, long user, byte[] group, long[] cells)
+        implements Serializable {
     private static final long[] NO_CELLS = {};
 
     /** What {@link #read} reads. */

@@ -4,6 +4,7 @@ import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 import java.math.BigInteger;
+import java.util.List;
 
 /** The exact sum of the values, or that divided by their number and rounded once. */
 final class SumAccumulator implements Accumulator {
@@ -62,5 +63,29 @@ final class SumAccumulator implements Accumulator {
     public void read(DataInput in) throws IOException {
         count = in.readLong();
         sum = ExactSum.read(in);
+    }
+
+    @Override
+    public void take(Object gain, int place) {
+        List<?> parts = (List<?>) gain;
+        int first = Math.toIntExact((Long) parts.get(1));
+        int width = Math.toIntExact((Long) parts.get(2));
+        count += Columns.at(parts.get(0), place);
+        for (int limb = 0; limb < width; limb++) {
+            sum.addLimb(first + limb, Columns.at(parts.get(3), place * width + limb));
+        }
+    }
+
+    @Override
+    public Object gain(List<Accumulator> places) {
+        List<SumAccumulator> sums = places.stream().map(one -> (SumAccumulator) one).toList();
+        int first = sums.stream().mapToInt(one -> one.sum.first()).min().orElseThrow();
+        int behind = sums.stream().mapToInt(one -> one.sum.behind()).max().orElseThrow();
+        long[] limbs = new long[sums.size() * (behind - first)];
+        for (int place = 0; place < sums.size(); place++) {
+            sums.get(place).sum.copyLimbs(limbs, place * (behind - first) - first);
+        }
+        byte[] counts = Columns.longs(sums, one -> one.count);
+        return List.of(counts, (long) first, (long) (behind - first), Columns.of(limbs));
     }
 }

@@ -64,6 +64,32 @@ public final class Tally {
         return measures.stream().map(Accumulator::result).toArray(Number[]::new);
     }
 
+    /** Records and measures that a period has gained at a place; of sets nothing. */
+    void takeSums(List<?> gains, int place) {
+        records += Columns.at(gains.get(0), place);
+        for (int measure = 0; measure < measures.size(); measure++) {
+            if (!(measures.get(measure) instanceof DistinctAccumulator)) {
+                measures.get(measure).take(gains.get(1 + measure), place);
+            }
+        }
+    }
+
+    void takeUser(long hash) {
+        users.add(hash);
+    }
+
+    void takeValue(int measure, long hash) {
+        ((DistinctAccumulator) measures.get(measure)).take(hash);
+    }
+
+    LongSet userSet() {
+        return users;
+    }
+
+    Accumulator measure(int number) {
+        return measures.get(number);
+    }
+
     /** What {@link #read} reads. */
     public void write(DataOutput out) throws IOException {
         out.writeLong(records);

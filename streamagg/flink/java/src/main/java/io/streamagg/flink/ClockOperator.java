@@ -1,5 +1,6 @@
 package io.streamagg.flink;
 
+import io.streamagg.core.Handed;
 import io.streamagg.core.Rejection;
 import io.streamagg.core.Row;
 import io.streamagg.core.Windows;
@@ -19,6 +20,7 @@ import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -31,7 +33,7 @@ import org.apache.flink.util.OutputTag;
  * checkpoints.
  */
 final class ClockOperator extends AbstractStreamOperator<Timely>
-        implements OneInputStreamOperator<Arrival, Timely>, ReadPartition.Outcomes {
+        implements OneInputStreamOperator<Arrival, Timely>, BoundedOneInput, ReadPartition.Outcomes {
     static final OutputTag<Status> STATUSES = new OutputTag<>("statuses", Status.TYPE);
     static final OutputTag<Fact> FACTS = new OutputTag<>("facts", Fact.TYPE);
     static final OutputTag<Place> FUTURE = new OutputTag<>("future", Place.TYPE);
@@ -124,6 +126,9 @@ final class ClockOperator extends AbstractStreamOperator<Timely>
         });
         partitions.values().forEach(this::begin);
         partitions.values().forEach(this::measure);
+        if (plan.handBack()) {
+            return;
+        }
         if (!plan.bounded()) {
             ends = new LogEnds(plan.topic(), consumer);
         }
@@ -244,13 +249,13 @@ final class ClockOperator extends AbstractStreamOperator<Timely>
         if (decision == Silence.Decision.IDLE) {
             partition.becomeIdle();
         }
-        partition.clock().believe(System.currentTimeMillis());
+        partition.believe(System.currentTimeMillis());
         silence.applied(firstAside(partition));
         return partition.hasMoved() || decision == Silence.Decision.IDLE;
     }
 
     private static boolean believes(ReadPartition partition) {
-        return partition.clock().believes(System.currentTimeMillis());
+        return partition.believes(System.currentTimeMillis());
     }
 
     /** Of a clock that is never set. */
@@ -282,14 +287,28 @@ final class ClockOperator extends AbstractStreamOperator<Timely>
         LOG.warn("The clock of partition {} went from {} to {} ms at once.", partition, beforeMs, timeMs);
     }
 
+    @Override
+    public void touched(int partition, long window, Handed.Partition before) {
+        output.collect(FACTS, new StreamRecord<>(new Fact.Touched(partition, window, before)));
+    }
+
+    /** Nothing was read: all that there is to say is where a daemon goes on. */
+    @Override
+    public void endInput() {
+        if (plan.handBack()) {
+            partitions.values().forEach(partition ->
+                    output.collect(FACTS, new StreamRecord<>(new Fact.Held(partition.number(), partition.held()))));
+        }
+    }
+
     /** The log is read to its end: unless windows are to stay open, what is set aside is decided and they close. */
     @Override
     public void processWatermark(Watermark watermark) {
-        if (!watermark.equals(Watermark.MAX_WATERMARK) || ended || plan.keepOpen()) {
+        if (!watermark.equals(Watermark.MAX_WATERMARK) || ended || plan.keepOpen() || plan.handBack()) {
             return;
         }
         for (ReadPartition partition : partitions.values()) {
-            partition.clock().end();
+            partition.end();
         }
         ended = true;
         tell();

@@ -2,15 +2,22 @@ package io.streamagg.flink;
 
 import io.streamagg.core.Calendars;
 import io.streamagg.core.DecodeSettings;
+import io.streamagg.core.JobSettings;
+import io.streamagg.core.Period;
+import io.streamagg.core.PeriodGain;
 import io.streamagg.core.Row;
+import io.streamagg.core.SettingsException;
 import io.streamagg.core.WindowSettings;
 import io.streamagg.core.Windows;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Properties;
 import java.util.Queue;
 import java.util.TreeMap;
+import java.util.function.IntPredicate;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.MapState;
@@ -18,13 +25,17 @@ import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.typeinfo.BasicTypeInfo;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.OutputTag;
 
 /**
  * Counts the rows of its shards of users in the open windows, and hands on what these come to when they close.
@@ -35,12 +46,16 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  * <p>A checkpoint finds every counter at the same place: all that was sent before it has come, and so all marks that
  * the decisions before it wait for. So none of these waits any more, and the same windows are closed everywhere.
  */
-final class CountOperator extends AbstractStreamOperator<Fact> implements TwoInputStreamOperator<Timely, Close, Fact> {
+final class CountOperator extends AbstractStreamOperator<Fact>
+        implements TwoInputStreamOperator<Timely, Close, Fact>, BoundedMultiInput {
+    static final OutputTag<Outgoing> STATE = new OutputTag<>("state", Outgoing.TYPE);
     private static final long serialVersionUID = 1;
 
     private final Windows windows;
     private final WindowSettings settings;
     private final DecodeSettings decode;
+    private final JobSettings job;
+    private final Properties consumer;
     private final int clocks;
     private final int shards;
     private transient int[] keys;
@@ -48,10 +63,12 @@ final class CountOperator extends AbstractStreamOperator<Fact> implements TwoInp
     private transient long closedThrough;
     private transient long[] marks;
     private transient Queue<Close> waiting;
+    private transient Calendars calendars;
     private transient OpenPeriods periods;
     private transient MapState<Long, byte[]> state;
     private transient MapState<String, byte[]> periodState;
     private transient ListState<Long> closed;
+    private transient int inputs;
     private transient Counter counted;
     private transient Counter closedEarly;
 
@@ -67,11 +84,16 @@ final class CountOperator extends AbstractStreamOperator<Fact> implements TwoInp
         }
     }
 
-    /** {@code clocks}: how many subtasks send marks; {@code shards}: as many as there are key groups. */
-    CountOperator(WindowSettings settings, DecodeSettings decode, int clocks, int shards) {
-        this.settings = settings;
+    /**
+     * {@code consumer}: properties of one that reads the state topic; {@code clocks}: how many subtasks send marks;
+     * {@code shards}: as many as there are key groups.
+     */
+    CountOperator(JobSettings job, Properties consumer, int clocks, int shards) {
+        this.job = job;
+        this.consumer = consumer;
+        settings = job.window();
         windows = Windows.of(settings);
-        this.decode = decode;
+        decode = job.decode();
         this.clocks = clocks;
         this.shards = shards;
     }
@@ -79,7 +101,7 @@ final class CountOperator extends AbstractStreamOperator<Fact> implements TwoInp
     /** Which shard a row belongs to: all of a user to the same one. */
     static int shard(Row row, boolean countsUsers, int shards) {
         long hash = countsUsers ? row.user() : row.offset() * 0x9E3779B97F4A7C15L;
-        return (int) ((hash >>> 32) * shards >>> 32);
+        return PeriodGain.shard(hash, shards);
     }
 
     @Override
@@ -105,7 +127,8 @@ final class CountOperator extends AbstractStreamOperator<Fact> implements TwoInp
         keys = KeyGroups.keys(shards);
         state = context.getKeyedStateStore().getMapState(new MapStateDescriptor<>(
                 "windows", BasicTypeInfo.LONG_TYPE_INFO, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
-        periods = new OpenPeriods(new Calendars(settings), decode, shards);
+        calendars = new Calendars(settings);
+        periods = new OpenPeriods(calendars, decode, shards);
         periodState = context.getKeyedStateStore().getMapState(new MapStateDescriptor<>(
                 "periods", BasicTypeInfo.STRING_TYPE_INFO, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
         closed = context.getOperatorStateStore()
@@ -116,6 +139,26 @@ final class CountOperator extends AbstractStreamOperator<Fact> implements TwoInp
         }
         if (context.isRestored()) {
             restore();
+        } else if (job.handed() != null && job.handed().publishedThrough() != null) {
+            takeOver(job.handed().publishedThrough());
+        }
+    }
+
+    /** Goes on where a daemon has published windows up to one: with the open periods of its state topic. */
+    private void takeOver(long publishedThrough) {
+        closedThrough = publishedThrough;
+        if (settings.calendars().isEmpty()) {
+            return;
+        }
+        int counters = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
+        int counter = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
+        IntPredicate ours = shard ->
+                KeyGroupRangeAssignment.computeOperatorIndexForKeyGroup(shards, counters, shard) == counter;
+        try {
+            new StateTopic(job.stateTopic(), consumer)
+                    .read(windows.startMs(publishedThrough + 1), periods.taking(ours));
+        } catch (SettingsException refusal) {
+            throw new SuppressRestartsException(refusal);
         }
     }
 
@@ -248,6 +291,27 @@ final class CountOperator extends AbstractStreamOperator<Fact> implements TwoInp
 
     private void emit(Fact fact) {
         output.collect(new StreamRecord<>(fact));
+    }
+
+    /** Nothing was read: the open periods go to the state topic, for a daemon to go on with them. */
+    @Override
+    public void endInput(int input) {
+        inputs++;
+        if (!job.handBack() || inputs < 2) {
+            return;
+        }
+        String session = job.session() + "-" + getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
+        for (OpenPeriods.Key key : periods.keys()) {
+            Period period = calendars.period(key.calendar(), key.lastWindow());
+            String name = period.calendar() + " " + period.startMs() + " " + session + " ";
+            List<byte[]> values = periods.values(key);
+            for (int number = 0; number < values.size(); number++) {
+                byte[] place = (name + number).getBytes(StandardCharsets.UTF_8);
+                Outgoing outgoing = new Outgoing(job.stateTopic(), place, values.get(number));
+                output.collect(STATE, new StreamRecord<>(outgoing));
+            }
+            emit(new Fact.Kept(key.calendar(), period.startMs(), session, values.size(), periods.users(key)));
+        }
     }
 
     @Override

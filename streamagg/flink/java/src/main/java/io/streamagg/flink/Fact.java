@@ -1,5 +1,6 @@
 package io.streamagg.flink;
 
+import io.streamagg.core.Handed;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -28,12 +29,24 @@ sealed interface Fact {
     /** A late record. */
     record Late(int partition, long offset, long timeMs, long clockMs, boolean closedEarly) implements Fact {}
 
+    /** A window gets its first record of a partition; {@code before}: where a daemon begins to count it anew. */
+    record Touched(int partition, long window, Handed.Partition before) implements Fact {}
+
+    /** Where a daemon goes on with a partition if no window is open. */
+    record Held(int partition, Handed.Partition position) implements Fact {}
+
+    /** So many values of an open period have gone to the state topic, under the name of a session. */
+    record Kept(int calendar, long startMs, String session, long values, long users) implements Fact {}
+
     /** How facts travel. */
     final class Wire implements Codec<Fact> {
         private static final long serialVersionUID = 1;
         private static final int SHARE = 0;
         private static final int CLOSED = 1;
         private static final int LATE = 2;
+        private static final int TOUCHED = 3;
+        private static final int HELD = 4;
+        private static final int KEPT = 5;
 
         @Override
         public void write(Fact fact, DataOutput out) throws IOException {
@@ -54,6 +67,28 @@ sealed interface Fact {
                 out.writeLong(late.timeMs);
                 out.writeLong(late.clockMs);
                 out.writeBoolean(late.closedEarly);
+            } else {
+                writePlace(fact, out);
+            }
+        }
+
+        private static void writePlace(Fact fact, DataOutput out) throws IOException {
+            if (fact instanceof Touched touched) {
+                out.writeByte(TOUCHED);
+                out.writeInt(touched.partition);
+                out.writeLong(touched.window);
+                touched.before.write(out);
+            } else if (fact instanceof Held held) {
+                out.writeByte(HELD);
+                out.writeInt(held.partition);
+                held.position.write(out);
+            } else if (fact instanceof Kept kept) {
+                out.writeByte(KEPT);
+                out.writeInt(kept.calendar);
+                out.writeLong(kept.startMs);
+                out.writeUTF(kept.session);
+                out.writeLong(kept.values);
+                out.writeLong(kept.users);
             }
         }
 
@@ -64,6 +99,9 @@ sealed interface Fact {
                 case CLOSED -> new Closed(in.readInt(), in.readLong(), in.readLong());
                 case LATE -> new Late(
                         in.readInt(), in.readLong(), in.readLong(), in.readLong(), in.readBoolean());
+                case TOUCHED -> new Touched(in.readInt(), in.readLong(), Handed.Partition.read(in));
+                case HELD -> new Held(in.readInt(), Handed.Partition.read(in));
+                case KEPT -> new Kept(in.readInt(), in.readLong(), in.readUTF(), in.readLong(), in.readLong());
                 default -> throw new IOException("not a fact");
             };
         }

@@ -16,6 +16,7 @@ import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsIni
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.util.Collector;
 
 /**
  * The job of streamagg on Flink.
@@ -31,8 +32,6 @@ public final class Job {
     private static final String INLINE = "base64:";
     private static final String VARIABLE = "env:";
     private static final long CHECKPOINT_MS = 10_000;
-    /** What a broker allows by default. */
-    private static final long TRANSACTION_MS = 900_000;
 
     private Job() {}
 
@@ -77,20 +76,15 @@ public final class Job {
         Properties consumer = Clients.consumer(settings.kafka());
         Starts starts = Starts.find(settings, consumer);
 
-        SingleOutputStreamOperator<Arrival> arrivals = environment
-                .fromSource(source(settings, starts), WatermarkStrategy.noWatermarks(), "source")
-                .uid("source")
-                .process(new DecodeFunction(
-                        settings.decode(), windows.maxJumpMs(), settings.deadLetter() != null))
-                .returns(Arrival.TYPE)
-                .name("decode")
-                .uid("decode");
+        SingleOutputStreamOperator<Arrival> arrivals =
+                settings.handBack() ? nothing(environment) : arrivals(environment, settings, starts);
         ClockPlan plan = new ClockPlan(
                 settings.input(),
                 starts.byPartition(),
                 settings.idleTimeoutMs(),
-                settings.untilEnd(),
-                settings.keepOpen());
+                settings.untilEnd() || settings.handBack(),
+                settings.keepOpen(),
+                settings.handBack());
         SingleOutputStreamOperator<Timely> rows = arrivals
                 .keyBy(arrival -> KeyGroups.ofPartition(arrival.partition(), shards), BasicTypeInfo.INT_TYPE_INFO)
                 .transform("clock", Timely.TYPE, new ClockOperator(windows, plan, consumer))
@@ -100,19 +94,25 @@ public final class Job {
                 .uid("progress")
                 .setParallelism(1)
                 .setMaxParallelism(1);
-        DataStream<Fact> shares = rows.keyBy(new ShardKey(settings.decode().countsUsers(), shards), BasicTypeInfo.INT_TYPE_INFO)
+        SingleOutputStreamOperator<Fact> shares = rows.keyBy(new ShardKey(settings.decode().countsUsers(), shards), BasicTypeInfo.INT_TYPE_INFO)
                 .connect(closes.broadcast())
-                .transform("count", Fact.TYPE, new CountOperator(settings.window(), settings.decode(), clocks, shards))
+                .transform("count", Fact.TYPE, new CountOperator(settings, consumer, clocks, shards))
                 .uid("count");
         shares.union(rows.getSideOutput(ClockOperator.FACTS))
-                .transform("publish", Outgoing.TYPE, new PublishOperator(settings, clocks))
+                .transform("publish", Outgoing.TYPE, new PublishOperator(settings, consumer, clocks))
                 .uid("publish")
                 .setParallelism(1)
                 .setMaxParallelism(1)
-                .sinkTo(Sinks.results(settings, Clients.all(settings.kafka()), TRANSACTION_MS))
+                .sinkTo(Sinks.results(settings, Clients.all(settings.kafka())))
                 .name("results")
                 .uid("results")
                 .setParallelism(1);
+        if (settings.handBack() && settings.stateTopic() != null) {
+            shares.getSideOutput(CountOperator.STATE)
+                    .sinkTo(Sinks.state(settings, Clients.all(settings.kafka())))
+                    .name("state")
+                    .uid("state");
+        }
         if (settings.deadLetter() != null) {
             KafkaSink<Letter> sink = Sinks.letters(settings, Clients.all(settings.kafka()));
             arrivals.getSideOutput(DecodeFunction.LETTERS).sinkTo(sink).name("dead letters").uid("letters");
@@ -125,6 +125,27 @@ public final class Job {
                     .name("dead letters of the future")
                     .uid("future-letters");
         }
+    }
+
+    private static SingleOutputStreamOperator<Arrival> arrivals(
+            StreamExecutionEnvironment environment, JobSettings settings, Starts starts) {
+        long maxJumpMs = settings.window().maxJumpMs();
+        return environment
+                .fromSource(source(settings, starts), WatermarkStrategy.noWatermarks(), "source")
+                .uid("source")
+                .process(new DecodeFunction(settings.decode(), maxJumpMs, settings.deadLetter() != null))
+                .returns(Arrival.TYPE)
+                .name("decode")
+                .uid("decode");
+    }
+
+    /** In the place of the input where a job only hands back. */
+    private static SingleOutputStreamOperator<Arrival> nothing(StreamExecutionEnvironment environment) {
+        return environment
+                .fromSequence(0, 0)
+                .uid("nothing")
+                .flatMap((Long number, Collector<Arrival> out) -> {})
+                .returns(Arrival.TYPE);
     }
 
     /** So many key groups that a job can grow to some tens of times its size. */

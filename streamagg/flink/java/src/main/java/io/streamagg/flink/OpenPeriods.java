@@ -3,10 +3,20 @@ package io.streamagg.flink;
 import io.streamagg.core.Calendars;
 import io.streamagg.core.DecodeSettings;
 import io.streamagg.core.Period;
+import io.streamagg.core.PeriodGain;
+import io.streamagg.core.Tally;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.flink.api.common.state.MapState;
 
 /**
@@ -39,6 +49,8 @@ final class OpenPeriods {
         private final Tallies all;
         private Tallies fresh;
         private int segments;
+        /** It was taken over, and is in no segment yet. */
+        private boolean taken;
 
         private Part(Tallies all) {
             this.all = all;
@@ -114,7 +126,7 @@ final class OpenPeriods {
         for (var entry : open.entrySet()) {
             for (int shard = 0; shard < shards; shard++) {
                 Part part = entry.getValue()[shard];
-                if (part != null && part.fresh != null) {
+                if (part != null && (part.taken || part.fresh != null)) {
                     keep(entry.getKey(), part, turn.to(shard));
                 }
             }
@@ -123,13 +135,14 @@ final class OpenPeriods {
 
     private static void keep(Key key, Part part, MapState<String, byte[]> state) throws Exception {
         Tallies written = part.fresh;
-        if (part.segments == MOST_SEGMENTS) {
+        if (part.taken || part.segments == MOST_SEGMENTS) {
             forget(key, part, state);
             part.segments = 0;
             written = part.all;
         }
         state.put(key.segment(part.segments++), written.toBytes());
         part.fresh = null;
+        part.taken = false;
     }
 
     /** Takes a segment that {@link #keep} has written. */
@@ -138,6 +151,53 @@ final class OpenPeriods {
         Part part = part(new Key(Long.parseLong(words[0]), Integer.parseInt(words[1])), shard);
         part.all.merge(Tallies.read(bytes, decode));
         part.segments++;
+    }
+
+    /** Takes the values of open periods from a state topic, as far as they are of some of the shards. */
+    StateTopic.Values taking(IntPredicate ours) {
+        Map<String, PeriodGain> readers = new HashMap<>();
+        return (period, session, value) ->
+                readers.computeIfAbsent(period, name -> reader(name, ours)).take(session, value);
+    }
+
+    private PeriodGain reader(String name, IntPredicate ours) {
+        String[] words = name.split(" ");
+        int calendar = calendars.number(words[0]);
+        Key key = new Key(calendars.lastWindow(calendars.periodAt(calendar, Long.parseLong(words[1]))), calendar);
+        return new PeriodGain(decode, shards, new PeriodGain.Target() {
+            @Override
+            public Tally tally(int shard, byte[] group) {
+                return ours.test(shard) ? taken(key, shard).tally(group) : null;
+            }
+
+            @Override
+            public void drop() {
+                IntStream.range(0, shards).filter(ours).limit(1).forEach(shard -> taken(key, shard).drop());
+            }
+        });
+    }
+
+    private Tallies taken(Key key, int shard) {
+        Part part = part(key, shard);
+        part.taken = true;
+        return part.all;
+    }
+
+    Set<Key> keys() {
+        return open.keySet();
+    }
+
+    /** Values for a state topic: all that there is of a period. */
+    List<byte[]> values(Key key) {
+        return parts(key).flatMap(part -> part.all.values(decode).stream()).toList();
+    }
+
+    long users(Key key) {
+        return parts(key).mapToLong(part -> part.all.all().users() == null ? 0 : part.all.all().users()).sum();
+    }
+
+    private Stream<Part> parts(Key key) {
+        return Arrays.stream(open.get(key)).filter(Objects::nonNull);
     }
 
     int size() {

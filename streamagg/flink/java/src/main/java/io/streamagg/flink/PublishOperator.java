@@ -4,6 +4,7 @@ import io.streamagg.core.Calendars;
 import io.streamagg.core.CeilingSettings;
 import io.streamagg.core.Counted;
 import io.streamagg.core.Group;
+import io.streamagg.core.Handed;
 import io.streamagg.core.JobSettings;
 import io.streamagg.core.JsonRecords;
 import io.streamagg.core.Period;
@@ -21,7 +22,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Properties;
 import java.util.TreeMap;
+import org.apache.flink.api.common.accumulators.ListAccumulator;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -30,12 +33,14 @@ import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /** Puts the shares of a window together, and publishes windows in order; there is one of it. */
-final class PublishOperator extends AbstractStreamOperator<Outgoing> implements OneInputStreamOperator<Fact, Outgoing> {
+final class PublishOperator extends AbstractStreamOperator<Outgoing>
+        implements OneInputStreamOperator<Fact, Outgoing>, BoundedOneInput {
     private static final long serialVersionUID = 1;
     private static final long NONE = Long.MIN_VALUE;
     private static final double SECOND_MS = 1e3;
@@ -43,6 +48,7 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
 
     private final JobSettings settings;
     private final Windows windows;
+    private final Properties consumer;
     private final int counters;
     private transient JsonRecords records;
     private transient Calendars calendars;
@@ -51,13 +57,17 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
     /** By counter: up to where it has closed windows, since this was begun. */
     private transient long[] reached;
     private transient long publishedThrough;
+    private transient long closedThrough;
+    private transient HandOver handOver;
     private transient ListState<byte[]> state;
     private transient Counter published;
     private transient WindowTable last;
+    private transient Presence presence;
 
-    /** {@code counters}: how many subtasks hand on shares. */
-    PublishOperator(JobSettings settings, int counters) {
+    /** {@code consumer}: properties of one; {@code counters}: how many subtasks hand on shares. */
+    PublishOperator(JobSettings settings, Properties consumer, int counters) {
         this.settings = settings;
+        this.consumer = consumer;
         this.counters = counters;
         windows = Windows.of(settings.window());
     }
@@ -67,7 +77,9 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
         super.initializeState(context);
         shares = new TreeMap<>();
         partialThrough = NONE;
-        publishedThrough = NONE;
+        publishedThrough = takenOver();
+        closedThrough = publishedThrough;
+        handOver = new HandOver();
         reached = new long[counters];
         Arrays.fill(reached, NONE);
         state = context.getOperatorStateStore()
@@ -78,16 +90,32 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
         }
     }
 
+    private long takenOver() {
+        Handed handed = settings.handed();
+        return handed == null || handed.publishedThrough() == null ? NONE : handed.publishedThrough();
+    }
+
     @Override
     public void open() throws Exception {
         super.open();
         calendars = new Calendars(settings.window());
         records = new JsonRecords(settings.window(), settings.decode());
+        if (!settings.handBack()) {
+            presence = new Presence(settings.input(), consumer);
+        }
         Meters meters = new Meters(getRuntimeContext());
         published = meters.counter("windows_published_total");
         meters.gauge("last_window_start_timestamp_seconds", () -> last == null ? 0 : last.startMs() / SECOND_MS);
         meters.gauge("last_window_records", () -> last == null ? 0 : last.all().records());
         meters.gauge("last_window_unique_users", () -> last == null || last.all().users() == null ? 0 : last.all().users());
+    }
+
+    @Override
+    public void close() throws Exception {
+        if (presence != null) {
+            presence.close();
+        }
+        super.close();
     }
 
     @Override
@@ -103,6 +131,30 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
         } else if (fact instanceof Fact.Late late && settings.lateTopic() != null) {
             Row row = new Row(late.partition(), late.offset(), late.timeMs(), 0, null, NO_CELLS);
             emit(settings.lateTopic(), records.late(settings.input(), row, late.clockMs(), late.closedEarly()));
+        } else {
+            note(fact);
+        }
+    }
+
+    private void note(Fact fact) {
+        if (fact instanceof Fact.Touched touched && touched.window() > closedThrough) {
+            handOver.take(touched);
+        } else if (fact instanceof Fact.Held held) {
+            handOver.take(held);
+        } else if (fact instanceof Fact.Kept kept) {
+            handOver.take(kept);
+        }
+    }
+
+    /** Nothing was read: says where a daemon is to go on. */
+    @Override
+    public void endInput() {
+        if (settings.handBack()) {
+            // The windows without records behind the last one are published with the next one that has some.
+            long through = settings.window().emptyWindows() ? publishedThrough : closedThrough;
+            ListAccumulator<String> told = new ListAccumulator<>();
+            told.add(handOver.handed(through == NONE ? null : (Long) through).toJson(settings.decode()));
+            getRuntimeContext().addAccumulator("handed", told);
         }
     }
 
@@ -112,6 +164,9 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
     }
 
     private void publish(long watermarkMs) {
+        if (watermarkMs == NONE) {
+            return;
+        }
         while (!shares.isEmpty() && windows.closesAtMs(shares.firstKey().lastWindow()) <= watermarkMs) {
             Map.Entry<OpenPeriods.Key, Tallies> share = shares.pollFirstEntry();
             if (share.getKey().calendar() == Fact.WINDOW) {
@@ -120,6 +175,8 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
                 publishPeriod(share.getKey(), share.getValue());
             }
         }
+        closedThrough = Math.max(closedThrough, windows.lastClosed(watermarkMs));
+        handOver.close(closedThrough);
     }
 
     /** Those that nobody hit, between the one published last and this one. */
@@ -161,7 +218,7 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
         if (!settings.decode().grouped()) {
             return WindowTable.plain(startMs, partial, all, period);
         }
-        if (tallies.groups().size() > ceiling.maxGroups()) {
+        if (tallies.dropped() || tallies.groups().size() > ceiling.maxGroups()) {
             if (ceiling.aboveGroups() == CeilingSettings.AboveGroups.STOP) {
                 throw refusal(startMs, ceiling.maxGroups() + " groups", "--max-groups");
             }
@@ -200,6 +257,8 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
             out.writeUTF(shape());
             out.writeLong(partialThrough);
             out.writeLong(publishedThrough);
+            out.writeLong(closedThrough);
+            handOver.write(out);
             out.writeInt(shares.size());
             for (Map.Entry<OpenPeriods.Key, Tallies> share : shares.entrySet()) {
                 out.writeLong(share.getKey().lastWindow());
@@ -218,6 +277,8 @@ final class PublishOperator extends AbstractStreamOperator<Outgoing> implements 
             }
             partialThrough = in.readLong();
             publishedThrough = in.readLong();
+            closedThrough = in.readLong();
+            handOver = HandOver.read(in);
             for (int count = in.readInt(); count > 0; count--) {
                 OpenPeriods.Key key = new OpenPeriods.Key(in.readLong(), in.readInt());
                 shares.put(key, Tallies.read(Bytes.read(in), settings.decode()));

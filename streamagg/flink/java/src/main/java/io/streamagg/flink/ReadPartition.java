@@ -1,8 +1,10 @@
 package io.streamagg.flink;
 
+import io.streamagg.core.Handed;
 import io.streamagg.core.PartitionClock;
 import io.streamagg.core.PartitionState;
 import io.streamagg.core.Row;
+import io.streamagg.core.SettingsException;
 import io.streamagg.core.Verdicts;
 import io.streamagg.core.Windows;
 import java.io.ByteArrayInputStream;
@@ -11,6 +13,9 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.NavigableSet;
+import java.util.TreeSet;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 
 /** One partition as its clock operator sees it. */
 final class ReadPartition implements Verdicts {
@@ -24,6 +29,9 @@ final class ReadPartition implements Verdicts {
         void future(Row row);
 
         void jump(int partition, long beforeMs, long timeMs);
+
+        /** A window gets its first record of the partition; a daemon that counts it anew begins there. */
+        void touched(int partition, long window, Handed.Partition before);
     }
 
     private final int number;
@@ -31,6 +39,19 @@ final class ReadPartition implements Verdicts {
     private final Outcomes outcomes;
     private final PartitionClock clock;
     private long position;
+    /** Offsets below it were read by a daemon before the job, and what is late of them was told. */
+    private final long readBefore;
+    /** Windows up to this one were published by it. */
+    private final long publishedThrough;
+    /** Where the step is that is under way, and the state before it, if that may be asked for. */
+    private long step;
+    private PartitionState before;
+    /** Windows that have got records. */
+    private final NavigableSet<Long> touched = new TreeSet<>();
+    /** Of one of them, where times lie: nearly all of the records. */
+    private long touchedFromMs = Long.MAX_VALUE;
+    private long touchedUntilMs;
+    private int unread;
     private long greatestMs = Status.NONE;
     private long clockMs;
     /** The clock that closes the next window. */
@@ -38,16 +59,19 @@ final class ReadPartition implements Verdicts {
     private boolean idle;
 
     ReadPartition(int number, Windows windows, Start start, Outcomes outcomes) {
-        this(number, windows, start.state(), start.offset(), Status.NONE, outcomes);
+        this(number, windows, start, Status.NONE, outcomes);
     }
 
-    private ReadPartition(
-            int number, Windows windows, PartitionState state, long position, long greatestMs, Outcomes outcomes) {
+    private ReadPartition(int number, Windows windows, Start start, long greatestMs, Outcomes outcomes) {
         this.number = number;
         this.windows = windows;
         this.outcomes = outcomes;
-        this.position = position;
         this.greatestMs = greatestMs;
+        position = start.position().offset();
+        readBefore = start.position().readBefore();
+        publishedThrough = start.publishedThrough();
+        PartitionState state = start.position().state();
+        unread = (int) state.setAside().stream().filter(one -> Handed.isUnread(one.row())).count();
         clock = new PartitionClock(windows, state, this);
         clockMs = clock.hasClock() ? clock.clockMs() : Status.NONE;
         nextMs = clock.hasClock() ? nextMs() : Status.NONE;
@@ -83,13 +107,71 @@ final class ReadPartition implements Verdicts {
 
     /** Applies a record; returns whether others have to hear how far this partition is. */
     boolean take(Arrival arrival) {
+        if (arrival.offset() < position) {
+            unread -= arrival.row() != null && clock.recall(arrival.row()) ? 1 : 0;
+            return false;
+        }
+        if (unread > 0) {
+            throw new SuppressRestartsException(new SettingsException("Partition " + number + ": a record that the"
+                    + " checkpoint has set aside is gone from the input. Start anew with --from earliest."));
+        }
+        step = arrival.offset();
         position = arrival.offset() + 1;
         boolean wasIdle = idle;
         idle = false;
         if (arrival.row() != null) {
+            expect(arrival.row().timeMs());
             clock.feed(arrival.row(), arrival.live());
         }
         return hasMoved() || wasIdle;
+    }
+
+    /** Keeps the state if what follows may be the first record of a window. */
+    private void expect(long timeMs) {
+        if (clock.setAside() > 0 || !isTouched(timeMs)) {
+            before = clock.state();
+        }
+    }
+
+    private boolean isTouched(long timeMs) {
+        return timeMs >= touchedFromMs && timeMs < touchedUntilMs;
+    }
+
+    private void touch(long timeMs) {
+        long window = windows.number(timeMs);
+        if (touched.add(window)) {
+            outcomes.touched(number, window, new Handed.Partition(step, step, before));
+        }
+        touchedFromMs = windows.startMs(window);
+        touchedUntilMs = windows.startMs(window + 1);
+    }
+
+    /** In silence: see {@link PartitionClock#believes}; not before all of it is known. */
+    boolean believes(long nowMs) {
+        return unread == 0 && clock.believes(nowMs);
+    }
+
+    /** In silence: see {@link PartitionClock#believe}. */
+    void believe(long nowMs) {
+        decide();
+        clock.believe(nowMs);
+    }
+
+    /** Nothing follows: see {@link PartitionClock#end}. */
+    void end() {
+        decide();
+        clock.end();
+    }
+
+    /** What is set aside is decided without a further record. */
+    private void decide() {
+        step = position;
+        before = clock.state();
+    }
+
+    /** Where a daemon goes on if no window is open. */
+    Handed.Partition held() {
+        return new Handed.Partition(position, Math.max(position, readBefore), clock.state());
     }
 
     /** The clock has closed a window since this was asked last, or there is one now. */
@@ -98,6 +180,7 @@ final class ReadPartition implements Verdicts {
             return false;
         }
         nextMs = nextMs();
+        touched.headSet(windows.lastClosed(clock.clockMs()), true).clear();
         return true;
     }
 
@@ -116,19 +199,30 @@ final class ReadPartition implements Verdicts {
 
     @Override
     public void counted(Row row, long clockBehindMs) {
-        greatestMs = Math.max(greatestMs, row.timeMs());
-        outcomes.counted(row, clockMs == Status.NONE ? row.timeMs() : clockMs);
+        long clockBeforeMs = clockMs == Status.NONE ? row.timeMs() : clockMs;
         clockMs = clockBehindMs;
+        if (step < readBefore && windows.number(row.timeMs()) <= publishedThrough) {
+            return;
+        }
+        if (!isTouched(row.timeMs())) {
+            touch(row.timeMs());
+        }
+        greatestMs = Math.max(greatestMs, row.timeMs());
+        outcomes.counted(row, clockBeforeMs);
     }
 
     @Override
     public void late(Row row, long clockBeforeMs) {
-        outcomes.late(row, clockBeforeMs);
+        if (step >= readBefore) {
+            outcomes.late(row, clockBeforeMs);
+        }
     }
 
     @Override
     public void future(Row row) {
-        outcomes.future(row);
+        if (step >= readBefore) {
+            outcomes.future(row);
+        }
     }
 
     @Override
@@ -140,9 +234,9 @@ final class ReadPartition implements Verdicts {
     byte[] toBytes() {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (DataOutputStream out = new DataOutputStream(bytes)) {
-            out.writeLong(position);
+            new Handed.Partition(position, readBefore, clock.state()).write(out);
+            out.writeLong(publishedThrough);
             out.writeLong(greatestMs);
-            clock.state().write(out);
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }
@@ -151,9 +245,8 @@ final class ReadPartition implements Verdicts {
 
     static ReadPartition read(byte[] bytes, int number, Windows windows, Outcomes outcomes) {
         try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes))) {
-            long position = in.readLong();
-            long greatestMs = in.readLong();
-            return new ReadPartition(number, windows, PartitionState.read(in), position, greatestMs, outcomes);
+            Start start = new Start(Handed.Partition.read(in), in.readLong());
+            return new ReadPartition(number, windows, start, in.readLong(), outcomes);
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }

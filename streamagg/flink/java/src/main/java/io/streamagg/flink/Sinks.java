@@ -23,10 +23,10 @@ final class Sinks {
     private Sinks() {}
 
     /** Results and references to late records, in one transaction for each checkpoint. */
-    static KafkaSink<Outgoing> results(JobSettings settings, Properties properties, long transactionMs) {
+    static KafkaSink<Outgoing> results(JobSettings settings, Properties properties) {
         Properties producer = new Properties();
         producer.putAll(properties);
-        producer.setProperty("transaction.timeout.ms", String.valueOf(transactionMs));
+        producer.setProperty("transaction.timeout.ms", String.valueOf(settings.transactionMs()));
         boolean once = settings.delivery() == JobSettings.Delivery.EXACTLY_ONCE;
         return KafkaSink.<Outgoing>builder()
                 .setBootstrapServers(settings.kafka().bootstrapServers())
@@ -43,6 +43,16 @@ final class Sinks {
         return settings.lateTopic() == null
                 ? List.of(settings.output())
                 : List.of(settings.output(), settings.lateTopic());
+    }
+
+    /** What open periods hold; what a daemon does not know of from the head of the topic it removes. */
+    static KafkaSink<Outgoing> state(JobSettings settings, Properties properties) {
+        return KafkaSink.<Outgoing>builder()
+                .setBootstrapServers(settings.kafka().bootstrapServers())
+                .setKafkaProducerConfig(properties)
+                .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
+                .setRecordSerializer(new ResultRecords(List.of(settings.stateTopic())))
+                .build();
     }
 
     /** After a failure some are written twice, which partition and offset in their headers tell. */

@@ -38,9 +38,13 @@ final class Starts implements OffsetsInitializer {
             Map<Integer, Long> from = offsets(admin, settings.input(), partitions, spec(settings.start()));
             HashMap<Integer, Start> starts = new HashMap<>();
             for (int partition = 0; partition < partitions; partition++) {
+                if (settings.handed() != null && settings.handed().partitions().containsKey(partition)) {
+                    starts.put(partition, Start.at(settings.handed(), partition));
+                    continue;
+                }
                 // Kafka says -1 where no record is so young.
                 long offset = from.get(partition) < 0 ? ends.get(partition) : from.get(partition);
-                starts.put(partition, new Start(offset, offset > 0 || begins.get(partition) > 0));
+                starts.put(partition, Start.anew(offset, offset > 0 || begins.get(partition) > 0));
             }
             return new Starts(starts);
         }
@@ -77,7 +81,9 @@ final class Starts implements OffsetsInitializer {
             Collection<TopicPartition> partitions, PartitionOffsetsRetriever retriever) {
         Map<TopicPartition, Long> offsets = new HashMap<>(retriever.beginningOffsets(partitions));
         offsets.replaceAll((partition, begin) ->
-                starts.containsKey(partition.partition()) ? starts.get(partition.partition()).offset() : begin);
+                starts.containsKey(partition.partition())
+                        ? starts.get(partition.partition()).position().readFrom()
+                        : begin);
         return offsets;
     }
 

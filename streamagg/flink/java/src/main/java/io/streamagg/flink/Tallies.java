@@ -1,6 +1,7 @@
 package io.streamagg.flink;
 
 import io.streamagg.core.DecodeSettings;
+import io.streamagg.core.PeriodGain;
 import io.streamagg.core.Row;
 import io.streamagg.core.Tally;
 import java.io.ByteArrayInputStream;
@@ -9,8 +10,10 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /** What rows of one window, or of one period, come to: all together, and by group. */
@@ -31,6 +34,8 @@ final class Tallies {
     private final DecodeSettings settings;
     private Tally all;
     private final Map<Group, Tally> groups = new HashMap<>();
+    /** There were too many groups, so that they are not told apart any more. */
+    private boolean dropped;
 
     Tallies(DecodeSettings settings) {
         this.settings = settings;
@@ -39,7 +44,7 @@ final class Tallies {
 
     void add(Row row) {
         all.add(row);
-        if (row.group() != null) {
+        if (row.group() != null && !dropped) {
             ofGroup(new Group(row.group())).add(row);
         }
     }
@@ -47,6 +52,10 @@ final class Tallies {
     /** See {@link Tally#merge}. */
     void merge(Tallies other) {
         all.merge(other.all);
+        if (dropped || other.dropped) {
+            drop();
+            return;
+        }
         other.groups.forEach((group, tally) -> ofGroup(group).merge(tally));
     }
 
@@ -62,6 +71,20 @@ final class Tallies {
         groups.values().forEach(Tally::seal);
     }
 
+    void drop() {
+        dropped = true;
+        groups.clear();
+    }
+
+    boolean dropped() {
+        return dropped;
+    }
+
+    /** Of a group, or of all if the text is null. */
+    Tally tally(byte[] group) {
+        return group == null ? all : ofGroup(new Group(group));
+    }
+
     private Tally ofGroup(Group group) {
         return groups.computeIfAbsent(group, name -> new Tally(settings));
     }
@@ -74,11 +97,23 @@ final class Tallies {
         return groups;
     }
 
+    /** Values for a state topic. */
+    List<byte[]> values(DecodeSettings decode) {
+        List<byte[]> texts = new ArrayList<>();
+        List<Tally> places = new ArrayList<>();
+        groups.forEach((group, tally) -> {
+            texts.add(group.text());
+            places.add(tally);
+        });
+        return PeriodGain.values(decode, dropped, texts, places.isEmpty() ? List.of(all) : places);
+    }
+
     /** What {@link #read} reads. */
     byte[] toBytes() {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (DataOutputStream out = new DataOutputStream(bytes)) {
             all.write(out);
+            out.writeBoolean(dropped);
             out.writeInt(groups.size());
             for (Map.Entry<Group, Tally> group : groups.entrySet()) {
                 Bytes.write(group.getKey().text(), out);
@@ -94,6 +129,7 @@ final class Tallies {
         Tallies tallies = new Tallies(settings);
         try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes))) {
             tallies.all = Tally.read(in, settings);
+            tallies.dropped = in.readBoolean();
             for (int count = in.readInt(); count > 0; count--) {
                 Group group = new Group(Bytes.read(in));
                 tallies.groups.put(group, Tally.read(in, settings));
