@@ -1,0 +1,57 @@
+/** Status: what is followed, how far behind it is, and what to do about it. */
+
+import { at, el, fill } from "./dom.js";
+import { bytes, duration, number } from "./format.js";
+
+/** Show it; `now` in seconds. */
+export function showFacts(status, clock, now) {
+  fill(at("facts"), ...factsOf(status, clock, now).map(fact));
+  at("version").textContent = `streamagg ${status.version}`;
+}
+
+function fact({ name, value, note, section }) {
+  const more = section ? [" · ", el("a", { href: `/runbook.html#${section}`, "aria-label": `What to do: ${name}` }, "what to do")] : [];
+  return el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", {}, note, ...more));
+}
+
+function factsOf(status, clock, now) {
+  const window = status.calendars.window;
+  return [
+    {
+      name: "Lag",
+      value: status.behind === null ? "not known" : `${number(status.behind)} records`,
+      note: status.following ? "published, and not read here yet" : status.trouble,
+      section: "streamagglaggrowing",
+    },
+    window && {
+      name: "Freshness",
+      value: duration(now - window.end),
+      note: `since the freshest window ended, ${clock.moment(window.end)}`,
+      section: "streamaggnowindowpublished",
+    },
+    uncounted("Late", status.late, "streamagg_records_late_total", "streamagglateratio"),
+    uncounted("Rejected", status.rejected, "streamagg_records_rejected_total", "streamaggrejectratio"),
+    {
+      name: "Unreadable here",
+      value: number(status.unreadable),
+      note: "published records of another form, left out",
+    },
+    window && {
+      name: "History",
+      value: duration(window.end - window.oldest),
+      note: `since ${clock.moment(window.oldest)}, in ${bytes(status.store_bytes)}`,
+    },
+    { name: "Groups", value: number(status.groups), note: `by ${status.group_by.join(", ") || "nothing"}` },
+    {
+      name: "Looking at it",
+      value: number(status.live_clients),
+      note: "listen live",
+    },
+  ].filter(Boolean);
+}
+
+/** Records that are in no window; a run that tells of them only in its metrics is asked there. */
+function uncounted(name, value, metric, section) {
+  if (value === undefined) return { name, value: "in the metrics", note: `of the run: ${metric}`, section };
+  return { name, value: number(value), note: "records that are in no window", section };
+}

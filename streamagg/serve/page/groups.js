@@ -1,0 +1,196 @@
+/** Groups of a range: a table that sorts, with a bar beside each. */
+
+import { MOST_VALUES, errorText, usersText } from "./answers.js";
+import { at, el, fill } from "./dom.js";
+import { csv, save, savePng } from "./download.js";
+import { number } from "./format.js";
+import { drawBars } from "./pictures.js";
+
+/** Rows that are put into the page at a time. */
+const ROWS = 100;
+const MORE = 500;
+const PICTURED = 30;
+const SVG = "http://www.w3.org/2000/svg";
+
+/** A group as people read it. */
+export function nameOf(group) {
+  return Object.values(group).map(valueName).join(" · ");
+}
+
+function valueName(value) {
+  return value === null ? "(none)" : value || "(empty)";
+}
+
+/**
+ * The table. `choose(group)` is called with the group that is to be looked at, as soon as each field has a value; until
+ * then a value narrows what is listed, and `ask()` is called for that.
+ */
+export class Groups {
+  constructor(choose, ask) {
+    this._choose = choose;
+    this._ask = ask;
+    this._rows = [];
+    this._values = 0;
+    this._fields = [];
+    this._sorted = { by: "users", descending: true };
+    this._shown = ROWS;
+    /** Fields that have a value. */
+    this.wanted = null;
+    /** What the server chooses by where there are more than it tells. */
+    this.order = "users";
+    at("find").addEventListener("input", () => this._again());
+    at("by").addEventListener("change", () => this._ask());
+    at("widen").addEventListener("click", () => this._narrow(null));
+    at("more-groups").addEventListener("click", () => this._more());
+    at("groups-csv").addEventListener("click", () => this._csv());
+    at("groups-png").addEventListener("click", () => this._png());
+  }
+
+  /** The field that is listed: one that has no value yet. */
+  fieldOf(fields) {
+    this._fields = fields;
+    const open = fields.filter((field) => !(this.wanted && field in this.wanted));
+    const chosen = open.includes(at("by").value) ? at("by").value : open[0];
+    fill(at("by"), ...open.map((field) => el("option", { selected: field === chosen }, field)));
+    at("by-label").hidden = open.length < 2;
+    at("widen").hidden = !this.wanted;
+    at("widen").textContent = this.wanted ? `${nameOf(this.wanted)}: show all` : "";
+    return chosen;
+  }
+
+  /** Show what answers.js has of a field, and of which range. */
+  show({ rows, values, isWhole }, field, title) {
+    this._rows = rows.map((row) => ({ ...row, name: valueName(row.value), most: row.users ?? row.high }));
+    Object.assign(this, { _values: values, _isWhole: isWhole, _field: field, _title: title });
+    this._draw();
+  }
+
+  get _found() {
+    const wanted = at("find").value.trim().toLowerCase();
+    const rows = this._rows.filter((row) => row.name.toLowerCase().includes(wanted));
+    const { by, descending } = this._sorted;
+    const key = by === "users" ? "most" : by;
+    const byName = (one, other) => one.name.localeCompare(other.name);
+    const order = by === "name" ? byName : (one, other) => one[key] - other[key];
+    return rows.sort((one, other) => (descending ? -1 : 1) * order(one, other) || byName(one, other));
+  }
+
+  _again() {
+    this._shown = ROWS;
+    this._draw();
+  }
+
+  _more() {
+    const first = this._shown;
+    this._shown += MORE;
+    this._draw();
+    at("groups-table").querySelectorAll("tbody button")[first]?.focus();
+  }
+
+  _sort(by) {
+    const descending = this._sorted.by === by ? !this._sorted.descending : by !== "name";
+    this._sorted = { by, descending };
+    this._draw();
+    at("groups-table").querySelector(`[data-by="${by}"]`).focus();
+    if (by === "name" || by === this.order) return;
+    this.order = by;
+    if (this._values > this._rows.length) this._ask();
+  }
+
+  _narrow(wanted) {
+    this.wanted = wanted;
+    at("find").value = "";
+    this._shown = ROWS;
+    this._ask();
+  }
+
+  _pick(value) {
+    const group = { ...this.wanted, [this._field]: value };
+    if (Object.keys(group).length < this._fields.length) return this._narrow(group);
+    return this._choose(Object.fromEntries(this._fields.map((field) => [field, group[field]])));
+  }
+
+  _draw() {
+    const rows = this._found;
+    const shown = rows.slice(0, this._shown);
+    fill(at("groups-table"), this._table(shown));
+    at("more-groups").hidden = shown.length === rows.length;
+    at("more-groups").textContent = `Show ${number(Math.min(MORE, rows.length - shown.length))} more`;
+    at("groups-beneath").textContent = `${this._says(rows.length)} · ${this._title}`;
+  }
+
+  _says(found) {
+    const all = `${number(this._values)} ${this._values === 1 ? "group" : "groups"}`;
+    const some = this._values > MOST_VALUES ? `the first ${number(this._rows.length)} of ${all}` : all;
+    const left = this._isWhole ? "" : " and more that were left out (--top, --max-groups)";
+    return `${found < this._rows.length ? `${number(found)} found in ` : ""}${some}${left}`;
+  }
+
+  _table(rows) {
+    const most = Math.max(1, ...this._rows.map((row) => this._lengthOf(row)));
+    const head = el(
+      "tr",
+      {},
+      el("th", { scope: "col", class: "rank number" }, "#"),
+      this._head("name", this._field, "name"),
+      this._head("users", "Unique users", "number"),
+      this._head("records", "Records", "number records"),
+      el("th", { scope: "col", class: "share" }, el("span", { class: "unseen" }, "Beside the largest")),
+    );
+    const body = rows.map((row, place) => this._row(row, place, most));
+    const caption = el("caption", { class: "unseen" }, "Groups; choose one to see it alone");
+    return el("table", {}, caption, el("thead", {}, head), el("tbody", {}, ...body));
+  }
+
+  _head(by, title, kind) {
+    const sorted = this._sorted.by === by ? (this._sorted.descending ? "descending" : "ascending") : null;
+    const button = el("button", { type: "button", "data-by": by, click: () => this._sort(by) }, title);
+    return el("th", { scope: "col", class: kind, "aria-sort": sorted }, button);
+  }
+
+  _row(row, place, most) {
+    const pick = el("button", { type: "button", click: () => this._pick(row.value) }, row.name);
+    return el(
+      "tr",
+      {},
+      el("td", { class: "rank number" }, number(place + 1)),
+      el("td", { class: "name" }, pick),
+      el("td", { class: "number", title: errorText(row) }, usersText(row)),
+      el("td", { class: "number records" }, number(row.records)),
+      el("td", { class: "share" }, barOf(this._lengthOf(row) / most)),
+    );
+  }
+
+  /** Of a bar: what is sorted by. */
+  _lengthOf(row) {
+    return this._sorted.by === "records" ? row.records : row.most;
+  }
+
+  _csv() {
+    const columns = [
+      { title: this._field, value: (row) => row.value },
+      { title: "users", value: (row) => row.users },
+      { title: "low", value: (row) => row.low },
+      { title: "high", value: (row) => row.high },
+      { title: "records", value: (row) => row.records },
+    ];
+    save("groups.csv", [csv(columns, this._found)], "text/csv");
+  }
+
+  _png() {
+    const rows = this._found.slice(0, PICTURED).map((row) => ({ name: row.name, value: this._lengthOf(row) }));
+    savePng("groups.png", `Groups · ${this._title}`, drawBars(rows));
+  }
+}
+
+/** A bar that is a share of its place. */
+function barOf(share) {
+  const drawn = document.createElementNS(SVG, "svg");
+  const bar = document.createElementNS(SVG, "rect");
+  drawn.setAttribute("aria-hidden", "true");
+  bar.setAttribute("width", `${Math.max(0.3, share * 100)}%`);
+  bar.setAttribute("height", "100%");
+  bar.setAttribute("rx", "3");
+  drawn.append(bar);
+  return drawn;
+}
