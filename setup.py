@@ -24,6 +24,7 @@ setup(
     ext_modules=[
         extension("streamagg.decode._scanner", "streamagg/decode/scanner", ["m"]),
         extension("streamagg.core._stepper", "streamagg/core/stepper", []),
+        extension("streamagg.sources.directory._csv", "streamagg/sources/directory/csv", []),
         extension("streamagg.sources.kafka._fetcher", "streamagg/sources/kafka/fetcher", ["dl", "pthread"]),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

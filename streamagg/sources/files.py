@@ -36,7 +36,7 @@ WAIT_MS: Final = 20
 """How long a pipe is waited for before others have their turn."""
 
 
-class _Lines(Sequence[bytes | None]):
+class Lines(Sequence[bytes | None]):
     """Lines that stay in the block in which they were read; who asks for one gets a copy."""
 
     def __init__(self, block: bytearray, starts: Int64Column, ends: Int64Column) -> None:
@@ -56,10 +56,10 @@ class _Lines(Sequence[bytes | None]):
     @overload
     def __getitem__(self, index: int) -> bytes: ...
     @overload
-    def __getitem__(self, index: slice) -> "_Lines": ...
-    def __getitem__(self, index: int | slice) -> "bytes | _Lines":
+    def __getitem__(self, index: slice) -> "Lines": ...
+    def __getitem__(self, index: int | slice) -> "bytes | Lines":
         if isinstance(index, slice):
-            return _Lines(self._block, self._starts[index], self._ends[index])
+            return Lines(self._block, self._starts[index], self._ends[index])
         return bytes(self._block[self._starts[index] : self._ends[index]])
 
 
@@ -372,7 +372,7 @@ def _in_place(
     if skipping:
         left_out.append(0)
     starts, ends, offsets = (np.delete(column, left_out) for column in (starts, ends, offsets))
-    return Chunk(_Lines(block, starts, ends), offsets, following)
+    return Chunk(Lines(block, starts, ends), offsets, following)
 
 
 def _is_kept(block: bytearray, start: int, end: int, kept: int) -> bool:

@@ -1,7 +1,7 @@
 """Reads leases of logs of files: only what the lease names, and in the order of its offsets."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import BinaryIO, cast
@@ -13,6 +13,8 @@ from streamagg.errors import FileUnreadable, SettingsError
 from streamagg.model.batch import Batch
 from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import Lease
+from streamagg.sources.directory.csv_chunks import Content, csv_chunks
+from streamagg.sources.directory.csv_rows import BadHeader
 from streamagg.sources.directory.disk import Disk, below
 from streamagg.sources.directory.forms import form_of
 from streamagg.sources.directory.skipped import Why, tell_skipped
@@ -37,12 +39,23 @@ class _Reading:
 class DirectoryReader:
     """Hands out the records of leases, in batches of one file each or of several that follow one another."""
 
-    def __init__(self, disk: Disk, root: str, max_record_bytes: int, numbers: ClientNumbers) -> None:
-        """``max_record_bytes``: one byte more is enough of a line that is too large."""
+    def __init__(
+        self,
+        disk: Disk,
+        root: str,
+        max_record_bytes: int,
+        numbers: ClientNumbers,
+        number_fields: Collection[str] = (),
+    ) -> None:
+        """``max_record_bytes``: one byte more is enough of a line that is too large.
+
+        ``number_fields``: columns of CSV that are read as numbers.
+        """
         self._disk = disk
         self._root = root
         self._kept = max_record_bytes + 1
         self._numbers = numbers
+        self._number_fields = number_fields
         self._leases: dict[int, deque[Lease]] = {}
         self._readings: dict[int, _Reading] = {}
 
@@ -120,24 +133,31 @@ class DirectoryReader:
                 self._skip(directory, trouble)
 
     def _whole(self, directory: str, piece: Piece, start: int) -> Iterator[Chunk]:
-        """A compressed file, from its front; what is before ``start`` is thrown away."""
+        """A file that is read from its front, or from a record on that begins at the offset ``start``."""
         yield Chunk([], _NOTHING, start)
         try:
             with _opened(self._disk, directory, piece) as file:
-                lines = LineFile(f"{directory}/{piece.name}", file=cast(BinaryIO, _Front(file, piece.size)))
-                reach = _Unpacked(lines, piece.base)
-                position = reach.skip_to(max(piece.base, start - 1))
-                for chunk in chunks(reach.readinto, start, position, self._kept, skipping=start > piece.base):
-                    assert chunk is not None, "a file is there"
-                    yield chunk
+                for chunk in self._records(f"{directory}/{piece.name}", file, piece, start - piece.base):
+                    yield chunk._replace(starts=chunk.starts + piece.base, next=chunk.next + piece.base)
         except _Trouble as trouble:
             self._skip(directory, trouble)
-        except SettingsError as error:
+        except (SettingsError, BadHeader) as error:
             self._skip(directory, _Trouble(piece, "foreign", piece.base, str(error)))
         except FileUnreadable as error:
             if isinstance(error.__cause__, OSError):
                 raise
             self._skip(directory, _Trouble(piece, "damaged", start, str(error.__cause__ or error)))
+
+    def _records(self, path: str, file: BinaryIO, piece: Piece, start: int) -> Iterator[Chunk]:
+        """Those that begin at the byte ``start`` or later; offsets are bytes."""
+        form = form_of(piece.name)
+        if not form.csv:
+            content: Content = _Unpacked(path, file, piece.size)
+            begin = content.skip_to(max(0, start - 1))
+            found = chunks(content.readinto, start, begin, self._kept, skipping=start > 0)
+            return cast(Iterator[Chunk], found)
+        content = _Unpacked(path, file, piece.size) if form.shift else _Plain(file, piece)
+        return csv_chunks(content, start, self._kept, self._number_fields)
 
     def _skip(self, directory: str, trouble: "_Trouble") -> None:
         path = f"{directory}/{trouble.piece.name}"
@@ -279,22 +299,46 @@ class _Front:
         return self._file.fileno()
 
 
-class _Unpacked:
-    """The content of a compressed file by offsets."""
+class _Plain:
+    """A file as it is."""
 
-    def __init__(self, lines: LineFile, base: int) -> None:
-        self._lines = lines
-        self._at = base
+    def __init__(self, file: BinaryIO, piece: Piece) -> None:
+        self._file = file
+        self._size = piece.size
+        self._at = 0
+        if (what := _foreign(file.read(min(HEAD_BYTES, piece.size)))) is not None:
+            raise _Trouble(piece, "foreign", piece.base, what)
+        file.seek(0)
 
-    def skip_to(self, offset: int) -> int:
-        """Throw away what is before it; returns where reading goes on."""
-        room = memoryview(bytearray(1 << 20))
-        while self._at < offset and self.readinto(room[: offset - self._at]):
-            pass
+    def readinto(self, room: memoryview) -> int:
+        """As much as there is."""
+        wanted = min(len(room), self._size - self._at)
+        size = self._file.readinto(room[:wanted])  # type: ignore[attr-defined]
+        self._at += size
+        return int(size)
+
+    def skip_to(self, byte: int) -> int:
+        """Without reading."""
+        self._at = self._file.seek(min(byte, self._size))
         return self._at
+
+
+class _Unpacked:
+    """The content of a compressed file."""
+
+    def __init__(self, path: str, file: BinaryIO, size: int) -> None:
+        self._lines = LineFile(path, file=cast(BinaryIO, _Front(file, size)))
+        self._at = 0
 
     def readinto(self, room: memoryview) -> int:
         """As much as there is."""
         size = self._lines.readinto(room, 0) or 0
         self._at += size
         return size
+
+    def skip_to(self, byte: int) -> int:
+        """Throw away what is before it."""
+        room = memoryview(bytearray(1 << 20))
+        while self._at < byte and self.readinto(room[: byte - self._at]):
+            pass
+        return self._at

@@ -1,6 +1,6 @@
 """A tree of directories as a source."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from threading import RLock
 from time import time
@@ -40,13 +40,18 @@ class DirectorySource:
         path: str,
         settle_ms: int = SETTLE_MS,
         done_dir: str | None = None,
+        number_fields: Collection[str] = (),
         disk: Disk | None = None,
         clock_ms: Callable[[], int] = lambda: int(time() * 1_000),
     ) -> None:
-        """``done_dir``: where files go that are counted; ``clock_ms``: the time of the file system."""
+        """``done_dir``: where files go that are counted; ``number_fields``: columns of CSV that hold numbers.
+
+        ``clock_ms``: the time of the file system.
+        """
         self.name = path
         self._settle_ms = settle_ms
         self._done_dir = done_dir
+        self._number_fields = number_fields
         self._disk = disk or LocalDisk()
         self._clock_ms = clock_ms
         self._tree = Tree(self._disk, path)
@@ -111,7 +116,7 @@ class DirectorySource:
 
     def reader(self, max_record_bytes: int, numbers: ClientNumbers) -> DirectoryReader:
         """It knows nothing but its leases."""
-        return DirectoryReader(self._disk, self.name, max_record_bytes, numbers)
+        return DirectoryReader(self._disk, self.name, max_record_bytes, numbers, self._number_fields)
 
     def look(self) -> None:
         """Take note of what has changed."""

@@ -1,0 +1,3 @@
+def rows(
+    block: bytes | bytearray | memoryview, keys: tuple[bytes, ...], numbers: bytes, kept: int, last: bool, /
+) -> tuple[bytearray, bytes, bytes, bytes, int]: ...
