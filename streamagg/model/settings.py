@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from streamagg.model.field_path import keys_of
 from streamagg.model.places import Place, place_of
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
@@ -138,6 +139,12 @@ class DecodeSettings:
     """Of the hashes of users and groups, uint64; a secret where it is not 0, and so not in the ``repr``."""
 
     @property
+    def number_fields(self) -> tuple[str, ...]:
+        """Fields of the root that measures take as numbers."""
+        paths = (keys_of(measure.path) for measure in self.measures if measure.op != "uniques")
+        return tuple(dict.fromkeys(keys[0] for keys in paths if len(keys) == 1))
+
+    @property
     def plain(self) -> bool:
         """Users and records are counted, and nothing else."""
         return self.user_field is not None and not self.group_by and not self.measures
@@ -175,6 +182,10 @@ class SourceSettings:
     """As of a run."""
     live: bool = False
     """As of a run."""
+    done_dir: str | None = None
+    """As of a run."""
+    number_fields: tuple[str, ...] = ()
+    """Fields of the root that measures take as numbers: columns of CSV have no types."""
 
     @property
     def place(self) -> Place:
@@ -322,6 +333,8 @@ class RunSettings:
     """Lines of standard input come as they are written: silence counts, although the run ends with them."""
     settle_ms: int = SETTLE_MS
     """How long a file of an input directory must be left alone to be taken for whole."""
+    done_dir: str | None = None
+    """Where files of an input directory go that are counted."""
     keep_open: bool = False
     hold_timeout_ms: int | None = None
     """How long a bounded run waits for records that cannot be read yet; None: as long as the broker lets a
@@ -351,7 +364,14 @@ class RunSettings:
     @property
     def source(self) -> SourceSettings:
         """Where records come from."""
-        return SourceSettings(self.input, self.kafka, settle_ms=self.settle_ms, live=self.live)
+        return SourceSettings(
+            self.input,
+            self.kafka,
+            settle_ms=self.settle_ms,
+            live=self.live,
+            done_dir=self.done_dir,
+            number_fields=self.decode.number_fields,
+        )
 
     @property
     def sink(self) -> Place:

@@ -31,6 +31,7 @@ def check_places(layers: Layers) -> None:
         _refuse(layers, _OF_OUTPUT_TOPIC, "needs a topic as output")
     if sink.kind != "directory":
         _refuse(layers, ("keep",), "needs a directory as output")
+    _check_done(layers, source)
     _check_reading(layers, source)
 
 
@@ -59,6 +60,29 @@ def _check_directories(layers: Layers, source: Place, sink: Place) -> None:
             f"output = {layers.given('output')} lies in input = {layers.given('input')}, so that"
             " results would be read as records: give another directory."
         )
+
+
+def _check_done(layers: Layers, source: Place) -> None:
+    """Files can be moved there, and are not read once more."""
+    if source.kind != "directory":
+        _refuse(layers, ("done_dir",), "needs a directory as input")
+    if not layers.value("done_dir"):
+        return
+    done, root = Path(layers.value("done_dir")).resolve(), Path(source.at).resolve()
+    if done.is_relative_to(root):
+        raise SettingsError(
+            f"done_dir = {layers.given('done_dir')} lies in input = {layers.given('input')}, so that files"
+            " there would be read again: give another directory."
+        )
+    if root.exists() and root.stat().st_dev != _existing(done).stat().st_dev:
+        raise SettingsError(
+            f"done_dir = {layers.given('done_dir')} is on another file system than"
+            f" input = {layers.given('input')}, where files cannot be moved to: give another directory."
+        )
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _check_reading(layers: Layers, source: Place) -> None:

@@ -590,6 +590,15 @@ _ROWS: Final = (
         fills="settle_ms",
     ),
     Setting(
+        "done_dir",
+        text,
+        "Move the files of an input directory here when a checkpoint covers them.",
+        "PATH",
+        READING,
+        default_note="none",
+        verbs="run",
+    ),
+    Setting(
         "keep_open",
         switch,
         "With --until-end: leave the windows that are still open to the next run.",

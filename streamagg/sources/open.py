@@ -27,7 +27,7 @@ def open_source(settings: SourceSettings) -> Source:
 def _directory(settings: SourceSettings) -> Source:
     try:
         source: Source = import_module("streamagg.sources.directory").DirectorySource(
-            settings.place.at, settings.settle_ms
+            settings.place.at, settings.settle_ms, settings.done_dir, settings.number_fields
         )
     except ModuleNotFoundError as error:
         raise SettingsError(f"This version cannot read {settings.input} ({error}).") from error

@@ -10,9 +10,17 @@ from typing import Final
 from tests.native.build import build, link_package, run
 
 DECODE: Final = ("tests/unit/test_decode.py", "tests/unit/test_decode_native.py")
+CSV: Final = ("tests/unit/test_csv.py",)
 STEPPER: Final = ("tests/unit/test_partition_clock.py::test_c_and_python_say_the_same",)
 LOG: Final = ("tests/unit/test_fetcher_log.py",)
-EVERYTHING: Final = (*DECODE, *STEPPER, *LOG, "tests/unit/test_fetcher.py", "tests/unit/test_extensions.py")
+EVERYTHING: Final = (
+    *DECODE,
+    *STEPPER,
+    *CSV,
+    *LOG,
+    "tests/unit/test_fetcher.py",
+    "tests/unit/test_extensions.py",
+)
 TRACEABLE: Final = ("-g", "-fno-omit-frame-pointer")
 
 

@@ -1,11 +1,13 @@
 """Directories as logs: which offsets are whose, what changes under the reader, and where it goes on."""
 
+import gzip
 import os
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
@@ -31,12 +33,15 @@ class Bench:
         self.now_ms = START_MS
         self.numbers = ClientNumbers()
         self.moves = False
+        self.number_fields: tuple[str, ...] = ()
         self.restart()
 
     def restart(self) -> None:
         """Another process, which knows nothing."""
         done = str(self.done) if self.moves else None
-        self.source = DirectorySource(str(self.root), SETTLE_MS, done, clock_ms=lambda: self.now_ms)
+        self.source = DirectorySource(
+            str(self.root), SETTLE_MS, done, self.number_fields, clock_ms=lambda: self.now_ms
+        )
         self.ids = count()
 
     def write(self, name: str, content: bytes) -> None:
@@ -91,10 +96,27 @@ class Bench:
 
         self.source.recall(ask)
 
+    def replace(self, name: str, content: bytes) -> None:
+        """By another file."""
+        self.write(f"{name}.part", content)
+        (self.root / f"{name}.part").rename(self.root / name)
+
+    def files(self, root: Path) -> list[str]:
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
     @property
     def skipped(self) -> dict[str, int]:
         both = (self.numbers.skipped, self.source.numbers.skipped)
         return {why: sum(one.get(why, 0) for one in both) for why in {**both[0], **both[1]}}
+
+
+def wait_for_another_time(directory: Path) -> None:
+    """What changes from here on has a later time of its change than what did before."""
+    path = directory / "tick"
+    path.touch()
+    before = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == before:
+        path.touch()
 
 
 @pytest.fixture
@@ -117,6 +139,16 @@ def test_leases_may_be_cut_anywhere(bench: Bench, most: int) -> None:
         bench.write(f"{number}.jsonl", b'{"n":%d}' % number + b"\n" * (number % 3))
     bench.settle()
     assert bench.read(most=most) == [b'{"n":%d}' % number for number in range(10)]
+
+
+def test_empty_files_are_passed_by(bench: Bench) -> None:
+    for name, content in (("a", b""), ("b", b"1\n"), ("c", b""), ("d", b"2"), ("e", b""), ("f", b"")):
+        bench.write(f"{name}.jsonl", content)
+    bench.settle()
+    assert bench.read() == [b"1", b"2"]
+    for start, left in ((0, [b"1", b"2"]), (3, [b"2"]), (4, [b"2"])):
+        bench.go_on(bench.stored(start))
+        assert bench.read(start=start) == left
 
 
 def test_a_directory_with_files_is_a_partition(bench: Bench) -> None:
@@ -215,3 +247,214 @@ def test_a_checkpoint_without_a_mark_is_refused(bench: Bench) -> None:
     at = Checkpoint(PartitionState(2), None, 2)
     with pytest.raises(CheckpointError, match="which file"):
         bench.go_on({0: (2, checkpoint.encode(at, "", WindowSettings()))})
+
+
+def packed(name: str, content: bytes) -> bytes:
+    """As the name says."""
+    if name.endswith(".gz"):
+        return gzip.compress(content, mtime=0)
+    return zstandard.compress(content) if name.endswith(".zst") else content
+
+
+@pytest.mark.parametrize("name", ["b.jsonl.gz", "b.gz", "b.jsonl.zst", "b.zst", "b.jsonl"])
+def test_a_place_in_a_file_is_found_again_whatever_its_form(bench: Bench, name: str) -> None:
+    lines = [b'{"n":%d}' % number for number in range(50)]
+    bench.write("a.jsonl", b"first\n")
+    bench.write(name, packed(name, b"\n".join(lines)))
+    bench.write("c.jsonl", b"last\n")
+    bench.settle()
+    assert bench.read() == [b"first", *lines, b"last"]
+    places = [6 + 1 + sum(len(line) + 1 for line in lines[:number]) for number in range(50)]
+    for number in (0, 1, 25, 49):
+        bench.go_on(bench.stored(places[number]))
+        assert bench.read(start=places[number]) == [*lines[number:], b"last"]
+    assert bench.skipped == {}
+
+
+@pytest.mark.parametrize("name", ["b.csv", "b.csv.gz", "b.csv.zst"])
+def test_columns_of_csv_are_fields(bench: Bench, name: str) -> None:
+    bench.number_fields = ("amount",)
+    bench.restart()
+    bench.write("a.csv", b"uid,amount\nu,1\n")
+    bench.write(name, packed(name, b'amount,uid\r\n2.50,"v, w"\r\n,x\r\n3,"y\nz"'))
+    bench.write("c.csv", b"")
+    bench.settle()
+    expected = [
+        b'{"uid":"u","amount":1}',
+        b'{"amount":2.50,"uid":"v, w"}',
+        b'{"uid":"x"}',
+        b'{"amount":3,"uid":"y\\u000az"}',
+    ]
+    assert bench.read() == expected
+    start = 15 + 1 + len(b'amount,uid\r\n2.50,"v, w"\r\n')
+    bench.go_on(bench.stored(start))
+    assert bench.read(start=start) == expected[2:]
+
+
+def test_the_last_csv_file_may_grow_by_whole_records(bench: Bench) -> None:
+    bench.write("a.csv", b'uid\nu\n"v\n')
+    assert bench.read() == [], "it is read when nobody writes to it"
+    bench.settle()
+    assert bench.read() == [b'{"uid":"u"}']
+    bench.write("a.csv", b'w"\nx\n')
+    bench.settle()
+    assert bench.read(start=bench.at) == [b'{"uid":"v\\u000aw"}', b'{"uid":"x"}']
+
+
+def test_a_compressed_file_is_read_when_it_has_settled(bench: Bench) -> None:
+    whole = gzip.compress(b"1\n2\n", mtime=0)
+    bench.write("a.gz", whole[:10])
+    bench.write("b.jsonl", b"3\n")
+    assert bench.read() == []
+    assert bench.source.log_ends([0])[0] > 0
+    bench.now_ms += SETTLE_MS - 1
+    bench.write("a.gz", whole[10:])
+    assert bench.read() == []
+    bench.settle()
+    assert bench.read() == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["live", "at a start"])
+class TestWhatChangesUnderTheReader:
+    """The table in docs/input-directory.md, row by row."""
+
+    @pytest.fixture(autouse=True)
+    def begun(self, bench: Bench) -> None:
+        """Two files, of which the first is read, and so is half of the second."""
+        bench.write("b.jsonl", b"1\n2\n")
+        bench.write("d.jsonl", b"3\n4\n")
+        bench.settle()
+        assert bench.read() == [b"1", b"2", b"3", b"4"]
+        self.half = 5 + 2
+        self.stored = bench.stored(self.half)
+        wait_for_another_time(bench.root.parent)
+
+    def rest(self, bench: Bench, restarts: bool) -> list[bytes]:
+        """What comes behind the half, and of a file behind it."""
+        bench.write("e.jsonl", b"5\n")
+        bench.settle()
+        if restarts:
+            bench.go_on(self.stored)
+        return bench.read(start=self.half)
+
+    def test_a_later_name(self, bench: Bench, restarts: bool) -> None:
+        assert self.rest(bench, restarts) == [b"4", b"5"]
+        assert bench.skipped == {}
+
+    @pytest.mark.parametrize("name", ["a.jsonl", "c.jsonl"])
+    def test_an_earlier_name(self, bench: Bench, name: str, restarts: bool) -> None:
+        bench.write(name, b"9\n")
+        assert self.rest(bench, restarts) == [b"4", b"5"]
+        assert bench.skipped == {"out_of_order": 1}
+
+    def test_another_file_under_its_name(self, bench: Bench, restarts: bool) -> None:
+        bench.replace("d.jsonl", b"9\n8\n7\n")
+        assert self.rest(bench, restarts) == [b"5"]
+        assert bench.skipped == {"replaced": 1}
+
+    def test_a_copy_under_its_name(self, bench: Bench, restarts: bool) -> None:
+        bench.replace("d.jsonl", b"3\n4\n")
+        assert self.rest(bench, restarts) == ([b"4", b"5"] if restarts else [b"5"])
+        assert bench.skipped == ({} if restarts else {"replaced": 1})
+
+    def test_it_shrinks(self, bench: Bench, restarts: bool) -> None:
+        os.truncate(bench.root / "d.jsonl", 2)
+        bench.look()
+        bench.write("d.jsonl", b"9\n")
+        assert self.rest(bench, restarts) == [b"5"]
+        assert bench.skipped == ({"replaced": 1} if restarts else {"shrank": 1})
+
+    def test_it_is_written_anew(self, bench: Bench, restarts: bool) -> None:
+        os.truncate(bench.root / "d.jsonl", 0)
+        bench.write("d.jsonl", b"6\n7\n8\n")
+        assert self.rest(bench, restarts) == [b"5"]
+        assert bench.skipped == {"replaced": 1}
+
+    def test_it_disappears_half_read(self, bench: Bench, restarts: bool) -> None:
+        (bench.root / "d.jsonl").unlink()
+        assert self.rest(bench, restarts) == [b"5"]
+        assert bench.skipped == {"gone": 1}
+
+    def test_it_disappears_when_it_is_read(self, bench: Bench, restarts: bool) -> None:
+        self.half += 2
+        self.stored = bench.stored(self.half)
+        (bench.root / "d.jsonl").unlink()
+        assert self.rest(bench, restarts) == [b"5"]
+        assert bench.skipped == {}
+
+    def test_one_behind_it_disappears(self, bench: Bench, restarts: bool) -> None:
+        self.half, self.stored = 2, bench.stored(2)
+        (bench.root / "d.jsonl").unlink()
+        assert self.rest(bench, restarts) == [b"2", b"5"]
+        assert bench.skipped == {"gone": 1}
+
+    def test_a_finished_file_grows(self, bench: Bench, restarts: bool) -> None:
+        bench.write("b.jsonl", b"9\n")
+        assert self.rest(bench, restarts) == [b"4", b"5"]
+        bench.source.committed({0: self.half})
+        bench.look()
+        assert bench.skipped == ({"out_of_order": 1} if restarts else {"grew": 1})
+
+    @pytest.mark.parametrize("content", [b"\x1f\x8b", gzip.compress(b"6\n7\n")[:-8]])
+    def test_a_damaged_file(self, bench: Bench, content: bytes, restarts: bool) -> None:
+        bench.write("dd.gz", content)
+        found = self.rest(bench, restarts)
+        assert (found[0], found[-1]) == (b"4", b"5")
+        assert bench.skipped == {"damaged": 1}
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("dd.jsonl", gzip.compress(b"6\n")), ("dd.csv", b"a,a\n1,2\n"), ("dd.gz", b"PK\x03\x04")],
+    )
+    def test_something_else(self, bench: Bench, name: str, content: bytes, restarts: bool) -> None:
+        bench.write(name, content)
+        assert self.rest(bench, restarts) == [b"4", b"5"]
+        assert bench.skipped == {"foreign": 1}
+
+
+def test_files_are_moved_when_a_checkpoint_covers_them(bench: Bench) -> None:
+    bench.moves = True
+    bench.restart()
+    for name in ("a.jsonl", "x/b.jsonl", "x/c.jsonl", "x/d.gz"):
+        bench.write(name, packed(name, b"1\n"))
+    bench.settle()
+    assert bench.read(1) == [b"1"] * 3
+    bench.source.committed({1: 2})
+    bench.look()
+    assert bench.files(bench.done) == [], "the place is in the file"
+    bench.source.committed({1: bench.at})
+    bench.look()
+    assert bench.files(bench.done) == ["x/b.jsonl", "x/c.jsonl"], "the last one may grow"
+    assert bench.files(bench.root) == ["a.jsonl", "x/d.gz"]
+    bench.write("x/e.jsonl", b"2\n")
+    assert bench.read(1, start=bench.at) == [b"2"]
+
+
+def test_files_that_were_counted_before_a_start_are_moved(bench: Bench) -> None:
+    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        bench.write(name, b"1\n")
+    bench.settle()
+    bench.read()
+    stored = bench.stored(bench.at)
+    wait_for_another_time(bench.root.parent)
+    bench.write("aa.jsonl", b"2\n")
+    bench.moves = True
+    bench.go_on(stored)
+    assert bench.files(bench.done) == ["a.jsonl", "b.jsonl"]
+    assert bench.files(bench.root) == ["aa.jsonl", "c.jsonl"]
+    assert bench.skipped == {"out_of_order": 1}
+
+
+def test_nothing_is_written_over_in_the_folder_of_files_that_are_done(bench: Bench) -> None:
+    bench.moves = True
+    bench.restart()
+    bench.done.mkdir()
+    (bench.done / "a.jsonl").write_bytes(b"before")
+    for name in ("a.jsonl", "b.jsonl"):
+        bench.write(name, b"1\n")
+    bench.settle()
+    bench.read()
+    bench.source.committed({0: bench.at})
+    bench.look()
+    assert (bench.done / "a.jsonl").read_bytes() == b"before"
+    assert bench.files(bench.root) == ["a.jsonl", "b.jsonl"]

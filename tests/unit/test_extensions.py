@@ -9,10 +9,11 @@ import pytest
 
 from streamagg.core import _stepper
 from streamagg.decode import _scanner
+from streamagg.sources.directory import _csv
 from streamagg.sources.kafka import _fetcher
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = [_stepper, _scanner, _fetcher]
+MODULES = [_stepper, _scanner, _csv, _fetcher]
 TYPES = [(_scanner, "Scanner"), (_fetcher, "Fetcher"), (_fetcher, "Messages"), (_fetcher, "Fetched")]
 
 IMPORT = """

@@ -14,6 +14,10 @@ _LONGEST_BYTES: Final = 1 << 20
 _DIGITS: Final = 16
 
 
+NOTHING: Final = sha256().hexdigest()[:_DIGITS]
+"""The digest of no bytes."""
+
+
 def digest_of(disk: Disk, path: str, size: int) -> str:
     """Of the first bytes of a file; empty if it is gone, or shorter."""
     opened = disk.open(path)

@@ -30,7 +30,7 @@ from streamagg.events import Log
 from streamagg.model.measured import ClientNumbers
 from streamagg.sources.contract import Stretch
 from streamagg.sources.directory import stretch
-from streamagg.sources.directory.content import digest_of, whole_lines
+from streamagg.sources.directory.content import NOTHING, digest_of, whole_lines
 from streamagg.sources.directory.disk import Disk, Stat, below
 from streamagg.sources.directory.forms import Form, form_of, is_record_file
 from streamagg.sources.directory.mark import HASHED_BYTES, Mark
@@ -64,8 +64,8 @@ class DirectoryLog:
         """Those without offsets, the last first."""
         self._at: Mark | None = at if at.name else None
         """What is still to be compared with the file that is there."""
-        self._dead: int | None = None
-        """The offset of a file of which nothing more is read."""
+        self._dead: set[int] = set()
+        """The offsets of files of which nothing more is read."""
         self._changed_ns = at.changed_ns
         self._next = at.ahead
         """The offset of the next file; while the last one is open nobody has got it."""
@@ -74,6 +74,8 @@ class DirectoryLog:
         self._end = self._next
         self._known: tuple[int, int] = (0, 0)
         """Bytes of the last file that were looked at, and of those what readers get."""
+        self._front = (0, NOTHING)
+        """So many bytes of the front of the last file have this digest."""
         self._watched: tuple[str, Stat] | None = None
         self._watched_ms = 0
         self._committed = 0
@@ -127,7 +129,7 @@ class DirectoryLog:
         while stop < limit and left > 0 and len(pieces) < MOST_FILES:
             until = self._until(index)
             size = self._files.sizes[index]
-            if self._files.bases[index] == self._dead:
+            if self._is_over(index, stop):
                 stop = until
             elif form_of(self._files.names[index]).whole:
                 pieces.append(self._piece(index))
@@ -148,11 +150,18 @@ class DirectoryLog:
         hashed = min(size, HASHED_BYTES)
         digest = digest_of(self._disk, self._under(name), hashed)
         seen = (size, self._files.inodes[index], hashed, digest, self._changed_ns)
-        return Mark(self.directory, name, base, offset - base, *seen, max(self._end, self._next))
+        reach = (max(self._end, self._next), len(self._files) - index - 1)
+        return Mark(self.directory, name, self._files.names[-1], base, offset - base, *seen, *reach)
 
     def committed(self, offset: int) -> None:
         """What is before it is not asked for again."""
         self._committed = max(self._committed, offset)
+
+    def _is_over(self, index: int, offset: int) -> bool:
+        """Nothing of a file is to be read from an offset on."""
+        base = self._files.bases[index]
+        read = offset - base >= self._files.sizes[index] and not form_of(self._files.names[index]).shift
+        return read or base in self._dead
 
     def _until(self, index: int) -> int:
         """Behind what readers get of a file."""
@@ -174,42 +183,56 @@ class DirectoryLog:
             self._at = None
         last = self._files.names[-1] if len(self._files) else ""
         for name in sorted(name for name in fresh if name <= last):
-            self._skip(name, "replaced" if name in before else "out_of_order", self._end)
+            self._refuse(name, "replaced" if name in before else "out_of_order")
         later = {name for name in fresh if name > last}
         if later:
             self._pending = sorted(later.union(self._pending), reverse=True)
 
-    def _begin_at(self, at: Mark, earlier: Sequence[str]) -> None:
-        """Take up the file of a stored place.
+    def _refuse(self, name: str, why: Why) -> None:
+        """Its place is over: what has its offsets is read no more."""
+        index = self._files.index(name)
+        if index is not None:
+            self._dead.add(self._files.bases[index])
+        self._skip(name, why, self._end if index is None else self._files.bases[index])
 
-        Those before it are counted, if they were there then: what has changed since then was not.
-        """
+    def _begin_at(self, at: Mark, earlier: Sequence[str]) -> None:
+        """Take up the file of a stored place, and see what has become of the others."""
         found = self._stat(at.name)
         why = self._lost(at, found)
         self._files.add(at.name, at.base, at.size, at.inode if found is None else found.inode)
-        self._next = at.base + form_of(at.name).room(at.size)
-        self._known = (-1, at.byte)
-        if why is None and found is not None and not form_of(at.name).shift:
-            self._open = found
-        elif why is not None or found is None:
-            self._next, self._dead = max(self._next, at.ahead), at.base
+        self._next, self._known = self._behind_last(at.size), (-1, at.byte)
+        if why is not None or found is None:
+            self._next = max(self._next, at.ahead)
+            self._dead.add(at.base)
+        elif not form_of(at.name).shift:
+            self._open, self._front = found, (at.hashed, at.digest)
         if why is not None:
             self._skip(at.name, why, at.base + at.byte)
+        here = sum(at.name < name <= at.last for name in self._seen)
+        for _ in range(at.between - here):
+            self._skip(f"(behind {at.name})", "gone", at.base + at.byte)
         for name in earlier:
-            stat = self._stat(name)
-            if stat is not None and stat.changed_ns > at.changed_ns:
-                self._skip(name, "out_of_order", at.base)
-            elif stat is not None:
-                self._put_away(name)
+            self._leave_behind(name, at)
+
+    def _leave_behind(self, name: str, at: Mark) -> None:
+        """A file before a stored place is counted if it was there then; what has changed since was not."""
+        stat = self._stat(name)
+        if stat is not None and stat.changed_ns > at.changed_ns:
+            self._skip(name, "out_of_order", at.base)
+        elif stat is not None:
+            self._put_away(name)
 
     def _lost(self, at: Mark, found: Stat | None) -> Why | None:
         """Why a file that was begun cannot be read on; None if it can, or is read."""
         form = form_of(at.name)
         if found is None:
             return "gone" if at.byte < (form.room(at.size) if form.shift else at.size) else None
-        if found.inode != at.inode and digest_of(self._disk, self._under(at.name), at.hashed) != at.digest:
-            return "replaced"
-        return "shrank" if found.size < at.size else None
+        if found.size < at.size and found.inode == at.inode:
+            return "shrank"
+        return None if self._begins_as(at.name, at.hashed, at.digest) else "replaced"
+
+    def _begins_as(self, name: str, hashed: int, digest: str) -> bool:
+        return digest_of(self._disk, self._under(name), hashed) == digest
 
     def _note_growth(self) -> None:
         if self._open is None:
@@ -218,8 +241,8 @@ class DirectoryLog:
         found = self._stat(name)
         if found is None or found.inode != self._open.inode:
             self._finish()
-        elif found.size < known:
-            self._skip(name, "shrank", self._files.bases[-1] + self._known[1])
+        elif found.size < known or (found != self._open and not self._begins_as(name, *self._front)):
+            self._refuse(name, "shrank" if found.size < known else "replaced")
             self._finish()
         else:
             self._open = found
@@ -246,7 +269,7 @@ class DirectoryLog:
         if form.shift:
             self._finish()
         else:
-            self._open, self._known = found, (-1, 0)
+            self._open, self._known, self._front = found, (-1, 0), (0, NOTHING)
 
     def _finish(self) -> None:
         """The last file has its end."""
@@ -261,14 +284,19 @@ class DirectoryLog:
         if self._open is None:
             self._end = self._next
             return
-        name, size = self._files.names[-1], self._open.size
+        name, found = self._files.names[-1], self._open
         csv = form_of(name).csv
-        if size != self._known[0] and (not csv or self._is_settled(name, self._open, now_ms)):
-            self._files.sizes[-1] = size
-            self._changed_ns = max(self._changed_ns, self._open.changed_ns)
-            begun = self._known[1]
-            self._known = (size, whole_lines(self._disk, self._under(name), begun, size, csv=csv))
+        if found.size != self._known[0] and (not csv or self._is_settled(name, found, now_ms)):
+            self._read_on(name, found, csv=csv)
         self._end = self._files.bases[-1] + self._known[1]
+
+    def _read_on(self, name: str, found: Stat, *, csv: bool) -> None:
+        """The last file has grown."""
+        self._files.sizes[-1] = found.size
+        self._changed_ns = max(self._changed_ns, found.changed_ns)
+        path, hashed = self._under(name), min(found.size, HASHED_BYTES)
+        self._front = (hashed, digest_of(self._disk, path, hashed))
+        self._known = (found.size, whole_lines(self._disk, path, self._known[1], found.size, csv=csv))
 
     def _drop_finished(self) -> None:
         """Forget the files that are committed as a whole, or put them away."""
@@ -278,7 +306,7 @@ class DirectoryLog:
             found = self._stat(name)
             if found is None or found.inode != self._files.inodes[index]:
                 continue
-            if found.size > size and self._files.bases[index] != self._dead:
+            if found.size > size and self._files.bases[index] not in self._dead:
                 self._skip(name, "grew", self._files.bases[index] + size)
             else:
                 self._put_away(name)

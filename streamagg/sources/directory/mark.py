@@ -2,7 +2,7 @@
 
 Text, ASCII without blanks, fields separated by commas, names in percent-encoding::
 
-    directory,name,base,byte,size,inode,hashed,digest,changed_ns,ahead
+    directory,name,last,base,byte,size,inode,hashed,digest,changed_ns,ahead,between
 """
 
 from dataclasses import astuple, dataclass
@@ -23,6 +23,8 @@ class Mark:
     directory: str
     """Below the root; empty for the root itself."""
     name: str = ""
+    last: str = ""
+    """The last file of the directory that had offsets by then."""
     base: int = 0
     """The offset of the front of the file."""
     byte: int = 0
@@ -37,19 +39,24 @@ class Mark:
     """When any file of the directory that was seen by then had changed last, by the file system's clock."""
     ahead: int = 0
     """Every offset given to a file by then is below it."""
+    between: int = 0
+    """So many files had offsets by then behind that of the place."""
 
     def encode(self) -> str:
         """As it is stored."""
-        directory, name, *others = astuple(self)
-        return ",".join([_quoted(directory), _quoted(name), *map(str, others)])
+        directory, name, last, *others = astuple(self)
+        return ",".join([_quoted(directory), _quoted(name), _quoted(last), *map(str, others)])
 
 
 def decode(text: str) -> Mark:
     """Read back what ``Mark.encode`` wrote; raises CheckpointError."""
     try:
-        directory, name, base, byte, size, inode, hashed, digest, changed_ns, ahead = text.split(",")
-        place = (int(base), int(byte), int(size), int(inode), int(hashed))
-        return Mark(_unquoted(directory), _unquoted(name), *place, digest, int(changed_ns), int(ahead))
+        directory, name, last, base, byte, size, inode, hashed, digest, *seen = text.split(",")
+        changed_ns, ahead, between = map(int, seen)
+        place = (int(base), int(byte), int(size), int(inode), int(hashed), digest)
+        return Mark(
+            _unquoted(directory), _unquoted(name), _unquoted(last), *place, changed_ns, ahead, between
+        )
     except ValueError as error:
         raise CheckpointError(
             "the committed checkpoint does not say which file it is of; start anew with --from earliest"

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -56,6 +55,7 @@ class DirectoryReader:
         self._kept = max_record_bytes + 1
         self._numbers = numbers
         self._number_fields = number_fields
+        self._told: set[tuple[str, Piece]] = set()
         self._leases: dict[int, deque[Lease]] = {}
         self._readings: dict[int, _Reading] = {}
 
@@ -113,12 +113,11 @@ class DirectoryReader:
     def _chunks(self, lease: Lease, way: Way) -> Iterator[Chunk]:
         """Those of a lease; a chunk without lines stands for what is left out."""
         directory, at = below(self._root, way.directory), lease.start
-        for whole, pieces in groupby(way.pieces, lambda piece: form_of(piece.name).whole):
-            if whole:
-                for piece in pieces:
-                    yield from self._whole(directory, piece, max(at, piece.base))
+        for pieces in _adjoining(way.pieces):
+            if form_of(pieces[0].name).whole:
+                yield from self._whole(directory, pieces[0], max(at, pieces[0].base))
             else:
-                yield from self._joined(directory, list(pieces), at)
+                yield from self._joined(directory, pieces, at)
 
     def _joined(self, directory: str, pieces: Sequence[Piece], at: int) -> Iterator[Chunk]:
         """Plain files, one behind the other; ``at``: where reading begins, if that is inside the first."""
@@ -161,7 +160,9 @@ class DirectoryReader:
 
     def _skip(self, directory: str, trouble: "_Trouble") -> None:
         path = f"{directory}/{trouble.piece.name}"
-        tell_skipped(self._numbers, path, trouble.why, trouble.offset, trouble.detail)
+        if (path, trouble.piece) not in self._told:
+            self._told.add((path, trouble.piece))
+            tell_skipped(self._numbers, path, trouble.why, trouble.offset, trouble.detail)
 
 
 class _Trouble(Exception):
@@ -173,6 +174,22 @@ class _Trouble(Exception):
         self.why = why
         self.offset = offset
         self.detail = detail
+
+
+def _adjoining(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Those that can be read as one, since each begins where the one before ends."""
+    run: list[Piece] = []
+    for piece in pieces:
+        whole = form_of(piece.name).whole
+        if run and (whole or run[-1].base + run[-1].size + 1 != piece.base):
+            yield run
+            run = []
+        run.append(piece)
+        if whole:
+            yield run
+            run = []
+    if run:
+        yield run
 
 
 def _found(files: "_Joined", start: int, kept: int) -> Iterator[Chunk]:

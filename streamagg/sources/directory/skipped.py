@@ -11,8 +11,8 @@ WHYS: Final[tuple[Why, ...]] = get_args(Why)
 
 _SENTENCES: Final[Mapping[Why, str]] = {
     "out_of_order": "it appeared before files that are read already. Give it a later name to have it counted",
-    "replaced": "another file has its name. What was read of the first stays counted,"
-    " and nothing of the other is: give it a later name",
+    "replaced": "its name stands for something else than before. What was read stays counted,"
+    " and nothing of what is there is: give it a later name",
     "shrank": "it has become shorter. What was read stays counted, and nothing that is written there is",
     "grew": "it was written to after a later file had been begun. What was added is in no count",
     "gone": "it disappeared before it was read to its end. What was read stays counted",

@@ -140,7 +140,7 @@ class DirectorySource:
             stored = ask(range(count))
         marks = {number: mark.decode(checkpoint.mark_of(text)) for number, (_, text) in stored.items()}
         with self._lock:
-            if not all(self._holds(number, at) for number, at in marks.items()):
+            if marks and not (self._restored and all(self._holds(n, at) for n, at in marks.items())):
                 self._begin([marks[number] for number in sorted(marks)], restored=True)
         return stored
 

@@ -1,7 +1,7 @@
 """The files of a log whose offsets are given: columns, for there may be a million."""
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 
 class FileTable:
@@ -28,6 +28,11 @@ class FileTable:
     def find(self, offset: int) -> int:
         """The last file that begins there or before; -1 if there is none."""
         return bisect_right(self.bases, offset) - 1
+
+    def index(self, name: str) -> int | None:
+        """Where it is, if it is there."""
+        at = bisect_left(self.names, name)
+        return at if at < len(self.names) and self.names[at] == name else None
 
     def drop(self, count: int) -> None:
         """Forget the first ones."""
