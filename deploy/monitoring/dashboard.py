@@ -11,6 +11,7 @@ from deploy.monitoring.counting import LAG_AND_TIME, THROUGHPUT, WINDOWS
 from deploy.monitoring.ingesting import INGEST
 from deploy.monitoring.panels import Panel, Query, Row, dashboard, graph, quantile, stat
 from deploy.monitoring.running import FACTS, KAFKA, PROCESSES, QUEUES, STAGES
+from deploy.monitoring.serving import SERVE
 
 FILE: Final = Path(__file__).with_name("dashboard.json")
 _OF_LEADER: Final = " and on (job, instance) streamagg_leader == 1"
@@ -123,6 +124,7 @@ ROWS: Final = (
     PROCESSES,
     KAFKA,
     INGEST,
+    SERVE,
     FACTS,
 )
 

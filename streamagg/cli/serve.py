@@ -39,8 +39,10 @@ def serve(
     Runs until it is stopped. What it keeps can be deleted, and is then read anew; several beside each
     other need nothing of each other.
     """
-    settings = opt.resolver(flags).serve(followed, kept)
-    from streamagg.http.tokens import Tokens
+    resolver = opt.resolver(flags)
+    settings = resolver.serve(followed, kept)
+
+    # librdkafka and numpy take their time to load.
     from streamagg.serve.run import serve as run
 
-    run(settings, Tokens())
+    run(settings, resolver.tokens)

@@ -196,7 +196,6 @@ class Resolver:
     def serve(self, followed: str, kept: str | None) -> ServeSettings:
         """Everything that ``streamagg serve`` needs, which has ``--from`` and ``--keep`` of its own."""
         place = place_of(_of_verb("--from", followed, place_to_follow))
-        given = self._layers.value("listen")
         topics = [followed, *(self._layers.value(name) for name in ("sketches", "running"))]
         named = [topic for topic in topics if topic is not None]
         if len(set(named)) < len(named):
@@ -211,7 +210,7 @@ class Resolver:
             ServeSettings,
             place=place,
             kafka=self.kafka(),
-            listen=ListenSettings(given or SERVE_ADDRESS),
+            listen=self.listen(SERVE_ADDRESS),
             keep=() if kept is None else _of_verb("--keep", kept, keep_rules),
         )
 

@@ -445,7 +445,7 @@ _ROWS: Final = (
         "PATH",
         REQUESTS,
         default_note="no token is needed",
-        verbs="ingest",
+        verbs="ingest serve",
     ),
     Setting(
         "tls_certificate",
@@ -454,7 +454,7 @@ _ROWS: Final = (
         "PATH",
         REQUESTS,
         default_note="no TLS",
-        verbs="ingest",
+        verbs="ingest serve",
     ),
     Setting(
         "tls_key",
@@ -463,7 +463,7 @@ _ROWS: Final = (
         "PATH",
         REQUESTS,
         default_note="in the file of the certificate",
-        verbs="ingest",
+        verbs="ingest serve",
     ),
     Setting(
         "max_connections",
@@ -472,7 +472,7 @@ _ROWS: Final = (
         "N",
         REQUESTS,
         "1000",
-        verbs="ingest",
+        verbs="ingest serve",
     ),
     Setting(
         "request_timeout",
@@ -481,7 +481,7 @@ _ROWS: Final = (
         "DURATION",
         REQUESTS,
         "30s",
-        verbs="ingest",
+        verbs="ingest serve",
         fills="request_timeout_ms",
     ),
     Setting(
@@ -491,7 +491,7 @@ _ROWS: Final = (
         "DURATION",
         REQUESTS,
         "10s",
-        verbs="ingest",
+        verbs="ingest serve",
         fills="access_log_ms",
     ),
     Setting(

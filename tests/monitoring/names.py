@@ -4,12 +4,13 @@ import re
 from typing import Final
 
 from streamagg.ingest import figures
+from streamagg.serve import figures as serve_figures
 from streamagg.telemetry import table
 
 _NAME: Final = re.compile(r"(?<![\w.-])streamagg_[a-z0-9_]*[a-z0-9](?![\w.-])")
 _PARTS: Final = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
 
-_ROWS: Final = (*table.ROWS, *figures.ROWS)
+_ROWS: Final = (*table.ROWS, *figures.ROWS, *serve_figures.ROWS)
 METRICS: Final = frozenset(row.name for row in _ROWS)
 _OF_SERIES: Final = {row.name + part: row.name for row in _ROWS for part in ("", *_PARTS.get(row.kind, ()))}
 

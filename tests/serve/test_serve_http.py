@@ -22,6 +22,7 @@ from streamagg.serve.api import live as live_events
 from streamagg.serve.api.application import Application
 from streamagg.serve.api.desk import Desk
 from streamagg.serve.api.live import Happened, Live
+from streamagg.serve.figures import ROWS, Seen, registry
 from streamagg.serve.running import RunningPeriods
 from streamagg.serve.standing import Standings
 from streamagg.serve.store.store import Store
@@ -50,7 +51,8 @@ def serving(store: Store, tokens: Tokens | None = None, most: int = 8, timeout_m
     running, standings = RunningPeriods(), Standings()
     application = Application(store, desk, live, running, standings)
     meter = Meter(SharedNumbers(keys(application.names), 1), application.names)
-    front = Front(application.find, tokens or Tokens(), meter, AccessLog(None))
+    application.show(registry(Seen(store, standings, desk, live, meter)))
+    front = Front(application.find, tokens or Tokens(), meter, AccessLog(0))
     return Served(front, store, desk, live, running, standings)
 
 
@@ -122,6 +124,14 @@ class TestAnswers:
         assert status["group_by"] == ["country"]
         assert [one["calendar"] for one in status["running"]] == ["day"]
         assert (status["following"], status["behind"]) == (True, 0)
+
+    def test_metrics(self, served: Served) -> None:
+        get(served, "/v1/status")
+        text = get(served, "/metrics").body.decode()
+        assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} >= {
+            row.name for row in ROWS
+        }
+        assert 'streamagg_serve_request_seconds_count{route="/v1/status",status="2xx"} 1.0' in text
 
     def test_ready_when_what_was_there_is_stored(self, store: Store) -> None:
         served = serving(store)
@@ -401,7 +411,7 @@ class TestTheDocument:
     def test_it_has_every_route(self, served: Served) -> None:
         document = get(served, "/openapi.json").json
         found = Application(served.store, served.desk, served.live, served.running, served.standings).routes
-        assert document["paths"].keys() == found.keys() - {"/openapi.json"}
+        assert document["paths"].keys() == found.keys() - {"/openapi.json", "/metrics"}
 
 
 def test_the_page_has_its_policy(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

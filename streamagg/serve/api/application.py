@@ -9,6 +9,8 @@ from time import monotonic, perf_counter
 from typing import Any, Final
 
 import orjson
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from streamagg import __version__
 from streamagg.http.front import Handler, Request, Route
@@ -78,11 +80,17 @@ class Application:
             "/v1/live": _get("/v1/live", self._listen),
             "/v1/status": _get("/v1/status", self._status),
             "/openapi.json": _get("/openapi.json", self._document),
+            "/metrics": _get("/metrics", self._metrics),
             "/livez": _get("/livez", self._livez, is_open=True),
             "/readyz": _get("/readyz", self._readyz, is_open=True),
         }
         self._page = _get("page", self._page_file, is_open=True)
         self._pages = page_files()
+        self._registry = CollectorRegistry()
+
+    def show(self, registry: CollectorRegistry) -> None:
+        """What ``/metrics`` has from here on."""
+        self._registry = registry
 
     @property
     def names(self) -> Sequence[str]:
@@ -154,6 +162,10 @@ class Application:
 
     async def _document(self, request: Request) -> Answer:
         return _tagged(request, Answer(HTTPStatus.OK, document(), JSON, (_OPEN,)))
+
+    async def _metrics(self, request: Request) -> Answer:
+        encode, kind = choose_encoder((request.header(b"accept") or b"").decode("latin-1"))
+        return Answer(HTTPStatus.OK, encode(self._registry), kind.encode(), (_NEVER,))
 
     async def _livez(self, request: Request) -> Answer:
         silent_s = monotonic() - self._standings.beat_s

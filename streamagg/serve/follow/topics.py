@@ -5,7 +5,7 @@ a group, so that any number may follow. A topic that was deleted and made again 
 from its beginning.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -66,9 +66,10 @@ class TopicsFollowed:
         self._most = MOST_SKETCHES if topics.sketches else MOST_RECORDS
         try:
             self._consumer = Consumer(consumer_config(kafka, enable_partition_eof=True))
-            self._consumer.assign([*self._begins(positions)])
         except KafkaException as error:
             raise kafka_error(error, "Setting up the Kafka client") from error
+        self._go_on(positions)
+        self._assign()
 
     @property
     def behind(self) -> int | None:
@@ -113,8 +114,8 @@ class TopicsFollowed:
         """Let go of the connections."""
         self._consumer.close()
 
-    def _begins(self, positions: Mapping[Position, str]) -> Iterator[TopicPartition]:
-        """Where reading goes on in each partition."""
+    def _go_on(self, positions: Mapping[Position, str]) -> None:
+        """Where each partition has been read to, if it is still the same."""
         for topic, known in self._known.items():
             for number in range(known.partitions):
                 text = positions.get((_place(topic), str(number)))
@@ -128,7 +129,14 @@ class TopicsFollowed:
                     )
                 if offset is not None:
                     self._offsets[topic, number] = offset
-                yield TopicPartition(topic, number, OFFSET_BEGINNING if offset is None else offset)
+
+    def _assign(self) -> None:
+        """Read on from there, and from the beginning where nothing has been read."""
+        parts = [
+            (topic, number) for topic, known in self._known.items() for number in range(known.partitions)
+        ]
+        begins = [TopicPartition(*part, self._offsets.get(part, OFFSET_BEGINNING)) for part in parts]
+        self._consumer.assign(begins)
 
     def _look(self) -> None:
         """Raises TopicChanged, and TopicError where one is gone."""
@@ -158,7 +166,8 @@ class TopicsFollowed:
                 topic=part[0],
                 partition=part[1],
             )
-            self._consumer.seek(TopicPartition(*part, OFFSET_BEGINNING))
+            self._offsets.pop(part, None)
+            self._assign()
         elif not is_passing(error):
             raise kafka_error(error, f"Reading the topic {part[0]}", Right("READ", "topic", part[0]))
         return False
