@@ -28,7 +28,7 @@ from streamagg.kafka.client import consumer_config
 from streamagg.kafka.membership import Membership
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import KafkaSettings, RunSettings, StartAt
-from streamagg.sinks.contract import LeaderPublisher, Publication, State, Stored
+from streamagg.sinks.contract import LeaderPublisher, Publication, PublishFailed, State, Stored
 from streamagg.sinks.kafka.topic import TopicSink
 from streamagg.sources.kafka.topic import TopicSource
 
@@ -114,8 +114,16 @@ def require_lent(settings: RunSettings) -> None:
     """Raises CheckpointError if the counts of the group are not those of a job, or of one that runs."""
     _await_alone(settings.kafka)
     stored = _stored(settings)
-    if stored and _lent(stored) is None:
+    if not stored:
+        return
+    lent = _lent(stored)
+    if lent is None:
         raise CheckpointError(f"the counts of the group {settings.kafka.group} are those of streamagg run")
+    if lent.destination != checkpoint.destination(settings):
+        raise CheckpointError(
+            "the job took over from a daemon with another output, delivery, dead-letter or late topic: give "
+            "the same ones"
+        )
 
 
 def give_back(settings: RunSettings, handed: Handed | None) -> None:
@@ -190,10 +198,13 @@ class _Seat:
         return known
 
     def commit(self, known: dict[int, Checkpoint], destination: Lent | str, state: State = ()) -> None:
-        """Raises a StreamaggError, or PublishFailed."""
+        """Raises a StreamaggError."""
         with self._publisher(destination) as publisher:
             publisher.submit(Publication((), known, state=state))
-            self._await(lambda: publisher.finished() is not None, _COMMIT_S, "take the checkpoint")
+            try:
+                self._await(lambda: publisher.finished() is not None, _COMMIT_S, "take the checkpoint")
+            except PublishFailed as error:
+                raise KafkaUnreachable(f"Kafka did not take the checkpoint: {error}. Try again.") from error
 
     @contextmanager
     def _publisher(self, destination: Lent | str) -> Iterator[LeaderPublisher]:

@@ -1,19 +1,32 @@
 """The job on Apache Flink, on a cluster in one process: the same records as streamagg run, byte for byte."""
 
 import json
+import re
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+import yaml
 
-from streamagg.model.settings import CalendarSettings, DecodeSettings, MeasureSettings
+from streamagg.flink import launch
+from streamagg.model.settings import (
+    CalendarSettings,
+    DecodeSettings,
+    KafkaSettings,
+    MeasureSettings,
+    RunSettings,
+)
 from streamagg.tools.generate import GenerateSettings, records
 from tests.conftest import TopicFactory
 from tests.integration.conftest import RunFactory
+from tests.support.broker import HOST, free_port
 from tests.support.flink import JOB_S, finished, hand_back, jars_made, job, refused_job, stopped
 from tests.support.instances import READY_S, Instance, wait_until
+from tests.support.jars import REPOSITORY
 from tests.support.pipeline import QUICK_GROUP, WINDOW, Feed, Run, read_all, record
 
 pytestmark = pytest.mark.kafka
@@ -185,6 +198,8 @@ def test_a_window_above_the_ceiling_stops_a_job(new_run: RunFactory) -> None:
 
 
 NEVER_IDLE = ("--idle-timeout", "10m")
+REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+DEPLOYED = REPOSITORY / "deploy" / "flink"
 
 
 def more_windows(run: Run) -> Callable[[], bool]:
@@ -281,3 +296,30 @@ def test_records_later_than_max_lag_are_those_of_a_run(new_run: RunFactory, topi
     assert told["records_late_total"] == stats["late"] > 4_000
     assert sorted(contents(run, late)) == sorted(contents(run, run_late))
     assert contents(own, own.output) == contents(run, run.output)
+
+
+@pytest.mark.flink
+def test_prometheus_finds_what_the_alerts_ask_for(new_run: RunFactory) -> None:
+    run = new_run()
+    Feed(run.bootstrap, run.input).send([record(1_700_000_000 + i) for i in range(60)])
+    port, kafka = free_port(), KafkaSettings(run.bootstrap, group=run.output)
+    plan, settings = launch.Plan(1, 300), RunSettings(run.input, run.output, run.window, kafka=kafka)
+    reporter = {"factory.class": REPORTER, "port": port}
+    command = [
+        *launch._command(plan, debug=False),
+        *(f"metrics.reporter.prom.{name}={value}" for name, value in reporter.items()),
+    ]
+    environment = launch._environment(launch._begun(settings, plan, None))
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            wait_until(lambda: bool(run.published()), "the first windows", JOB_S)
+            reported = urlopen(f"http://{HOST}:{port}/metrics", timeout=READY_S).read().decode()
+        finally:
+            process.kill()
+    names = set(re.findall(r"^(\w+)[{ ]", reported, re.MULTILINE))
+    (scrape,) = yaml.safe_load((DEPLOYED / "prometheus.yaml").read_text())["scrape_configs"]
+    (relabel,) = scrape["metric_relabel_configs"]
+    names |= {re.sub(f"^{relabel['regex']}$", r"streamagg_\1", name) for name in names}
+    (group,) = yaml.safe_load((DEPLOYED / "alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]:
+        assert set(re.findall(r"\b(?:flink|streamagg)_\w+", rule["expr"])) <= names

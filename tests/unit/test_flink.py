@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -268,3 +269,18 @@ def test_a_cluster_that_is_away_is_said(tmp_path: Path) -> None:
 def test_an_address_is_host_and_port(address: str) -> None:
     with pytest.raises(SettingsError, match="--submit"):
         Cluster(address)
+
+
+def test_the_table_of_promises_names_tests_that_there_are() -> None:
+    root = Path(__file__).resolve().parents[2]
+    _, _, rest = (root / "docs" / "flink.md").read_text("utf-8").partition("## Promise by promise")
+    table = rest.partition("\n## ")[0]
+    sources = [*(root / "tests").rglob("test_*.py"), *(jars.PROJECT / "src" / "test").rglob("*.java")]
+    there = {
+        name
+        for source in sources
+        for name in re.findall(r"(?:def|class) (test_\w+|\w+Test)\b", source.read_text("utf-8"))
+    }
+    named = set(re.findall(r"`(test_\w+|\w+Test)`", table))
+    assert len(named) > 15
+    assert named <= there
