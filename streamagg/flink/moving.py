@@ -85,6 +85,7 @@ def take_over(settings: RunSettings, *, continues: bool) -> Handed | None:
     _await_alone(settings.kafka)
     if not _stored(settings):
         return None
+    _require_continuing(settings)
     with _leading(settings) as seat:
         stored = seat.checkpoints()
         lent = _lent(stored)
@@ -100,14 +101,20 @@ def take_over(settings: RunSettings, *, continues: bool) -> Handed | None:
                 f"a job on Flink has published with the counts of the group {group} already: continue it "
                 "with --savepoint"
             )
-        if settings.until_end:
-            raise SettingsError(
-                f"--until-end cannot be given where the group {group} has counts: all of its windows would "
-                "be closed, and nobody could go on with them."
-            )
         known = seat.decoded(stored, lent)
         seat.commit(known, Lent(checkpoint.destination(settings), seat.written()))
-        return _handed(known) if settings.start == StartAt() else None
+        return _handed(known)
+
+
+def _require_continuing(settings: RunSettings) -> None:
+    """Of a group that has counts: a job goes on with them, and leaves something to go on with."""
+    if settings.start != StartAt():
+        raise SettingsError(f"The group {settings.kafka.group} has counts: start anew with another --group.")
+    if settings.until_end:
+        raise SettingsError(
+            f"--until-end cannot be given where the group {settings.kafka.group} has counts: all of its "
+            "windows would be closed, and nobody could go on with them."
+        )
 
 
 def require_lent(settings: RunSettings) -> None:

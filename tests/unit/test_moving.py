@@ -1,16 +1,19 @@
 """Checkpoints on their way from a daemon to a job on Flink, and back; the rest takes a broker."""
 
 import base64
+from dataclasses import replace
 
 import msgspec
+import pytest
 
 from streamagg.core.ballot import SetAside
 from streamagg.core.calendars import Calendars
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.core.period_state import restored
+from streamagg.errors import SettingsError
 from streamagg.flink import moving
-from streamagg.model.settings import CalendarSettings, RunSettings, WindowSettings
+from streamagg.model.settings import CalendarSettings, RunSettings, StartAt, WindowSettings
 
 ASIDE = (SetAside(7, 90_000, b"12345678", -3), SetAside(9, 95_000, b"abcdefgh", 2))
 KNOWN = {
@@ -47,3 +50,16 @@ def test_what_a_job_has_written_of_periods_is_read_back() -> None:
 
 def test_without_a_window_that_is_published_there_is_no_state() -> None:
     assert moving._state(HOURS, moving.Handed(None, [])) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (replace(HOURS, start=StartAt("earliest")), "another --group"),
+        (replace(HOURS, until_end=True), "--until-end cannot be given"),
+    ],
+)
+def test_a_job_goes_on_with_the_counts_of_its_group(settings: RunSettings, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        moving._require_continuing(settings)
+    moving._require_continuing(HOURS)
