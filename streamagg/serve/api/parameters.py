@@ -156,7 +156,11 @@ def calendar(text: str) -> str:
     return text
 
 
-_TIME: Final = {"type": "string", "examples": ["2026-01-31T12:00:00Z", "1468244400", "-7d"]}
+_TIME: Final = {
+    "type": "string",
+    "pattern": r"^(-([0-9]{1,9}(ms|s|m|h|d|w))+|[0-9]{1,12}(\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?)$",
+    "examples": ["2026-01-31T12:00:00Z", "1468244400", "-7d"],
+}
 FROM: Final = Parameter(
     "from",
     "Begin of the range: ISO 8601, seconds since 1970, or a duration before its end such as -7d.",
@@ -180,7 +184,7 @@ TZ: Final = Parameter(
 CALENDAR: Final = Parameter(
     "calendar",
     "window, by default, or the calendar whose periods are asked for.",
-    {"type": "string", "default": "window"},
+    {"type": "string", "minLength": 1, "maxLength": 64, "default": "window"},
     calendar,
 )
 GROUP_PARAMETER: Final = Parameter(
