@@ -1,9 +1,10 @@
 """One file counted from every place into every other place: the same results, byte for byte."""
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,16 @@ RECORDS = [
     for number, line in enumerate(made_records(4_000))
 ]
 TIMEOUT_S = 100
+QUICK = ("-X", "session.timeout.ms=3000", "-X", "heartbeat.interval.ms=500")
+"""So long a member that was killed holds up the next one."""
+DIES_AT = ("after-produce", "before-commit", "after-commit")
 
 
-def ended(*arguments: str, given: bytes = b"", code: int = ExitCode.OK) -> bytes:
+def ended(*arguments: str, given: bytes = b"", code: int = ExitCode.OK, fault: str = "") -> bytes:
     """What a verb writes to standard output."""
+    env = {**CALM, "STREAMAGG_FAULT": fault} if fault else CALM
     run = subprocess.run(
-        [*PROGRAM, *arguments], input=given, capture_output=True, timeout=TIMEOUT_S, check=False, env=CALM
+        [*PROGRAM, *arguments], input=given, capture_output=True, timeout=TIMEOUT_S, check=False, env=env
     )
     assert run.returncode == code, run.stderr.decode()
     return run.stdout
@@ -47,14 +52,16 @@ class Pair:
         self._directory = directory
         self._topic = topic
 
-    def run(self, source: str, sink: str, *more: str) -> bytes:
-        """Returns the lines of results; a database has no lines, but rows that hold the same."""
+    def run(self, source: str, sink: str, dies_at: Sequence[str] = ()) -> bytes:
+        """Returns the lines of results; ``dies_at``: where runs before the last one kill themselves."""
         input_, given = getattr(self, f"_from_{source}")()
         output, read = getattr(self, f"_to_{sink}")()
         ends = () if source == "stream" else ("--until-end",)
         places = ("--input", input_, "--output", output, "--bootstrap-servers", self._bootstrap)
-        out = ended("run", *places, "--inline", *RULES, *ends, *more, given=given)
-        found: bytes = read(out)
+        command = ("run", *places, "--inline", *RULES, *QUICK, *ends)
+        for point in dies_at:
+            ended(*command, given=given, code=-signal.SIGKILL, fault=f"{point}:1")
+        found: bytes = read(ended(*command, given=given))
         return found
 
     def _from_topic(self) -> tuple[str, bytes]:
@@ -111,3 +118,13 @@ PAIRS = [
 @pytest.mark.parametrize(("source", "sink"), PAIRS)
 def test_every_pair_counts_the_same(pair: Pair, source: str, sink: str, expected: bytes) -> None:
     assert pair.run(source, sink) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "sink"),
+    [("directory", "directory"), pytest.param("directory", "topic", marks=pytest.mark.kafka)],
+)
+def test_runs_that_are_killed_lose_nothing_and_publish_nothing_twice(
+    pair: Pair, source: str, sink: str, expected: bytes
+) -> None:
+    assert pair.run(source, sink, DIES_AT) == expected
