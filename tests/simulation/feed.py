@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.broker import Broker, Log
 from tests.simulation.scenario import FILLER, Content, Scenario
+from tests.simulation.tree import SimTree, TreeLog
 
 if TYPE_CHECKING:
     from tests.simulation.instance import Instance
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 class Feed:
     """Appends the content of a scenario to the logs."""
 
-    def __init__(self, scenario: Scenario, broker: Broker, chance: random.Random) -> None:
+    def __init__(
+        self, scenario: Scenario, broker: Broker, chance: random.Random, tree: SimTree | None = None
+    ) -> None:
+        """``tree``: where logs are files."""
+        self._tree = tree
         self._scenario = scenario
         self._broker = broker
         self._chance = chance
@@ -104,8 +109,14 @@ class Feed:
 
     def _add_partitions(self, phase: int, now_ms: int) -> None:
         for partition in self._scenario.phases[phase]:
-            begin = self._scenario.begins[partition]
-            self._broker.logs.setdefault(partition, Log(begin, begin, appended_ms=now_ms))
+            if partition not in self._broker.logs:
+                self._broker.logs[partition] = self._log(partition, now_ms)
+
+    def _log(self, partition: int, now_ms: int) -> Log:
+        if self._tree is not None:
+            return TreeLog(self._tree, partition, now_ms)
+        begin = self._scenario.begins[partition]
+        return Log(begin, begin, appended_ms=now_ms)
 
     def _append(self, partition: int, now_ms: int) -> None:
         self._broker.logs[partition].append(self._left[partition].pop(), self._chance, now_ms)

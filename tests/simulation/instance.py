@@ -12,6 +12,7 @@ from typing import Final
 
 from streamagg.core.calendars import Calendars
 from streamagg.core.period_state import restored
+from streamagg.engine.leadership.marking import MarkingPublisher
 from streamagg.engine.leadership.start_offsets import LogBounds, continued
 from streamagg.engine.main_loop import turn
 from streamagg.engine.session.kept import Kept
@@ -20,7 +21,8 @@ from streamagg.engine.session.session import Session
 from streamagg.engine.session.succession import Succession
 from streamagg.engine.workers.contract import AggregatorLost
 from streamagg.model.measured import PublisherNumbers
-from streamagg.sinks.contract import PublishFailed
+from streamagg.sinks.contract import Publisher, PublishFailed, Stored
+from streamagg.sources.directory.source import DirectorySource
 from tests.simulation import checks
 from tests.simulation.broker import Broker
 from tests.simulation.directory import Directory, DirectoryPublisher, DirectorySink
@@ -28,11 +30,14 @@ from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import Scenario
 from tests.simulation.sink import SimSink
 from tests.simulation.source import SimSource
+from tests.simulation.tree import SimTree
 from tests.simulation.workers import SimWorkers
 
 AnyPublisher = SimPublisher | DirectoryPublisher
 _TIME_OF_DAY_MS: Final = 0
 """Before every event time: silence believes nothing, the log alone decides about what is set aside."""
+_LOOKS: Final = 0.2
+"""How often a leader looks for files."""
 _NO_ANSWER: Final = 0.05
 """How often the broker does not tell where its logs end."""
 
@@ -59,11 +64,14 @@ class Instance:
         stalled: Callable[[int], bool],
         plan: Plan,
         directory: Directory | None,
+        tree: SimTree | None,
     ) -> None:
-        """``directory``: where results go, if not to the broker."""
+        """``directory``: where results go, if not to the broker; ``tree``: where records are, likewise."""
         self.number = number
         self.view = View()
-        self._source = SimSource(broker, chance, stalled)
+        self._source: SimSource | DirectorySource = (
+            SimSource(broker, chance, stalled) if tree is None else tree.source(moves=scenario.moves)
+        )
         self._sink: SimSink | DirectorySink = (
             SimSink(scenario, broker, chance)
             if directory is None
@@ -86,7 +94,10 @@ class Instance:
         self._broker = broker
         self._chance = chance
         self._clock_ms = clock_ms
-        self._sessions = Succession(plan, self.workers, scenario.lease_size)
+        self._sessions = Succession(plan, self.workers, scenario.lease_size, self._source.marks)
+        if self._source.marks is not None:
+            # As an instance does before it joins the others: ends are those of the places that are stored.
+            self._source.marks.recall(broker.stored)
         self._stops = self._source.log_ends(broker.logs) if plan.bounded else None
         self._ends: _Question | None = None
         self._asked_to_commit = False
@@ -147,14 +158,24 @@ class Instance:
         return publisher
 
     def _open(self, publisher: AnyPublisher) -> None:
+        committed = self._committed(publisher)
         bounds = self._bounds(self._broker.logs).within(self._stops)
-        committed = publisher.checkpoints(self._broker.logs)
         opened = self._continued(bounds, committed, self._stops)
         self.session = self._sessions.begin(
-            opened, publisher, self._clock_ms(), self._kept(publisher, opened)
+            opened, self._marked(publisher), self._clock_ms(), self._kept(publisher, opened)
         )
         self._broker.recalls += self.recalling
         self.watched = checks.Watched(self.session, opened, self._broker, self._scenario)
+
+    def _committed(self, publisher: AnyPublisher) -> Stored:
+        marks = self._source.marks
+        return (
+            publisher.checkpoints(self._broker.logs) if marks is None else marks.recall(publisher.checkpoints)
+        )
+
+    def _marked(self, publisher: AnyPublisher) -> Publisher:
+        marks = self._source.marks
+        return publisher if marks is None else MarkingPublisher(publisher, marks)
 
     def _kept(self, publisher: AnyPublisher, opened: Mapping[int, Opening]) -> Kept | None:
         """What open periods hold, where there are calendars."""
@@ -171,6 +192,8 @@ class Instance:
         return Kept(*restored(records, Calendars(window), word, until_ms, exactly_once=once))
 
     def _work(self, session: Session) -> None:
+        if self._source.marks is not None and self._chance.random() < _LOOKS:
+            self._source.look()
         try:
             turn(session, self.workers, 0, self._clock_ms)
         except (AggregatorLost, PublishFailed) as error:
@@ -225,6 +248,7 @@ class Instance:
                 session.confirm_idle(question.answer, question.asked_ms, _TIME_OF_DAY_MS)
 
     def _look_for_partitions(self, session: Session) -> None:
+        self._source.identity()
         logs = self._broker.logs
         known = session.sequencer.partitions
         if len(logs) == len(known) or self._chance.random() > 0.05:

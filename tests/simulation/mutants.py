@@ -33,8 +33,10 @@ from streamagg.model.results import WindowTable
 from streamagg.sinks.contract import Publication
 from streamagg.sinks.directory.epoch_files import EpochFiles
 from streamagg.sinks.directory.output import Output
+from streamagg.sources.directory.source import DirectorySource
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher
+from tests.simulation.scenario import Scenario
 from tests.simulation.world import Result, World, simulate
 
 
@@ -49,8 +51,8 @@ class Mutant:
     """The defective method, made of the right one."""
     within: int
     """It must be caught within so many seeds."""
-    of_directory: bool = False
-    """It shows only where results go to a directory: other seeds are left out."""
+    only: Callable[[Scenario], bool] = lambda scenario: True
+    """Where it can show: other seeds are left out."""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -76,7 +78,7 @@ def hunt(mutant: Mutant, most: int | None = None) -> Caught | None:
     """Play seeds until one finds the mutant; None if none does."""
     with mutant.applied():
         for seed in range(most or mutant.within):
-            if mutant.of_directory and not World(seed).scenario.to_directory:
+            if not mutant.only(World(seed).scenario):
                 continue
             result: Result = simulate(seed)
             if result.differences:
@@ -155,6 +157,7 @@ def _freed_early(right: Any) -> Any:
     def mutant(self: Session, now_ms: int) -> None:
         right(self, now_ms)
         publisher: Any = self._schedule._publisher
+        publisher = getattr(publisher, "_publisher", publisher)
         if publisher.busy:
             for count in publisher._publication.windows:
                 for port in self._aggregators:
@@ -340,6 +343,15 @@ def _checkpoint_first(right: Any) -> Any:
     return mutant
 
 
+def _by_offset_alone(right: Any) -> Any:
+    """Whoever begins gives the files that are there offsets anew."""
+    return lambda self, marks, *, restored: right(self, [], restored=restored)
+
+
+def _to_dir(scenario: Scenario) -> bool:
+    return scenario.to_directory
+
+
 def _whoever_comes(_: Any) -> Any:
     return lambda self: None
 
@@ -424,15 +436,30 @@ MUTANTS: Final = (
     Mutant("groups of records set aside are not recalled", Partition, "recall", _no_recall, 100),
     Mutant("the first and last to come are the first and last", _Found, "_best", _by_arrival, 100),
     Mutant("state beside the transaction", SimPublisher, "submit", _state_beside, 400),
-    Mutant("the manifest is out before its files last", EpochFiles, "sync", _never_lasts, 1_000, True),
-    Mutant("the checkpoint is out before the results", Output, "_drafted", _checkpoint_first, 1_000, True),
+    Mutant("the manifest is out before its files last", EpochFiles, "sync", _never_lasts, 1_000, _to_dir),
+    Mutant(
+        "the checkpoint is out before the results",
+        Output,
+        "_drafted",
+        _checkpoint_first,
+        1_000,
+        _to_dir,
+    ),
     Mutant(
         "a manifest is replaced whoever has begun since",
         Output,
         "_require_epoch",
         _whoever_comes,
         1_000,
-        True,
+        _to_dir,
+    ),
+    Mutant(
+        "a place in files is found by its number alone",
+        DirectorySource,
+        "_begin",
+        _by_offset_alone,
+        1_000,
+        lambda scenario: scenario.from_tree,
     ),
     Mutant("periods are restored by the number of the shard", kept, "shards_of", _by_number, 400),
     Mutant("state of published periods is kept", PeriodState, "records", _kept_when_published, 100),

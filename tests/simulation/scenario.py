@@ -26,6 +26,7 @@ class Content(NamedTuple):
     """None if it cannot be decoded."""
 
 
+_LINE_BYTES: Final = 40
 FILLER: Final = Content(None, -1, None)
 
 
@@ -56,6 +57,10 @@ class Scenario:
     in_group: bool
     """Checkpoints are offsets of the group, which refuses who is of another generation; where the input is no
     topic, the epoch alone shuts out a leader before."""
+    from_tree: bool
+    """The input is a tree of files."""
+    moves: bool
+    """Files that are counted are moved away."""
     to_directory: bool
     """Results go to a directory instead of the broker."""
     window: WindowSettings
@@ -98,16 +103,22 @@ def scenario(
     ``apart`` decides about calendars, ``places`` what the input is.
     """
     table = asked(beside)
+    from_tree = places.random() < 0.2
     kind: Kind = chance.choices(("bounded", "keep-open", "endless"), (2, 2, 3))[0]
     dates = dated(_window(chance), apart)
     window = dates.window
-    phases, begins, silent = _Contents(chance, dates, kind, Speech(table, beside)).phases()
-    delivery: Delivery = "at-least-once" if chance.random() < 0.15 else "exactly-once"
-    in_group = delivery == "at-least-once" or places.random() < 0.7
+    phases, begins, silent = _Contents(
+        chance, dates, kind, Speech(table, beside), from_tree=from_tree
+    ).phases()
+    at_least_once = chance.random() < 0.15 and not from_tree
+    delivery: Delivery = "at-least-once" if at_least_once else "exactly-once"
+    in_group = at_least_once or (places.random() < 0.7 and not from_tree)
     return Scenario(
         kind=kind,
         delivery=delivery,
         in_group=in_group,
+        from_tree=from_tree,
+        moves=places.random() < 0.5,
         to_directory=not in_group and places.random() < 0.5,
         window=window,
         asked=table,
@@ -123,7 +134,7 @@ def scenario(
             most_future=8,
             most_windows=3,
         ),
-        lease_size=LeaseSize(chance.choice((8, 30, 80)), 4, chance.choice((10, 40, 1_000))),
+        lease_size=_lease_size(chance, from_tree=from_tree),
         unmarshallers=chance.choice((1, 2, 3)),
         aggregators=chance.choice((1, 2, 3)),
         instances=chance.choice((1, 1, 2)),
@@ -143,6 +154,13 @@ def scenario(
     )
 
 
+def _lease_size(chance: random.Random, *, from_tree: bool) -> LeaseSize:
+    most, waiting = chance.choice((8, 30, 80)), chance.choice((10, 40, 1_000))
+    if from_tree:
+        return LeaseSize(most * _LINE_BYTES, 4 * _LINE_BYTES, waiting, ends_early=True)
+    return LeaseSize(most, 4, waiting)
+
+
 def _window(chance: random.Random) -> WindowSettings:
     granularity = chance.choice((1_000, 6_000))
     lag = chance.choice((0, granularity // 2, granularity // 2, 2 * granularity))
@@ -155,7 +173,11 @@ def _window(chance: random.Random) -> WindowSettings:
 class _Contents:
     """Makes records: disorder, honest gaps, flipped bits, and some that cannot be decoded."""
 
-    def __init__(self, chance: random.Random, dates: Dates, kind: Kind, speech: Speech) -> None:
+    def __init__(
+        self, chance: random.Random, dates: Dates, kind: Kind, speech: Speech, *, from_tree: bool
+    ) -> None:
+        """``from_tree``: lines have no timestamps, and logs begin at their beginning."""
+        self._from_tree = from_tree
         window = dates.window
         self._chance = chance
         self._speech = speech
@@ -189,7 +211,7 @@ class _Contents:
                 phase[partition] = self._phase(partition, base, number)
                 # An empty partition that begins inside the log would change its mind about what is partial.
                 inside = number == 0 and bool(self._before[partition]) and chance.random() < 0.2
-                begins.setdefault(partition, 7_000_000_000 if inside else 0)
+                begins.setdefault(partition, 7_000_000_000 if inside and not self._from_tree else 0)
             phases.append(phase)
             base = self._behind(base)
         silent = [{p for p in phase if chance.random() < 0.4} for phase in phases]
@@ -236,7 +258,7 @@ class _Contents:
 
     def _append(self, into: list[Told], told: int, time: int | None = None) -> Content:
         chance = self._chance
-        stamp = -1 if time is None or chance.random() >= self._stamped else time
+        stamp = -1 if time is None or chance.random() >= self._stamped or self._from_tree else time
         user = f"u{chance.randrange(12)}"
         text, fields = self._speech.fields()
         into.append(Told(told, user, stamp >= 0 and abs(stamp - told) <= self._window.max_jump_ms, fields))

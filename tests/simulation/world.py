@@ -13,6 +13,7 @@ from tests.simulation.feed import Feed
 from tests.simulation.instance import Instance
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.transactions import Transactions
+from tests.simulation.tree import SimTree
 from tests.simulation.workers import SimWorker
 
 MOST_STEPS: Final = 100_000
@@ -79,7 +80,8 @@ class World:
         """Instances that do not run, until when."""
         self._wanted = self.scenario.instances
         self.instances: list[Instance] = []
-        self.feed = Feed(self.scenario, self.broker, self.chance)
+        self.tree = SimTree(lambda: self.now_ms) if self.scenario.from_tree else None
+        self.feed = Feed(self.scenario, self.broker, self.chance, self.tree)
         self._endless = self.scenario.kind == "endless"
         self._transactions = Transactions(self.broker, seed)
         self._last_run = False
@@ -112,7 +114,7 @@ class World:
     def _run(self, *, last: bool) -> None:
         self._last_run = last
         self._finished = None
-        if not self._endless:
+        if not self._endless and self.tree is None:
             self._transactions.begin(self.now_ms)
         while self._finished is None:
             self._watch_progress()
@@ -206,6 +208,7 @@ class World:
                 lambda partition: self._stalled.get(partition, 0) > self.now_ms,
                 plan,
                 self.directory,
+                self.tree,
             )
         )
 
