@@ -1,10 +1,8 @@
 """Opens what settings name."""
 
-from importlib import import_module
-
-from streamagg.errors import SettingsError
 from streamagg.model.settings import SourceSettings
 from streamagg.sources.contract import DeadLetters, Source
+from streamagg.sources.directory import DirectorySource
 from streamagg.sources.files import FileSource
 from streamagg.sources.kafka.dead_letters import KafkaDeadLetters
 from streamagg.sources.kafka.topic import TopicSource
@@ -17,21 +15,12 @@ def open_source(settings: SourceSettings) -> Source:
         return FileSource(settings.files)
     match settings.place.kind:
         case "directory":
-            return _directory(settings)
+            place, settle_ms = settings.place.at, settings.settle_ms
+            return DirectorySource(place, settle_ms, settings.done_dir, settings.number_fields)
         case "stream":
             return StreamSource(live=settings.live)
         case _:
             return TopicSource(settings.kafka, settings.input)
-
-
-def _directory(settings: SourceSettings) -> Source:
-    try:
-        source: Source = import_module("streamagg.sources.directory").DirectorySource(
-            settings.place.at, settings.settle_ms, settings.done_dir, settings.number_fields
-        )
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"This version cannot read {settings.input} ({error}).") from error
-    return source
 
 
 def open_dead_letters(settings: SourceSettings, dead_letter: str | None) -> DeadLetters | None:

@@ -38,7 +38,8 @@ class SimTree:
 
     def source(self, *, moves: bool) -> DirectorySource:
         """One instance's; ``moves``: files that are counted are moved away."""
-        return DirectorySource(ROOT, 0, DONE if moves else None, self, self._clock_ms)
+        done = DONE if moves else None
+        return DirectorySource(ROOT, 0, done, disk=self, clock_ms=self._clock_ms)
 
     def make(self, path: str) -> None:
         """An empty file."""
