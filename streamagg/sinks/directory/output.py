@@ -96,6 +96,14 @@ class Output:
     def publish(self, publication: Publication, submitted_s: float) -> None:
         """In the steps of the module's docstring; raises what went wrong, for ``failure`` to name."""
         self._confirm()
+        try:
+            self._write(publication, submitted_s)
+        except FileNotFoundError:
+            # Whoever has begun since has cleared it away.
+            self._require_epoch()
+            raise
+
+    def _write(self, publication: Publication, submitted_s: float) -> None:
         self._at("before-begin")
         drafted = self._drafted(publication)  # 1
         self._at("after-produce")
