@@ -105,7 +105,9 @@ def _digest(value: object, digits: int) -> str:
 
 def destination(settings: RunSettings) -> str:
     """Eight hexadecimal digits that change with where results go, and how."""
-    places = (settings.output, settings.delivery, settings.dead_letter, settings.late_topic)
+    # Files and tables hold the checkpoint themselves, wherever they are moved to.
+    output = settings.sink.kind if settings.sink.kind in ("directory", "postgres") else settings.output
+    places = (output, settings.delivery, settings.dead_letter, settings.late_topic)
     # Younger than the first destinations, which it leaves as they were where there is none.
     kept = () if settings.state_topic is None else (settings.state_topic,)
     sketches = () if settings.sketches is None else (("sketches", settings.sketches),)

@@ -165,6 +165,22 @@ def test_every_part_of_the_destination_changes_it() -> None:
     ) == destination(here)
 
 
+def test_what_holds_its_checkpoint_may_be_moved() -> None:
+    """A directory, and a database; a topic does not hold it."""
+    places = (
+        "dir:/a",
+        "dir:/b",
+        "postgresql://u@a/usage",
+        "postgresql://u@b/usage?sslmode=require",
+        "a",
+        "b",
+    )
+    found = [destination(RunSettings("in", place)) for place in places]
+    assert found[0] == found[1]
+    assert found[2] == found[3]
+    assert len(set(found)) == 4
+
+
 GOOD = encode(FULL, SETTINGS)
 
 
