@@ -386,7 +386,7 @@ def test_a_directory_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(PlaceError, match="does not exist, or is none"):
         DirectorySink(absent, lambda point: None).require(lambda: None)
     with pytest.raises(PlaceError, match="does not exist, or is none"):
-        DirectorySink(replace(absent, create_topics=False), lambda point: None).make()
+        DirectorySink(settings_for(tmp_path / "absent" / "counts"), lambda point: None).make()
     (tmp_path / "file").touch()
     with pytest.raises(PlaceError, match="does not exist, or is none"):
         DirectorySink(settings_for(tmp_path / "file"), lambda point: None).make()

@@ -122,11 +122,10 @@ class Disk:
 
 
 def make_root(path: Path) -> None:
-    """A directory and those that it is in, to last; raises OSError."""
-    if not path.exists():
-        make_root(path.parent)
-        Disk(path.parent).make_folder(path.name)
-        Disk(path.parent).sync_folder("")
+    """A directory, to last, in one that is there; raises OSError."""
+    above = Disk(path.parent)
+    if above.make_folder(path.name):
+        above.sync_folder("")
 
 
 def _lock(file: int, waiting: Callable[[], bool], root: Path) -> bool:

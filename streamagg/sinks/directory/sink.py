@@ -43,8 +43,8 @@ class DirectorySink:
         self._files = disk(self._root)
 
     def make(self) -> None:
-        """The directory, if that is allowed; raises PlaceError or AccessDenied."""
-        if self._settings.create_topics:
+        """The directory, if what it is in is there: else something may not be mounted. Raises PlaceError."""
+        if self._root.parent.is_dir():
             try:
                 make_root(self._root)
             except OSError as error:
@@ -54,7 +54,7 @@ class DirectorySink:
     def require(self, alive: Callable[[], None]) -> None:
         """Raises PlaceError if it is missing, or holds something else than the results of this job."""
         if not self._root.is_dir():
-            raise PlaceError(f"{self._name} does not exist, or is none: make it.")
+            raise PlaceError(f"{self._name} does not exist, or is none: make it, or mount it.")
         found = self._stored()
         if found is not None:
             refuse_other(found, self._settings, self._name)
