@@ -18,6 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from tests.support import jars
 from tests.support.broker import Broker, BrokerFailed
 from tests.support.environment import CALM, CI
+from tests.support.postgres import Postgres, PostgresMissing
 
 BOOTSTRAP = os.environ.get("STREAMAGG_TEST_BOOTSTRAP")
 START_ATTEMPTS = 3
@@ -107,6 +108,43 @@ def start_broker(directory: Path) -> Broker:
             if attempt == START_ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL that the whole session shares; skipped, or with CI failing, as ``broker``."""
+    with postgres_running() as own:
+        yield own
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """One that the test may kill, stop and start again."""
+    with postgres_running() as own:
+        yield own
+
+
+@contextmanager
+def postgres_running(settings: Mapping[str, object] | None = None) -> Iterator[Postgres]:
+    """A server while the context lasts; where there can be none the test is skipped, or with CI fails."""
+    try:
+        own = Postgres(settings)
+    except PostgresMissing as error:
+        if CI:
+            raise
+        pytest.skip(f"no real PostgreSQL: {error}")
+    try:
+        yield own.start()
+    finally:
+        own.remove()
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> str:
+    """The name of an empty database that nobody else uses."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    postgres.run(f"CREATE DATABASE {name}")
+    return name
 
 
 @pytest.fixture

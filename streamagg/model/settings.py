@@ -341,6 +341,8 @@ class RunSettings:
     transaction be open."""
     delivery: Delivery = "exactly-once"
     create_topics: bool = True
+    create_tables: bool = True
+    """In an output that is a database."""
     output_partitions: int = 1
     output_replicas: int = -1
     """-1: the broker's default."""

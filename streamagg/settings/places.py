@@ -29,6 +29,8 @@ def check_places(layers: Layers) -> None:
             raise SettingsError(_needless(layers, "delivery", "is for topics as input and output"))
     if sink.kind != "topic":
         _refuse(layers, _OF_OUTPUT_TOPIC, "needs a topic as output")
+    if sink.kind != "postgres" and layers.has("create_tables"):
+        raise SettingsError(_needless(layers, "create_tables", "needs a database as output"))
     if sink.kind != "directory":
         _refuse(layers, ("keep",), "needs a directory as output")
     _check_done(layers, source)

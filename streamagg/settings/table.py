@@ -192,6 +192,15 @@ _ROWS: Final = (
         verbs="run flink ingest",
     ),
     Setting(
+        "create_tables",
+        switch,
+        "Create the tables of an output that is a database when they are absent.",
+        "",
+        TOPICS,
+        "true",
+        verbs="run",
+    ),
+    Setting(
         "output_partitions",
         whole_number(1, 100_000),
         "Partitions of a created output topic.",

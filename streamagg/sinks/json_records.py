@@ -31,8 +31,8 @@ def render(
         holes = dict.fromkeys(table.groups.columns, _HOLE)
         value = _value(beginning | {"group": _HOLE}, holes, granularity, table.partial)
         form = orjson.dumps(value | holes)
-        cells = zip(_named(table.groups.texts, group_by), *_cells(table.groups), strict=True)
-        for text, row in zip(table.groups.texts, cells, strict=True):
+        rows = zip(named(table.groups.texts, group_by), *cells(table.groups), strict=True)
+        for text, row in zip(table.groups.texts, rows, strict=True):
             yield key + b" " + text, form % row
 
 
@@ -76,7 +76,7 @@ def rows_of(groups: Groups) -> Iterator[tuple[bytes, dict[str, Number]]]:
         yield text, dict(zip(names, row, strict=True))
 
 
-def _named(texts: Sequence[bytes], group_by: Sequence[str]) -> Iterator[bytes]:
+def named(texts: Sequence[bytes], group_by: Sequence[str]) -> Iterator[bytes]:
     """Each group as an object, values by field."""
     if len(group_by) > 1:
         return (orjson.dumps(dict(zip(group_by, orjson.loads(text), strict=True))) for text in texts)
@@ -86,7 +86,7 @@ def _named(texts: Sequence[bytes], group_by: Sequence[str]) -> Iterator[bytes]:
     return (name + text[1:-1] + b"}" for text in texts)
 
 
-def _cells(groups: Groups) -> Iterator[list[bytes]]:
+def cells(groups: Groups) -> Iterator[list[bytes]]:
     """The columns as JSON, in the order of a record, each in one call."""
     known = [name for name in (USERS, RECORDS) if name in groups.columns]
     for name in (*known, *(name for name in groups.columns if name not in known)):

@@ -1,13 +1,11 @@
 """Opens what settings name."""
 
-from collections.abc import Callable
-from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from streamagg import faults
 from streamagg.errors import SettingsError
 from streamagg.kafka.membership import Membership
-from streamagg.model.places import shown
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import Sink
 from streamagg.sinks.kafka.topic import TopicSink
@@ -25,10 +23,12 @@ def open_sink(settings: RunSettings) -> Sink[Any]:
 
             return DirectorySink(settings, faults.hook())
         case "postgres":
-            made: Callable[..., Sink[Any]] = _found(settings, "postgres", "PostgresSink")
+            _require_psycopg()
+            from streamagg.sinks.postgres.sink import PostgresSink
+
+            return PostgresSink(settings, faults.hook())
         case "stream":
-            made = StreamSink
-    return made(settings, faults.hook())
+            return StreamSink(settings, faults.hook())
 
 
 def open_leadership(settings: RunSettings) -> Leadership:
@@ -44,15 +44,18 @@ def open_leadership(settings: RunSettings) -> Leadership:
 
             return DirectoryLock(settings)
         case "postgres":
-            made: Callable[..., Leadership] = _found(settings, "postgres", "AdvisoryLock")
+            _require_psycopg()
+            from streamagg.sinks.postgres.lock import AdvisoryLock
+
+            return AdvisoryLock(settings)
         case "stream":
             return Alone()
-    return made(settings)
 
 
-def _found(settings: RunSettings, module: str, name: str) -> Any:
-    """A class whose libraries are imported only where they are needed."""
-    try:
-        return getattr(import_module(f"streamagg.sinks.{module}"), name)
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"This version cannot write to {shown(settings.output)} ({error}).") from error
+def _require_psycopg() -> None:
+    """Raises SettingsError if it is not installed."""
+    if find_spec("psycopg") is None:
+        raise SettingsError(
+            "An output in PostgreSQL needs the package psycopg: install it with pip install"
+            " 'streamagg[postgres]'."
+        )

@@ -29,6 +29,7 @@ from streamagg.sinks.directory.manifest import read_manifest
 from streamagg.sinks.directory.sink import DirectorySink
 from streamagg.sinks.kafka.topic import TopicSink
 from streamagg.sinks.open import open_leadership
+from streamagg.sinks.postgres.sink import PostgresSink
 from streamagg.sinks.publisher_thread import PublisherThread
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher, View
@@ -38,6 +39,7 @@ from tests.simulation.tables import USERS_ALONE
 from tests.support.blocks import window_table
 from tests.support.instances import wait_until
 from tests.support.pipeline import read_all
+from tests.support.postgres import Postgres
 
 PATIENCE_S = 30
 CLOSE_S = 1.0
@@ -311,6 +313,54 @@ class DirectoryBench:
             raise Broken(point)
 
 
+class PostgresBench:
+    """A database of a real server; the leadership of another instance is its higher epoch."""
+
+    once = True
+
+    def __init__(self, server: Postgres, database: str) -> None:
+        self._server = server
+        self._database = database
+        self._breaks_at: Point | None = None
+        self.sink = PostgresSink(RunSettings("in", server.url(database)), self._reached)
+        self.sink.make()
+        self._publishers: list[LeaderPublisher] = []
+
+    def publisher(self) -> Publisher:
+        return self.lead()
+
+    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
+        publisher = self.sink.publisher(None, SIGNATURE, confirm, PublisherNumbers())
+        self._publishers.append(publisher)
+        assert publisher.start(lambda: False)
+        return publisher
+
+    def depose(self) -> None:
+        """The next one to lead shuts out the one before."""
+
+    def breaking(self) -> Iterator[LeaderPublisher]:
+        for point in POINTS:
+            publisher = self.lead()
+            self._breaks_at = point
+            yield publisher
+
+    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
+        return published(publisher, publication)
+
+    def seen(self) -> Seen:
+        rows = self._server.run("SELECT cnt FROM streamagg_results ORDER BY ts", database=self._database)
+        return [cnt for (cnt,) in rows], kept(self.sink.checkpoints(PARTITIONS))
+
+    def close(self) -> None:
+        for publisher in self._publishers:
+            publisher.close(CLOSE_S)
+
+    def _reached(self, point: Point) -> None:
+        if point == self._breaks_at:
+            self._breaks_at = None
+            raise Broken(point)
+
+
 def published(publisher: Publisher, publication: Publication) -> Publication | None:
     """By a thread that asks nobody to do anything meanwhile."""
     assert isinstance(publisher, PublisherThread)
@@ -325,6 +375,7 @@ DELIVERIES: tuple[Delivery, ...] = ("exactly-once", "at-least-once")
 
 SINKS = [
     pytest.param(("directory", None), id="directory"),
+    pytest.param(("postgres", None), id="postgres"),
     *(pytest.param(("simulated", delivery), id=f"simulated-{delivery}") for delivery in DELIVERIES),
     *(
         pytest.param(("topic", delivery), id=f"topic-{delivery}", marks=pytest.mark.kafka)
@@ -350,6 +401,11 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         directory = DirectoryBench(request.getfixturevalue("tmp_path"))
         yield directory
         directory.close()
+    elif kind == "postgres":
+        server, database = request.getfixturevalue("postgres"), request.getfixturevalue("database")
+        tables = PostgresBench(server, database)
+        yield tables
+        tables.close()
     else:
         topic = TopicBench(request.getfixturevalue("broker"), delivery, of_topic=kind == "topic")
         yield topic

@@ -85,6 +85,7 @@ STREAMS = {"input": "-", "output": "-"}
         ),
         ({"input": "in", "output": "dir:/out", "output_partitions": 2}, "needs a topic as output"),
         ({"input": "in", "output": "out", "keep": "90d"}, "needs a directory as output"),
+        ({"input": "in", "output": "out", "create_tables": False}, "needs a database as output"),
         ({**DIRECTORIES, "delivery": "at-least-once"}, "delivery = at-least-once .* is for topics"),
         ({"input": "in", "output": "postgresql:///x", "delivery": "at-least-once"}, "is for topics"),
         ({**DIRECTORIES, "from": "latest"}, "from = latest .* files have no times"),
