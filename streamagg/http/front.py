@@ -38,16 +38,17 @@ class Request:
     def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
         self._scope = scope
         self._receive = receive
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
 
     def header(self, name: bytes) -> bytes | None:
-        """The first of that name, which is in lower case."""
-        return next((value for key, value in self._scope["headers"] if key == name), None)
+        """The value of a header, whose name is in lower case; the last one, if it came more than once."""
+        return self._headers.get(name)
 
     def headers(self, name: bytes) -> list[bytes]:
-        """All of that name, which is in lower case."""
+        """All values of a header, whose name is in lower case."""
         return [value for key, value in self._scope["headers"] if key == name]
 
     @property

@@ -1,8 +1,8 @@
 """What can be asked of ``ingest``: a POST of records, how to do that, how it is, and its metrics."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl
@@ -18,8 +18,8 @@ from streamagg.ingest.destinations.contract import Body, NotWritten
 from streamagg.ingest.figures import Figures
 from streamagg.ingest.packing import ENCODINGS, TooLarge, Unpackable, unpack
 from streamagg.ingest.records import MOST_RECORDS, Checked, Form, TooMany, check, told
-from streamagg.ingest.room import RECORD_BYTES, Room
-from streamagg.ingest.seen_keys import SeenKeys, hashes_of
+from streamagg.ingest.room import RECORD_BYTES, Held, Room
+from streamagg.ingest.seen_keys import Hashes, SeenKeys, hashes_of
 from streamagg.model.field_path import keys_of
 
 FORMS: Final[dict[bytes, Form]] = {
@@ -73,7 +73,6 @@ class _Asked:
     encoding: bytes | None
     partial: bool
     key_path: tuple[str, ...] | None
-    idempotency_key: bytes | None
 
 
 @dataclass(slots=True)
@@ -102,36 +101,25 @@ class Ingest:
 
     async def _post(self, request: Request) -> Answer:
         asked = asked_for(request, self.limits)
-        with self._held() as hold:
-            body = await self._received(request, hold)
+        held = Held(self.room)
+        try:
+            body = await self._received(request, held)
             if asked.encoding is not None:
                 body = _unpacked(body, asked.encoding, self.limits.body_bytes)
-                hold(len(body))
+                held.more(len(body))
             checked = self._checked(body, asked)
-            hold(RECORD_BYTES * len(checked.records))
+            held.more(RECORD_BYTES * len(checked.records))
             if checked.bad and not asked.partial:
                 raise _bad(checked)
-            await self._written(request, asked, body, checked)
+            key = _key_of(request, body)
+            # The records have bytes of their own, and may wait.
+            del body
+            await self._written(asked, key, checked)
+        finally:
+            held.give_back()
         return _answer(checked)
 
-    @contextmanager
-    def _held(self) -> Iterator[Callable[[int], None]]:
-        """A function that takes room; all of it is given back in the end."""
-        held = 0
-
-        def hold(size: int) -> None:
-            nonlocal held
-            self.room.take(size)
-            held += size
-            self.figures.waiting(self.room.taken)
-
-        try:
-            yield hold
-        finally:
-            self.room.give(held)
-            self.figures.waiting(self.room.taken)
-
-    async def _received(self, request: Request, hold: Callable[[int], None]) -> bytes:
+    async def _received(self, request: Request, held: Held) -> bytes:
         """The body as it came; takes room for it piece by piece."""
         most = self.limits.body_bytes
         if int(request.header(b"content-length") or 0) > most:
@@ -142,7 +130,7 @@ class Ingest:
             size += len(chunk)
             if size > most:
                 raise _too_large(most)
-            hold(len(chunk))
+            held.more(len(chunk))
             pieces.append(chunk)
         self.meter.received(size)
         return b"".join(pieces)
@@ -157,26 +145,23 @@ class Ingest:
         self.figures.rejected(len(checked.bad))
         return checked
 
-    async def _written(self, request: Request, asked: _Asked, body: bytes, checked: Checked) -> None:
+    async def _written(self, asked: _Asked, key: Hashes | None, checked: Checked) -> None:
         """Returns when all records are there; those of a key that is known are there already."""
-        if asked.idempotency_key is None:
+        if key is None:
             await self._write(checked, asked)
-            return
-        authorization = request.header(b"authorization") or b""
-        key, content = hashes_of(asked.idempotency_key, authorization, body, request.query)
-        if self._is_done(key, content):
+        elif self._is_done(key):
             self.figures.repeated()
-            return
-        try:
-            await self._write(checked, asked)
-        except Problem:
-            self.seen.forget(key)
-            raise
-        self.seen.done(key)
+        else:
+            try:
+                await self._write(checked, asked)
+            except Problem:
+                self.seen.forget(key.key)
+                raise
+            self.seen.done(key.key)
 
-    def _is_done(self, key: bytes, content: bytes) -> bool:
+    def _is_done(self, key: Hashes) -> bool:
         """Raises Problem if this request may not do it either."""
-        match self.seen.begin(key, content):
+        match self.seen.begin(key.key, key.body):
             case "busy":
                 raise Problem(
                     HTTPStatus.CONFLICT,
@@ -221,7 +206,19 @@ class Ingest:
 
 def asked_for(request: Request, limits: Limits) -> _Asked:
     """What can be known before the body is read. Raises Problem."""
-    parameters = _parameters(request.query)
+    key = request.header(b"idempotency-key")
+    if key is not None and not 0 < len(key) <= MOST_KEY_BYTES:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"Idempotency-Key must have 1 to {MOST_KEY_BYTES} bytes.")
+    encoding = request.header(b"content-encoding")
+    return _asked_for(request.query, request.header(b"content-type"), encoding, limits)
+
+
+@lru_cache(256)
+def _asked_for(
+    query: bytes, content_type: bytes | None, content_encoding: bytes | None, limits: Limits
+) -> _Asked:
+    """Nearly all requests of a sender ask for the same."""
+    parameters = _parameters(query)
     partial = parameters.pop("partial", "false")
     if partial not in ("true", "false"):
         raise Problem(HTTPStatus.BAD_REQUEST, "partial must be true or false.")
@@ -231,11 +228,10 @@ def asked_for(request: Request, limits: Limits) -> _Asked:
             HTTPStatus.BAD_REQUEST, f"There is no parameter {name[:50]}: partial and key_field are."
         )
     return _Asked(
-        _form(request.header(b"content-type")),
-        _encoding(request.headers(b"content-encoding")),
+        _form(content_type),
+        _encoding(content_encoding),
         partial == "true",
         key_path,
-        _idempotency_key(request.header(b"idempotency-key")),
     )
 
 
@@ -278,8 +274,8 @@ def _form(content_type: bytes | None) -> Form:
     return form
 
 
-def _encoding(content_encodings: list[bytes]) -> bytes | None:
-    named = b",".join(content_encodings).strip().lower()
+def _encoding(content_encoding: bytes | None) -> bytes | None:
+    named = (content_encoding or b"").strip().lower()
     if named in (b"", b"identity"):
         return None
     if named not in ENCODINGS:
@@ -291,10 +287,11 @@ def _encoding(content_encodings: list[bytes]) -> bytes | None:
     return named
 
 
-def _idempotency_key(key: bytes | None) -> bytes | None:
-    if key is not None and not 0 < len(key) <= MOST_KEY_BYTES:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"Idempotency-Key must have 1 to {MOST_KEY_BYTES} bytes.")
-    return key
+def _key_of(request: Request, body: bytes) -> Hashes | None:
+    key = request.header(b"idempotency-key")
+    if key is None:
+        return None
+    return hashes_of(key, request.header(b"authorization") or b"", body, request.query)
 
 
 def _unpacked(packed: bytes, encoding: bytes, most_bytes: int) -> bytes:

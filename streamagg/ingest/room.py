@@ -24,3 +24,22 @@ class Room:
     def give(self, size: int) -> None:
         """They are free again."""
         self.taken -= size
+
+
+class Held:
+    """What one request has taken of a room."""
+
+    __slots__ = ("_held", "_room")
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._held = 0
+
+    def more(self, size: int) -> None:
+        """Take more. Raises Problem (503)."""
+        self._room.take(size)
+        self._held += size
+
+    def give_back(self) -> None:
+        """All of it is free again."""
+        self._room.give(self._held)

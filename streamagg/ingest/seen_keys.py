@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 KEPT_MS: Final = 600_000
 PLACES: Final = 64
@@ -150,7 +150,17 @@ class SeenKeys:
             fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, bucket)
 
 
-def hashes_of(key: bytes, owner: bytes, body: bytes, query: bytes) -> tuple[bytes, bytes]:
-    """For ``SeenKeys.begin``: of a key of one sender, and of what was to be done."""
+class Hashes(NamedTuple):
+    """For ``SeenKeys.begin``."""
+
+    key: bytes
+    """Of a key of one sender."""
+    body: bytes
+    """Of what is to be done."""
+
+
+def hashes_of(key: bytes, owner: bytes, body: bytes, query: bytes) -> Hashes:
+    """``owner``: what tells senders apart; ``query``: what else is asked for."""
     named = hashlib.blake2b(key, digest_size=_KEY_BYTES, key=hashlib.sha256(owner).digest()).digest()
-    return named, hashlib.blake2b(body, digest_size=8, key=hashlib.sha256(query).digest()).digest()
+    done = hashlib.blake2b(body, digest_size=8, key=hashlib.sha256(query).digest()).digest()
+    return Hashes(named, done)

@@ -68,6 +68,7 @@ class Worker:
             setup.settings.idempotency_keys, setup.settings.workers, setup.worker, setup.keys
         )
         self._seen.begin_life()
+        self._room = Room(setup.settings.queue_bytes)
         self._context: ssl.SSLContext | None = tls_context(setup.settings.listen)
         self._destination = _destination(setup.settings, setup.worker)
 
@@ -91,7 +92,7 @@ class Worker:
         settings = self._settings
         return Ingest(
             Limits(settings.max_body_bytes, settings.max_record_bytes, settings.sink.kind == "topic"),
-            Room(settings.queue_bytes),
+            self._room,
             self._seen,
             committer.write,
             lambda: committer.trouble,
@@ -126,6 +127,7 @@ class Worker:
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         self._numbers.set(BEAT, monotonic())
+        self._figures.waiting(self._room.taken)
         loop.call_later(BEAT_S, self._beat, loop)
 
 
