@@ -35,10 +35,29 @@ def check_packages() -> None:
 def listener(address: str) -> socket.socket:
     """A socket that listens at ``host:port``. Raises SettingsError when the address cannot be had."""
     host, _, port = address.rpartition(":")
+    return _bound(address, host, int(port), shared=False)
+
+
+def listeners(address: str, number: int) -> list[socket.socket]:
+    """So many sockets at the same ``host:port``, among which the kernel divides connections evenly.
+
+    Where processes accept from one socket, the first to wake up takes all. Raises SettingsError when
+    the address cannot be had.
+    """
+    first = listener(address)
+    if number == 1:
+        return [first]
+    host, port = address.rpartition(":")[0], first.getsockname()[1]
+    # Nobody else had it, which sockets that share it would not notice.
+    first.close()
+    return [_bound(address, host, port, shared=True) for _ in range(number)]
+
+
+def _bound(address: str, host: str, port: int, *, shared: bool) -> socket.socket:
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=shared)
     except OSError as error:
         raise SettingsError(
             f"--listen {address} cannot be served: {error.strerror}. Name a free port of this machine."

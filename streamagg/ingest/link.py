@@ -13,7 +13,7 @@ class Setup(msgspec.Struct, tag=True):
     settings: IngestSettings
     worker: int
     listening: int
-    """Descriptor of the socket that all workers accept from."""
+    """Descriptor of the socket that it accepts from."""
     numbers: int
     """Descriptor of the memory of ``SharedNumbers``."""
     keys: int

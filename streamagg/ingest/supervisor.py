@@ -1,4 +1,4 @@
-"""``streamagg ingest``: one socket, the workers that accept from it, and what becomes of them."""
+"""``streamagg ingest``: a port, the workers that accept at it, and what becomes of them."""
 
 import os
 import selectors
@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from time import monotonic
@@ -18,7 +18,7 @@ from streamagg import errors
 from streamagg.errors import AccessDenied, ExitCode, StreamaggError, WorkersKeepDying
 from streamagg.events import Log
 from streamagg.http.numbers import SharedNumbers
-from streamagg.http.server import DRAIN_S, check_packages, listener, tls_context, url_of
+from streamagg.http.server import DRAIN_S, check_packages, listeners, tls_context, url_of
 from streamagg.ingest.destinations.directory import prepared
 from streamagg.ingest.figures import BEAT, Figures
 from streamagg.ingest.link import Credentials, Failed, Link, LinkClosed, Ready, Setup, Stop
@@ -56,7 +56,7 @@ def run(settings: IngestSettings, read_tokens: Read) -> None:
             settings = _for_topic(settings)
         else:
             stack.enter_context(prepared(settings.sink.at))
-        listening = stack.enter_context(listener(settings.listen.address))
+        listening = [stack.enter_context(one) for one in listeners(settings.listen.address, settings.workers)]
         supervisor = stack.enter_context(Supervisor(settings, listening, digests).started())
         stack.enter_context(supervisor.listening_to_signals())
         supervisor.run(read_tokens)
@@ -116,7 +116,10 @@ class _Process:
 class Supervisor:
     """Starts workers, replaces those that die, and ends them."""
 
-    def __init__(self, settings: IngestSettings, listening: socket.socket, digests: list[str]) -> None:
+    def __init__(
+        self, settings: IngestSettings, listening: Sequence[socket.socket], digests: list[str]
+    ) -> None:
+        """``listening``: the socket of each worker, kept for the one that takes its place."""
         self._settings = settings
         self._listening = listening
         self._digests = digests
@@ -211,7 +214,7 @@ class Supervisor:
         self._processes[number] = self._start(number)
 
     def _start(self, number: int) -> _Process:
-        descriptors = (self._listening.fileno(), self._numbers.descriptor, self._keys.descriptor)
+        descriptors = (self._listening[number].fileno(), self._numbers.descriptor, self._keys.descriptor)
         process = _Process(Setup(self._settings, number, *descriptors), self._digests)
         self._selector.register(process.link, selectors.EVENT_READ, number)
         log.debug(
@@ -230,7 +233,7 @@ class Supervisor:
         log.info(
             "ingest_serving",
             "taking records at {url}/v1/records, into {output}",
-            url=url_of(self._listening, self._settings.listen),
+            url=url_of(self._listening[0], self._settings.listen),
             output=self._settings.output,
         )
 

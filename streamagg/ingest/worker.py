@@ -40,9 +40,9 @@ from streamagg.telemetry import logs
 from streamagg.telemetry.streams import prepare_stderr
 
 BEAT_S: Final = 1.0
-_SWITCH_S: Final = 0.0005
-"""How long the thread that writes waits for the one that takes requests, and the other way round: a tenth of
-what Python would let them."""
+_SWITCH_S: Final = 0.002
+"""How long the thread that writes waits for the one that takes requests, or the other way round; Python would
+have them wait for 5 ms, and less makes both of them slower."""
 
 log = Log(__name__)
 

@@ -16,7 +16,7 @@ from streamagg.http.front import Request, Route
 from streamagg.http.meter import Meter, keys
 from streamagg.http.numbers import SharedNumbers
 from streamagg.http.problems import Answer, Problem
-from streamagg.http.server import check_packages, listener, tls_context
+from streamagg.http.server import check_packages, listener, listeners, tls_context
 from streamagg.http.tokens import Tokens, digest
 from streamagg.model.settings import ListenSettings
 from tests.support.certificates import Authority
@@ -292,6 +292,17 @@ def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:
 def test_an_address_that_is_taken_is_told(plain: Served) -> None:
     with pytest.raises(SettingsError, match=r"^--listen 127\.0\.0\.1:\d+ cannot be served: Address already"):
         listener(f"127.0.0.1:{plain.port}")
+
+
+def test_sockets_share_an_address_that_nobody_else_has(plain: Served) -> None:
+    shared = listeners("127.0.0.1:0", 3)
+    assert len({one.getsockname() for one in shared}) == 1
+    port = shared[0].getsockname()[1]
+    for taken in (plain.port, port):
+        with pytest.raises(SettingsError, match="Address already in use"):
+            listeners(f"127.0.0.1:{taken}", 2)
+    for one in shared:
+        one.close()
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
