@@ -2,8 +2,6 @@
 
 import gzip
 import os
-from collections.abc import Iterable
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,118 +11,16 @@ from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError
-from streamagg.model.measured import ClientNumbers
-from streamagg.model.messages import Lease
 from streamagg.model.settings import WindowSettings
-from streamagg.sources.contract import UNKNOWN_END, Stored
-from streamagg.sources.directory import DirectorySource
-
-SETTLE_MS = 2_000
-START_MS = 1_800_000_000_000
-
-
-class Bench:
-    """A tree of files, a clock that is set by hand, and a leader that reads."""
-
-    def __init__(self, root: Path, done: Path | None = None) -> None:
-        self.root = root / "in"
-        self.root.mkdir()
-        self.done = root / "done" if done is None else done
-        self.now_ms = START_MS
-        self.numbers = ClientNumbers()
-        self.moves = False
-        self.number_fields: tuple[str, ...] = ()
-        self.restart()
-
-    def restart(self) -> None:
-        """Another process, which knows nothing."""
-        done = str(self.done) if self.moves else None
-        self.source = DirectorySource(
-            str(self.root), SETTLE_MS, done, self.number_fields, clock_ms=lambda: self.now_ms
-        )
-        self.ids = count()
-
-    def write(self, name: str, content: bytes) -> None:
-        """Append to a file, now."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(content)
-        os.utime(path, ns=(self.now_ms * 1_000_000, self.now_ms * 1_000_000))
-
-    def settle(self) -> None:
-        """Nothing is written for the settle time."""
-        self.now_ms += SETTLE_MS
-
-    def look(self) -> None:
-        """As the leader does every second; times of directories are not those of the clock here."""
-        self.source._tree.forget()
-        self.source.look()
-
-    def read(self, partition: int = 0, start: int | None = None, most: int = 1 << 30) -> list[bytes]:
-        """All that can be read, in leases of this size."""
-        self.look()
-        at = self.source.offsets([partition], "earliest")[partition] if start is None else start
-        lines: list[bytes] = []
-        reader = self.source.reader(1 << 20, self.numbers)
-        while at < self.source.end(partition):
-            stop, where = self.source.stretch(partition, at, most, UNKNOWN_END)
-            assert stop > at
-            reader.add(Lease(next(self.ids), partition, at, stop, where=where))
-            while reader.busy:
-                for batch in reader.poll(0):
-                    assert batch.first == at
-                    assert all(at <= offset < batch.next for offset in batch.offsets.tolist())
-                    at = batch.next
-                    lines += [line for line in batch.payloads if line is not None]
-            assert at == stop
-        self.at = at
-        return lines
-
-    def stored(self, offset: int, partition: int = 0) -> Stored:
-        """A checkpoint there."""
-        mark = self.source.mark(partition, offset)
-        at = Checkpoint(PartitionState(offset), None, offset, mark)
-        return {partition: (offset, checkpoint.encode(at, "", WindowSettings()))}
-
-    def go_on(self, stored: Stored) -> None:
-        """Restart at checkpoints."""
-        self.restart()
-
-        def ask(partitions: Iterable[int]) -> Stored:
-            return {number: stored[number] for number in partitions if number in stored}
-
-        self.source.recall(ask)
-
-    def replace(self, name: str, content: bytes) -> None:
-        """By another file."""
-        self.write(f"{name}.part", content)
-        (self.root / f"{name}.part").rename(self.root / name)
-
-    def files(self, root: Path) -> list[str]:
-        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-
-    @property
-    def skipped(self) -> dict[str, int]:
-        both = (self.numbers.skipped, self.source.numbers.skipped)
-        return {why: sum(one.get(why, 0) for one in both) for why in {**both[0], **both[1]}}
-
-
-def wait_for_another_time(directory: Path) -> None:
-    """What changes from here on has a later time of its change than what did before."""
-    path = directory / "tick"
-    path.touch()
-    before = path.stat().st_ctime_ns
-    while path.stat().st_ctime_ns == before:
-        path.touch()
+from tests.support.spool import SETTLE_MS, Spool, wait_for_another_time
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> Spool:
+    return Spool(tmp_path)
 
 
-def test_files_are_one_log_in_order_of_names(bench: Bench) -> None:
+def test_files_are_one_log_in_order_of_names(bench: Spool) -> None:
     bench.write("b.jsonl", b"3\n4\n")
     bench.write("a.jsonl", b"1\n2")
     bench.write(".c.jsonl", b"no\n")
@@ -134,14 +30,14 @@ def test_files_are_one_log_in_order_of_names(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("most", range(1, 14))
-def test_leases_may_be_cut_anywhere(bench: Bench, most: int) -> None:
+def test_leases_may_be_cut_anywhere(bench: Spool, most: int) -> None:
     for number in range(10):
         bench.write(f"{number}.jsonl", b'{"n":%d}' % number + b"\n" * (number % 3))
     bench.settle()
     assert bench.read(most=most) == [b'{"n":%d}' % number for number in range(10)]
 
 
-def test_empty_files_are_passed_by(bench: Bench) -> None:
+def test_empty_files_are_passed_by(bench: Spool) -> None:
     for name, content in (("a", b""), ("b", b"1\n"), ("c", b""), ("d", b"2"), ("e", b""), ("f", b"")):
         bench.write(f"{name}.jsonl", content)
     bench.settle()
@@ -151,7 +47,7 @@ def test_empty_files_are_passed_by(bench: Bench) -> None:
         assert bench.read(start=start) == left
 
 
-def test_a_directory_with_files_is_a_partition(bench: Bench) -> None:
+def test_a_directory_with_files_is_a_partition(bench: Spool) -> None:
     bench.write("b/c/x.jsonl", b"1\n")
     bench.write("a/x.jsonl", b"2\n")
     bench.write(".d/x.jsonl", b"3\n")
@@ -161,7 +57,7 @@ def test_a_directory_with_files_is_a_partition(bench: Bench) -> None:
     assert [bench.read(0), bench.read(1)] == [[b"2"], [b"1"]]
 
 
-def test_a_directory_that_comes_later_has_the_next_number(bench: Bench) -> None:
+def test_a_directory_that_comes_later_has_the_next_number(bench: Spool) -> None:
     bench.write("b/x.jsonl", b"1\n")
     assert bench.source.partitions() == 1
     bench.write("a/x.jsonl", b"2\n")
@@ -172,14 +68,14 @@ def test_a_directory_that_comes_later_has_the_next_number(bench: Bench) -> None:
     assert [bench.read(0), bench.read(1)] == [[b"1"], [b"2"]]
 
 
-def test_an_empty_directory_is_one_partition(bench: Bench) -> None:
+def test_an_empty_directory_is_one_partition(bench: Spool) -> None:
     assert bench.source.partitions() == 1
     assert bench.read() == []
     bench.write("a.jsonl", b"1\n")
     assert bench.read() == [b"1"]
 
 
-def test_the_last_file_may_grow(bench: Bench) -> None:
+def test_the_last_file_may_grow(bench: Spool) -> None:
     bench.write("a.jsonl", b"1\n2")
     assert bench.read() == [b"1"]
     bench.write("a.jsonl", b"3\n4\n")
@@ -191,14 +87,14 @@ def test_the_last_file_may_grow(bench: Bench) -> None:
     assert bench.read(start=bench.at) == [b"5", b"6"]
 
 
-def test_a_whole_document_needs_no_newline(bench: Bench) -> None:
+def test_a_whole_document_needs_no_newline(bench: Spool) -> None:
     bench.write("a.jsonl", b'{"a":1}\n{"b":2}')
     assert bench.read() == [b'{"a":1}', b'{"b":2}']
     bench.write("a.jsonl", b'\n{"c":3}\n')
     assert bench.read(start=bench.at) == [b'{"c":3}']
 
 
-def test_the_next_file_waits_until_the_last_one_has_settled(bench: Bench) -> None:
+def test_the_next_file_waits_until_the_last_one_has_settled(bench: Spool) -> None:
     bench.write("a.jsonl", b"1\n")
     bench.write("b.jsonl", b"3\n")
     assert bench.read() == [b"1"]
@@ -211,7 +107,7 @@ def test_the_next_file_waits_until_the_last_one_has_settled(bench: Bench) -> Non
     assert bench.source.log_ends([0])[0] == bench.at
 
 
-def test_the_end_is_known_before_files_have_settled(bench: Bench) -> None:
+def test_the_end_is_known_before_files_have_settled(bench: Spool) -> None:
     """Where a bounded run has to get to: it would wait in vain for a byte more."""
     for name in ("a.jsonl", "b.csv", "c.jsonl"):
         bench.write(name, b"ts\n1\n")
@@ -222,7 +118,7 @@ def test_the_end_is_known_before_files_have_settled(bench: Bench) -> None:
     assert end == bench.at
 
 
-def test_a_place_is_found_again(bench: Bench) -> None:
+def test_a_place_is_found_again(bench: Spool) -> None:
     for number in range(10):
         bench.write(f"{number}.jsonl", b"%d\n" % number)
     bench.settle()
@@ -233,7 +129,7 @@ def test_a_place_is_found_again(bench: Bench) -> None:
     assert bench.skipped == {}
 
 
-def test_a_mark_does_not_grow_with_files(bench: Bench) -> None:
+def test_a_mark_does_not_grow_with_files(bench: Spool) -> None:
     for number in range(100):
         bench.write(f"{number:03}.jsonl", b"%d\n" % number)
     bench.settle()
@@ -242,7 +138,7 @@ def test_a_mark_does_not_grow_with_files(bench: Bench) -> None:
     assert max(sizes) < 130
 
 
-def test_a_checkpoint_without_a_mark_is_refused(bench: Bench) -> None:
+def test_a_checkpoint_without_a_mark_is_refused(bench: Spool) -> None:
     bench.write("a.jsonl", b"1\n")
     at = Checkpoint(PartitionState(2), None, 2)
     with pytest.raises(CheckpointError, match="which file"):
@@ -257,7 +153,7 @@ def packed(name: str, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["b.jsonl.gz", "b.gz", "b.jsonl.zst", "b.zst", "b.jsonl"])
-def test_a_place_in_a_file_is_found_again_whatever_its_form(bench: Bench, name: str) -> None:
+def test_a_place_in_a_file_is_found_again_whatever_its_form(bench: Spool, name: str) -> None:
     lines = [b'{"n":%d}' % number for number in range(50)]
     bench.write("a.jsonl", b"first\n")
     bench.write(name, packed(name, b"\n".join(lines)))
@@ -272,7 +168,7 @@ def test_a_place_in_a_file_is_found_again_whatever_its_form(bench: Bench, name: 
 
 
 @pytest.mark.parametrize("name", ["b.csv", "b.csv.gz", "b.csv.zst"])
-def test_columns_of_csv_are_fields(bench: Bench, name: str) -> None:
+def test_columns_of_csv_are_fields(bench: Spool, name: str) -> None:
     bench.number_fields = ("amount",)
     bench.restart()
     bench.write("a.csv", b"uid,amount\nu,1\n")
@@ -291,7 +187,7 @@ def test_columns_of_csv_are_fields(bench: Bench, name: str) -> None:
     assert bench.read(start=start) == expected[2:]
 
 
-def test_the_last_csv_file_may_grow_by_whole_records(bench: Bench) -> None:
+def test_the_last_csv_file_may_grow_by_whole_records(bench: Spool) -> None:
     bench.write("a.csv", b'uid\nu\n"v\n')
     assert bench.read() == [], "it is read when nobody writes to it"
     bench.settle()
@@ -301,7 +197,7 @@ def test_the_last_csv_file_may_grow_by_whole_records(bench: Bench) -> None:
     assert bench.read(start=bench.at) == [b'{"uid":"v\\u000aw"}', b'{"uid":"x"}']
 
 
-def test_a_compressed_file_is_read_when_it_has_settled(bench: Bench) -> None:
+def test_a_compressed_file_is_read_when_it_has_settled(bench: Spool) -> None:
     whole = gzip.compress(b"1\n2\n", mtime=0)
     bench.write("a.gz", whole[:10])
     bench.write("b.jsonl", b"3\n")
@@ -319,7 +215,7 @@ class TestWhatChangesUnderTheReader:
     """The table in docs/input-directory.md, row by row."""
 
     @pytest.fixture(autouse=True)
-    def begun(self, bench: Bench) -> None:
+    def begun(self, bench: Spool) -> None:
         """Two files, of which the first is read, and so is half of the second."""
         bench.write("b.jsonl", b"1\n2\n")
         bench.write("d.jsonl", b"3\n4\n")
@@ -329,7 +225,7 @@ class TestWhatChangesUnderTheReader:
         self.stored = bench.stored(self.half)
         wait_for_another_time(bench.root.parent)
 
-    def rest(self, bench: Bench, restarts: bool) -> list[bytes]:
+    def rest(self, bench: Spool, restarts: bool) -> list[bytes]:
         """What comes behind the half, and of a file behind it."""
         bench.write("e.jsonl", b"5\n")
         bench.settle()
@@ -337,58 +233,58 @@ class TestWhatChangesUnderTheReader:
             bench.go_on(self.stored)
         return bench.read(start=self.half)
 
-    def test_a_later_name(self, bench: Bench, restarts: bool) -> None:
+    def test_a_later_name(self, bench: Spool, restarts: bool) -> None:
         assert self.rest(bench, restarts) == [b"4", b"5"]
         assert bench.skipped == {}
 
     @pytest.mark.parametrize("name", ["a.jsonl", "c.jsonl"])
-    def test_an_earlier_name(self, bench: Bench, name: str, restarts: bool) -> None:
+    def test_an_earlier_name(self, bench: Spool, name: str, restarts: bool) -> None:
         bench.write(name, b"9\n")
         assert self.rest(bench, restarts) == [b"4", b"5"]
         assert bench.skipped == {"out_of_order": 1}
 
-    def test_another_file_under_its_name(self, bench: Bench, restarts: bool) -> None:
+    def test_another_file_under_its_name(self, bench: Spool, restarts: bool) -> None:
         bench.replace("d.jsonl", b"9\n8\n7\n")
         assert self.rest(bench, restarts) == [b"5"]
         assert bench.skipped == {"replaced": 1}
 
-    def test_a_copy_under_its_name(self, bench: Bench, restarts: bool) -> None:
+    def test_a_copy_under_its_name(self, bench: Spool, restarts: bool) -> None:
         bench.replace("d.jsonl", b"3\n4\n")
         assert self.rest(bench, restarts) == ([b"4", b"5"] if restarts else [b"5"])
         assert bench.skipped == ({} if restarts else {"replaced": 1})
 
-    def test_it_shrinks(self, bench: Bench, restarts: bool) -> None:
+    def test_it_shrinks(self, bench: Spool, restarts: bool) -> None:
         os.truncate(bench.root / "d.jsonl", 2)
         bench.look()
         bench.write("d.jsonl", b"9\n")
         assert self.rest(bench, restarts) == [b"5"]
         assert bench.skipped == ({"replaced": 1} if restarts else {"shrank": 1})
 
-    def test_it_is_written_anew(self, bench: Bench, restarts: bool) -> None:
+    def test_it_is_written_anew(self, bench: Spool, restarts: bool) -> None:
         os.truncate(bench.root / "d.jsonl", 0)
         bench.write("d.jsonl", b"6\n7\n8\n")
         assert self.rest(bench, restarts) == [b"5"]
         assert bench.skipped == {"replaced": 1}
 
-    def test_it_disappears_half_read(self, bench: Bench, restarts: bool) -> None:
+    def test_it_disappears_half_read(self, bench: Spool, restarts: bool) -> None:
         (bench.root / "d.jsonl").unlink()
         assert self.rest(bench, restarts) == [b"5"]
         assert bench.skipped == {"gone": 1}
 
-    def test_it_disappears_when_it_is_read(self, bench: Bench, restarts: bool) -> None:
+    def test_it_disappears_when_it_is_read(self, bench: Spool, restarts: bool) -> None:
         self.half += 2
         self.stored = bench.stored(self.half)
         (bench.root / "d.jsonl").unlink()
         assert self.rest(bench, restarts) == [b"5"]
         assert bench.skipped == {}
 
-    def test_one_behind_it_disappears(self, bench: Bench, restarts: bool) -> None:
+    def test_one_behind_it_disappears(self, bench: Spool, restarts: bool) -> None:
         self.half, self.stored = 2, bench.stored(2)
         (bench.root / "d.jsonl").unlink()
         assert self.rest(bench, restarts) == [b"2", b"5"]
         assert bench.skipped == {"gone": 1}
 
-    def test_a_finished_file_grows(self, bench: Bench, restarts: bool) -> None:
+    def test_a_finished_file_grows(self, bench: Spool, restarts: bool) -> None:
         bench.write("b.jsonl", b"9\n")
         assert self.rest(bench, restarts) == [b"4", b"5"]
         bench.source.committed({0: self.half})
@@ -396,7 +292,7 @@ class TestWhatChangesUnderTheReader:
         assert bench.skipped == ({"out_of_order": 1} if restarts else {"grew": 1})
 
     @pytest.mark.parametrize("content", [b"\x1f\x8b", gzip.compress(b"6\n7\n")[:-8]])
-    def test_a_damaged_file(self, bench: Bench, content: bytes, restarts: bool) -> None:
+    def test_a_damaged_file(self, bench: Spool, content: bytes, restarts: bool) -> None:
         bench.write("dd.gz", content)
         found = self.rest(bench, restarts)
         assert (found[0], found[-1]) == (b"4", b"5")
@@ -406,13 +302,13 @@ class TestWhatChangesUnderTheReader:
         ("name", "content"),
         [("dd.jsonl", gzip.compress(b"6\n")), ("dd.csv", b"a,a\n1,2\n"), ("dd.gz", b"PK\x03\x04")],
     )
-    def test_something_else(self, bench: Bench, name: str, content: bytes, restarts: bool) -> None:
+    def test_something_else(self, bench: Spool, name: str, content: bytes, restarts: bool) -> None:
         bench.write(name, content)
         assert self.rest(bench, restarts) == [b"4", b"5"]
         assert bench.skipped == {"foreign": 1}
 
 
-def test_files_are_moved_when_a_checkpoint_covers_them(bench: Bench) -> None:
+def test_files_are_moved_when_a_checkpoint_covers_them(bench: Spool) -> None:
     bench.moves = True
     bench.restart()
     for name in ("a.jsonl", "x/b.jsonl", "x/c.jsonl", "x/d.gz"):
@@ -430,7 +326,7 @@ def test_files_are_moved_when_a_checkpoint_covers_them(bench: Bench) -> None:
     assert bench.read(1, start=bench.at) == [b"2"]
 
 
-def test_files_that_were_counted_before_a_start_are_moved(bench: Bench) -> None:
+def test_files_that_were_counted_before_a_start_are_moved(bench: Spool) -> None:
     for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
         bench.write(name, b"1\n")
     bench.settle()
@@ -445,7 +341,7 @@ def test_files_that_were_counted_before_a_start_are_moved(bench: Bench) -> None:
     assert bench.skipped == {"out_of_order": 1}
 
 
-def test_nothing_is_written_over_in_the_folder_of_files_that_are_done(bench: Bench) -> None:
+def test_nothing_is_written_over_in_the_folder_of_files_that_are_done(bench: Spool) -> None:
     bench.moves = True
     bench.restart()
     bench.done.mkdir()

@@ -171,7 +171,8 @@ class DirectoryLog:
         files = self._files
         last = self._open is not None and index + 1 == len(files)
         size = self._known[1] if last else files.sizes[index]
-        return Piece(files.names[index], files.bases[index], size, files.inodes[index], not last)
+        identity = (files.inodes[index], files.modified[index])
+        return Piece(files.names[index], files.bases[index], size, *identity, not last)
 
     def _note(self, files: Mapping[str, int]) -> None:
         """Sort what has come into what is to be read, and what is too late for that."""
@@ -199,7 +200,8 @@ class DirectoryLog:
         """Take up the file of a stored place, and see what has become of the others."""
         found = self._stat(at.name)
         why = self._lost(at, found)
-        self._files.add(at.name, at.base, at.size, at.inode if found is None else found.inode)
+        inode, modified_ns = (at.inode, 0) if found is None else (found.inode, found.modified_ns)
+        self._files.add(at.name, at.base, at.size, inode, modified_ns)
         self._next, self._known = self._behind_last(at.size), (-1, at.byte)
         if why is not None or found is None:
             self._next = max(self._next, at.ahead)
@@ -252,7 +254,7 @@ class DirectoryLog:
         if self._open is not None:
             if not self._is_settled(self._files.names[-1], self._open, now_ms):
                 return False
-            self._files.sizes[-1] = self._open.size
+            self._files.sizes[-1], self._files.modified[-1] = self._open.size, self._open.modified_ns
             self._finish()
         name = self._pending[-1]
         found, form = self._stat(name), form_of(name)
@@ -264,7 +266,7 @@ class DirectoryLog:
         return True
 
     def _add(self, name: str, found: Stat, form: Form) -> None:
-        self._files.add(name, self._next, found.size, found.inode)
+        self._files.add(name, self._next, found.size, found.inode, found.modified_ns)
         self._changed_ns = max(self._changed_ns, found.changed_ns)
         if form.shift:
             self._finish()
@@ -302,15 +304,20 @@ class DirectoryLog:
         """Forget the files that are committed as a whole, or put them away."""
         count = max(0, self._files.find(self._committed))
         for index in range(count):
-            name, size = self._files.names[index], self._files.sizes[index]
-            found = self._stat(name)
-            if found is None or found.inode != self._files.inodes[index]:
-                continue
-            if found.size > size and self._files.bases[index] not in self._dead:
-                self._skip(name, "grew", self._files.bases[index] + size)
-            else:
-                self._put_away(name)
+            self._part_with(index, self._stat(self._files.names[index]))
         self._files.drop(count)
+
+    def _part_with(self, index: int, found: Stat | None) -> None:
+        """A file that is committed as a whole is put away, if it is still the same."""
+        files = self._files
+        if found is None or found.inode != files.inodes[index] or files.bases[index] in self._dead:
+            return
+        if found.size > files.sizes[index]:
+            self._skip(files.names[index], "grew", files.bases[index] + files.sizes[index])
+        elif found.modified_ns != files.modified[index]:
+            self._skip(files.names[index], "replaced", files.bases[index])
+        else:
+            self._put_away(files.names[index])
 
     def _put_away(self, name: str) -> None:
         if self._done is not None and not self._disk.move(self._under(name), f"{self._done}/{name}"):

@@ -14,7 +14,7 @@ from streamagg.model.measured import ClientNumbers
 from streamagg.model.messages import Lease
 from streamagg.sources.directory.csv_chunks import Content, csv_chunks
 from streamagg.sources.directory.csv_rows import BadHeader
-from streamagg.sources.directory.disk import Disk, below
+from streamagg.sources.directory.disk import Disk, Stat, below
 from streamagg.sources.directory.forms import form_of
 from streamagg.sources.directory.skipped import Why, tell_skipped
 from streamagg.sources.directory.stretch import Piece, Way, decode
@@ -206,10 +206,19 @@ def _opened(disk: Disk, directory: str, piece: Piece) -> BinaryIO:
     if opened is None:
         raise _Trouble(piece, "gone", piece.base)
     file, stat = opened
-    if stat.inode == piece.inode and stat.size >= piece.size:
+    why = _differs(stat, piece)
+    if why is None:
         return file
     file.close()
-    raise _Trouble(piece, "replaced" if stat.inode != piece.inode else "shrank", piece.base)
+    raise _Trouble(piece, why, piece.base)
+
+
+def _differs(stat: Stat, piece: Piece) -> Why | None:
+    """Why it is not the file that the lease means; one that has grown is, as far as it is meant."""
+    if stat.inode == piece.inode and stat.size < piece.size:
+        return "shrank"
+    written = piece.finished and stat.size == piece.size and stat.modified_ns != piece.modified_ns
+    return "replaced" if written or stat.inode != piece.inode else None
 
 
 class _Joined:

@@ -14,6 +14,7 @@ class Piece(msgspec.Struct, array_like=True, frozen=True, gc=False):
     size: int
     """Bytes on the disk that are to be read; a line may end behind the lease."""
     inode: int
+    modified_ns: int
     finished: bool
     """It is at its end there, if its last line ends or not."""
 

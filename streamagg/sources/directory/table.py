@@ -14,16 +14,19 @@ class FileTable:
         self.sizes = array("q")
         """Bytes on the disk, as last seen."""
         self.inodes = array("Q")
+        self.modified = array("q")
+        """When each was written to last, in nanoseconds: an inode may be used again."""
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def add(self, name: str, base: int, size: int, inode: int) -> None:
+    def add(self, name: str, base: int, size: int, inode: int, modified_ns: int) -> None:
         """Behind all others."""
         self.names.append(name)
         self.bases.append(base)
         self.sizes.append(size)
         self.inodes.append(inode)
+        self.modified.append(modified_ns)
 
     def find(self, offset: int) -> int:
         """The last file that begins there or before; -1 if there is none."""
@@ -36,4 +39,5 @@ class FileTable:
 
     def drop(self, count: int) -> None:
         """Forget the first ones."""
-        del self.names[:count], self.bases[:count], self.sizes[:count], self.inodes[:count]
+        for column in (self.names, self.bases, self.sizes, self.inodes, self.modified):
+            del column[:count]
