@@ -14,11 +14,11 @@ from prometheus_client.exposition import choose_encoder
 from streamagg.http.front import Request, Route
 from streamagg.http.meter import Meter
 from streamagg.http.problems import TEXT, Answer, Problem, overloaded
-from streamagg.ingest.destinations.contract import Body, NotWritten
+from streamagg.ingest.destinations.contract import RECORD_BYTES, Body, NotWritten
 from streamagg.ingest.figures import Figures
 from streamagg.ingest.packing import ENCODINGS, TooLarge, Unpackable, unpack
 from streamagg.ingest.records import MOST_RECORDS, Checked, Form, TooMany, check, told
-from streamagg.ingest.room import RECORD_BYTES, Held, Room
+from streamagg.ingest.room import Held, Room
 from streamagg.ingest.seen_keys import Hashes, SeenKeys, hashes_of
 from streamagg.model.field_path import keys_of
 

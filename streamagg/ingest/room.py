@@ -1,11 +1,6 @@
 """How much may wait in memory: what is beyond that is refused before it is read."""
 
-from typing import Final
-
 from streamagg.http.problems import overloaded
-
-RECORD_BYTES: Final = 64
-"""What a record takes beside its bytes: the object that holds them, and its place in a list."""
 
 
 class Room:

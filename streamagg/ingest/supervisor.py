@@ -24,7 +24,6 @@ from streamagg.ingest.figures import BEAT, Figures
 from streamagg.ingest.link import Credentials, Failed, Link, LinkClosed, Ready, Setup, Stop
 from streamagg.ingest.seen_keys import SeenKeys
 from streamagg.ingest.worker import numbers_of
-from streamagg.kafka.admin import ensure_topic, topic_setting
 from streamagg.model.settings import IngestSettings
 from streamagg.signals import handled
 from streamagg.telemetry import logs
@@ -38,6 +37,8 @@ _STUCK_S: Final = 30.0
 """A worker that has not moved for so long is replaced."""
 _PERIOD_S: Final = 600.0
 """``--max-restarts`` counts deaths within ten minutes."""
+USUAL_BYTES: Final = 1_000_000
+"""What clients and topics take in a request unless they are told otherwise."""
 _OVERHEAD_BYTES: Final = 512
 """Of a record in a request to Kafka, with its key, and of the request."""
 _END_S: Final = DRAIN_S + 5.0
@@ -57,13 +58,26 @@ def run(settings: IngestSettings, read_tokens: Read) -> None:
         else:
             stack.enter_context(prepared(settings.sink.at))
         listening = [stack.enter_context(one) for one in listeners(settings.listen.address, settings.workers)]
+        if not digests and not _is_here(settings.listen.address):
+            log.warning(
+                "open_to_all",
+                "whoever reaches {address} may write: give --token-file",
+                address=settings.listen.address,
+            )
         supervisor = stack.enter_context(Supervisor(settings, listening, digests).started())
         stack.enter_context(supervisor.listening_to_signals())
         supervisor.run(read_tokens)
 
 
+def _is_here(address: str) -> bool:
+    """Only programs of this machine reach it."""
+    return address.rpartition(":")[0] in ("127.0.0.1", "[::1]", "localhost")
+
+
 def _for_topic(settings: IngestSettings) -> IngestSettings:
     """The same with the limits of the topic, which exists then."""
+    from streamagg.kafka.admin import ensure_topic, topic_setting  # librdkafka takes 0.1 s to load
+
     topic = settings.sink.at
     ensure_topic(
         settings.kafka,
@@ -74,12 +88,10 @@ def _for_topic(settings: IngestSettings) -> IngestSettings:
         create=settings.create_topics,
     )
     try:
-        most = int(topic_setting(settings.kafka, topic, "max.message.bytes") or 0)
+        most = int(topic_setting(settings.kafka, topic, "max.message.bytes") or USUAL_BYTES)
     except AccessDenied:
-        # Then Kafka says what is too large.
-        most = 0
-    if not most:
-        return settings
+        # A larger one would take all that are sent together with it along.
+        most = USUAL_BYTES
     fitting = min(settings.max_record_bytes, most - _OVERHEAD_BYTES)
     return replace(settings, topic_bytes=most, max_record_bytes=fitting)
 
@@ -250,6 +262,9 @@ class Supervisor:
     def _end(self) -> None:
         """Wait until the workers have answered what is under way; kill those that do not end."""
         self._notifier.stopping()
+        # With those of the workers: then nothing waits here that nobody accepts.
+        for one in self._listening:
+            one.close()
         for process in self._processes:
             process.send(Stop())
         deadline = monotonic() + _END_S

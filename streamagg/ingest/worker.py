@@ -4,11 +4,15 @@ It ends when it is told to or its link closes, and so with its parent, however t
 """
 
 import asyncio
+import gc
+import logging
 import os
 import signal
 import socket
 import ssl
 import sys
+import threading
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +34,6 @@ from streamagg.ingest.app import ROUTES, Ingest, Limits
 from streamagg.ingest.committer import Committer
 from streamagg.ingest.destinations.contract import Destination
 from streamagg.ingest.destinations.directory import Directory, folder_of
-from streamagg.ingest.destinations.topic import Topic
 from streamagg.ingest.figures import BEAT, KEYS, Figures, Seen
 from streamagg.ingest.link import Credentials, Failed, Link, LinkClosed, Message, Ready, Setup, Stop
 from streamagg.ingest.room import Room
@@ -133,6 +136,8 @@ class Worker:
 
 def _destination(settings: IngestSettings, worker: int) -> Destination:
     if settings.sink.kind == "topic":
+        from streamagg.ingest.destinations.topic import Topic  # librdkafka takes 0.1 s to load
+
         return Topic(settings.kafka, settings.sink.at, settings.topic_bytes)
     return Directory(folder_of(Path(settings.sink.at), worker), settings.roll_ms)
 
@@ -145,8 +150,18 @@ def _work(link: Link) -> None:
     assert isinstance(setup, Setup)
     assert isinstance(credentials, Credentials)
     worker = Worker(setup, Tokens(credentials.digests), link)
+    # What is there now stays: no collection has to look at it again.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(worker.serve(rest))
+
+
+def _end(failed: threading.ExceptHookArgs) -> None:
+    """Nothing waits for a thread that has failed: another worker is better."""
+    text = "".join(traceback.format_exception(failed.exc_value))
+    logs.tell("worker_failed", f"a worker has met a defect, and ends: {text}", logging.ERROR)
+    os._exit(ExitCode.FAILURE)
 
 
 def main() -> None:
@@ -158,6 +173,7 @@ def main() -> None:
     level, form = sys.argv[2:]
     logs.setup(level, "json" if form == "json" else "human")
     sys.setswitchinterval(_SWITCH_S)
+    threading.excepthook = _end
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     try:
         _work(link)

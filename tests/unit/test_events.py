@@ -22,6 +22,7 @@ BY_OTHERS = {
     "other": ("varies", set()),
     "stopping": ("info", set()),
     "interrupted": ("info", set()),
+    "worker_failed": ("error", set()),
     "worker_out_of_memory": ("error", set()),
 }
 """Made where there is no logger at hand, or not by streamagg."""

@@ -7,11 +7,11 @@ from streamagg.http.connection import MOST_AHEAD, MOST_HEAD_BYTES, SPARE_CONNECT
 from streamagg.http.meter import REFUSALS
 from streamagg.http.server import DRAIN_S, IDLE_S
 from streamagg.ingest.app import FORMS, MOST_KEY_BYTES, ROUTES
+from streamagg.ingest.destinations.contract import RECORD_BYTES
 from streamagg.ingest.destinations.directory import MOST_FILE_BYTES
 from streamagg.ingest.destinations.topic import GIVEN_UP_MS
 from streamagg.ingest.figures import ROWS
 from streamagg.ingest.records import MOST_RECORDS, MOST_TOLD
-from streamagg.ingest.room import RECORD_BYTES
 from streamagg.settings.table import SETTINGS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ingest.md").read_text("utf-8")

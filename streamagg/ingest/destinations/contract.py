@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+RECORD_BYTES: Final = 64
+"""What a record takes beside its bytes: the object that holds them, and its place in a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +19,8 @@ class Body:
 
     @property
     def size(self) -> int:
-        """Bytes of all records with a line end each."""
-        return sum(map(len, self.records)) + len(self.records)
+        """Bytes of all records, and what each takes beside them."""
+        return sum(map(len, self.records)) + RECORD_BYTES * len(self.records)
 
 
 class NotWritten(Exception):
