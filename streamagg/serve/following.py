@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
+from time import monotonic
 from traceback import format_exc
 from typing import Final
 
@@ -13,14 +14,14 @@ from streamagg.serve.follow.contract import Delivery, Followed
 from streamagg.serve.records import WINDOW, Rows, parse
 from streamagg.serve.running import RunningPeriods
 from streamagg.serve.standing import Standings
-from streamagg.serve.store.layout import DAY_MS
-from streamagg.serve.store.store import Batch, Position, Store, StoreFull
+from streamagg.serve.store.layout import DAY_MS, UNION_LENGTHS_MS
+from streamagg.serve.store.store import Batch, Horizons, Position, Store, StoreFull
 from streamagg.serve.store.unions import unite
 
 POLL_MS: Final = 100
 """What is published is stored this much later, at most, and told."""
-UNIONS_AT_ONCE: Final = 20
-"""Between two looks for what is new."""
+UNIONS_S: Final = 0.1
+"""So long unions are made between two looks for what is new."""
 _AGAIN_S: Final = 1.0
 """After an error."""
 _FULL_S: Final = 5.0
@@ -46,6 +47,7 @@ class Following:
         self._tell = tell
         self._keep = keep
         self._running = running
+        self._horizons: Horizons = {}
         self.standings = Standings()
         self.stop = Event()
 
@@ -91,7 +93,7 @@ class Following:
         """Store it, however long there is no room for it, and tell of it."""
         parsed = parse(delivery.values)
         if delivery.positions:
-            batch = Batch(parsed.rows, delivery.sketches, delivery.positions)
+            batch = kept(Batch(parsed.rows, delivery.sketches, delivery.positions), self._horizons)
             while not self._stored(batch):
                 self.stop.wait(_FULL_S)
                 if self.stop.is_set():
@@ -126,25 +128,32 @@ class Following:
     def _keep_in_order(self) -> None:
         """Sort what has become long, delete what is old, unite what is whole."""
         self._store.sort()
-        self._store.forget(horizons(self._store, self._keep))
-        if self.standings.now.caught_up:
-            for _ in range(UNIONS_AT_ONCE):
-                if not unite(self._store):
-                    return
+        self._horizons = horizons(self._store, self._keep)
+        self._store.forget(self._horizons)
+        end_s = monotonic() + UNIONS_S
+        while self.standings.now.caught_up and monotonic() < end_s and unite(self._store):
+            pass
 
 
-def horizons(store: Store, keep: Sequence[KeepSettings]) -> dict[str, int]:
-    """Before which time what may be deleted, by calendar: whole UTC days, counted back from the freshest
-    window."""
+def horizons(store: Store, keep: Sequence[KeepSettings]) -> Horizons:
+    """Before which time nothing is kept: whole UTC days, counted back from the freshest window."""
     freshest = store.extents.get(WINDOW)
     if freshest is None:
         return {}
-    found = {}
-    for name, extent in store.extents.items():
-        rule = next((rule for rule in keep if extent.longest_ms <= rule.length_ms), None)
+    lengths: dict[str | int, int] = {name: extent.longest_ms for name, extent in store.extents.items()}
+    found: Horizons = {}
+    for name, length_ms in (lengths | dict(UNION_LENGTHS_MS)).items():
+        rule = next((rule for rule in keep if length_ms <= rule.length_ms), None)
         if rule is not None:
             found[name] = (freshest.end_ms - rule.keep_ms) // DAY_MS * DAY_MS
     return found
+
+
+def kept(batch: Batch, before: Horizons) -> Batch:
+    """Without what would be deleted again: a topic that is read anew may hold it."""
+    rows = [one.where(one.columns["ts"] >= before.get(one.calendar, 0)) for one in batch.rows]
+    sketches = [one for one in batch.sketches if one.ts_ms >= before.get(one.calendar, 0)]
+    return Batch([one for one in rows if one.values], sketches, batch.positions)
 
 
 def news(rows: Sequence[Rows], all_of_it: bool) -> list[Happened]:

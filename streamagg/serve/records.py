@@ -43,6 +43,20 @@ class Rows:
     values: Sequence[bytes]
     """As they came."""
 
+    def where(self, wanted: Column) -> "Rows":
+        """Those for which it is true; bool, shape ``(n,)``."""
+        if wanted.all():
+            return self
+        places = np.flatnonzero(wanted).tolist()
+        return Rows(
+            self.calendar,
+            [self.groups[place] for place in places],
+            [self.names[place] for place in places],
+            {name: column[wanted] for name, column in self.columns.items()},
+            {name: column[wanted] for name, column in self.measures.items()},
+            [self.values[place] for place in places],
+        )
+
 
 @dataclass(slots=True)
 class Parsed:

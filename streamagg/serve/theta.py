@@ -108,8 +108,10 @@ def union(sketches: Sequence[Sketch], nominal: int = NOMINAL) -> Sketch:
 
 def _united(sketches: Sequence[Sketch], nominal: int) -> Sketch:
     theta = min(sketch.theta for sketch in sketches)
-    # The estimate of a union is no better for hashes beyond the first ``nominal`` of all.
-    hashes = np.unique(np.concatenate([_below(sketch.hashes, theta)[: nominal + 1] for sketch in sketches]))
+    # No hash beyond the first ``nominal`` of one and theta can be among those of all.
+    hashes = np.sort(np.concatenate([_below(sketch.hashes, theta)[: nominal + 1] for sketch in sketches]))
+    # A union of hash tables, as in np.unique, takes ten times as long.
+    hashes = hashes[np.append(True, hashes[1:] != hashes[:-1])] if len(hashes) else hashes
     if len(hashes) > nominal:
         return Sketch(hashes[:nominal], int(hashes[nominal]))
     return Sketch(hashes, theta)

@@ -13,13 +13,15 @@ import pytest
 from streamagg.core.measures.theta import compact_theta
 from streamagg.errors import SettingsError
 from streamagg.model.settings import KeepSettings
-from streamagg.serve.following import horizons
+from streamagg.serve.following import horizons, kept
 from streamagg.serve.questions.asked import Span
 from streamagg.serve.questions.windows import WindowsQuestion, windows
+from streamagg.serve.records import parse
 from streamagg.serve.store import store as storing
 from streamagg.serve.store.file import FORMAT, NAME
 from streamagg.serve.store.layout import DAY_MS
 from streamagg.serve.store.store import Batch, SketchRow, Store, StoreFull
+from streamagg.serve.store.unions import unite
 from tests.support.asked_store import asking, fill
 from tests.support.published_history import EPOCH_S, Visits, values
 
@@ -41,6 +43,7 @@ def of_all(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 WRITER = """
 import sys
 from pathlib import Path
+from streamagg.serve.records import parse
 from streamagg.serve.store import store as storing
 from tests.serve.test_serve_store import RECORDS, fill, values
 storing.SORTED_ROWS = 60
@@ -166,23 +169,39 @@ class TestKeeping:
             ]
             fill(store, values(iter([*days[begin : begin + 30], *periods[begin : begin + 30]])), rows)
             store.sort()
+        while unite(store):
+            pass
         keep = [KeepSettings(60_000, 2 * DAY_MS), KeepSettings(3_600_000, 5 * DAY_MS)]
         end_ms = (days[-1]["ts"] + 60) * 1_000
         found = horizons(store, keep)
         assert found == {
             "window": (end_ms - 2 * DAY_MS) // DAY_MS * DAY_MS,
             "hour": (end_ms - 5 * DAY_MS) // DAY_MS * DAY_MS,
+            -1: (end_ms - 2 * DAY_MS) // DAY_MS * DAY_MS,
+            -2: (end_ms - 5 * DAY_MS) // DAY_MS * DAY_MS,
         }
         store.forget(found)
         for name in ("window", "hour"):
-            kept = [record["ts"] * 1_000 for record in all_of(store, calendar=name)]
-            assert kept == [one["ts"] * 1_000 for one in days if one["ts"] * 1_000 >= found[name]]
-            assert store.extents[name].oldest_ms == kept[0]
-        ((oldest,),) = store.connection.execute("SELECT min(ts) FROM sketches").fetchall()
-        assert oldest >= found["window"]
+            left = [record["ts"] * 1_000 for record in all_of(store, calendar=name)]
+            assert left == [one["ts"] * 1_000 for one in days if one["ts"] * 1_000 >= found[name]]
+            assert store.extents[name].oldest_ms == left[0]
+        oldest = dict(
+            store.connection.execute("SELECT calendar, min(ts) FROM sketches GROUP BY calendar").fetchall()
+        )
+        assert oldest == {1: found["window"], -2: found[-2], -3: EPOCH_S * 1_000 // DAY_MS * DAY_MS}
         layout = store.layout
         store.forget(horizons(store, keep))
         assert store.layout is layout, "once a day at most"
+        # A topic that is read again brings them back, and unions stay that could not be made again.
+        parsed = parse(values(iter(days)))
+        again = kept(Batch(parsed.rows, [SketchRow("window", days[0]["ts"] * 1_000, None, sketch)]), found)
+        assert [int(rows.columns["ts"].min()) for rows in again.rows] == [found["window"]]
+        assert again.sketches == []
+        store.append(again)
+        while unite(store):
+            pass
+        ((unions,),) = store.connection.execute("SELECT min(ts) FROM sketches WHERE calendar = -2").fetchall()
+        assert unions == found[-2]
         store.close()
 
     def test_without_rules_and_windows_nothing_is(self, tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ _LAYOUTS_KEPT: Final = 8
 """A reading that began before a change of the layout has begun before few others."""
 Position = tuple[str, str]
 """A place, such as a topic, and a part of it, such as a partition."""
+Horizons = dict[str | int, int]
+"""Before which time nothing is kept: by the name of a calendar, and by the number of unions."""
 
 
 class StoreFull(StreamaggError):
@@ -78,6 +80,7 @@ class Store:
         self.connection = open_file(directory)
         self._tails: dict[str, Segment] = {}
         self._unsaved: dict[int, bytes] = {}
+        self._forgotten: dict[int, int] = {}
         self._lock = threading.Lock()
         self._load()
 
@@ -145,11 +148,12 @@ class Store:
                 return True
         return False
 
-    def forget(self, horizons: Mapping[str, int]) -> None:
-        """Delete what begins before a time, by calendar."""
+    def forget(self, horizons: Horizons) -> None:
+        """Delete what begins before these times."""
         for name, before_ms in horizons.items():
-            extent = self.extents.get(name)
-            if extent is not None and extent.oldest_ms < before_ms:
+            if isinstance(name, int):
+                self._forget_unions(name, before_ms)
+            elif (extent := self.extents.get(name)) is not None and extent.oldest_ms < before_ms:
                 self._forget(self._layout.calendars[name], before_ms)
 
     # Loading
@@ -395,6 +399,17 @@ class Store:
                 [calendar.number, number, segment.least_ms, segment.most_ms, segment.rows],
             )
         self._tails.pop(calendar.name, None)
+
+    def _forget_unions(self, number: int, before_ms: int) -> None:
+        """Once for each time."""
+        if self._forgotten.get(number) != before_ms:
+            with self.transaction():
+                for table in ("sketches", "stale"):
+                    self.connection.execute(
+                        f"DELETE FROM {table} WHERE calendar = ? AND ts < ?", [number, before_ms]
+                    )
+            self.stale = {(one, ts) for one, ts in self.stale if one != number or ts >= before_ms}
+            self._forgotten[number] = before_ms
 
     def _forget(self, calendar: Calendar, before_ms: int) -> None:
         ask = self.connection.execute
