@@ -23,7 +23,8 @@ from tests.support.published_history import COUNTRIES, EPOCH_S, Visits, values
 VISITS = Visits.made(seed=5, windows=150)
 RECORDS = list(VISITS.published())
 LAST_S = EPOCH_S + 150 * 60
-seconds = st.integers(EPOCH_S - 600, LAST_S + 600)
+minutes = st.integers(-10, 150 + 10).map(lambda number: EPOCH_S + 60 * number)
+seconds = st.one_of(minutes, st.integers(EPOCH_S - 600, LAST_S + 600))
 spans = st.tuples(seconds, seconds).filter(lambda pair: pair[0] != pair[1]).map(sorted)
 
 

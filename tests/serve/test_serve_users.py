@@ -24,7 +24,8 @@ from tests.support.published_history import COUNTRIES, EPOCH_S, Visits, sketches
 
 VISITS = Visits.made(seed=4, windows=26 * 60, users=300)
 FIRST_S, END_S = VISITS.starts[0], VISITS.starts[-1] + 60
-seconds = st.integers(EPOCH_S - 600, END_S + 600)
+minutes = st.integers(-10, 26 * 60 + 10).map(lambda number: EPOCH_S + 60 * number)
+seconds = st.one_of(minutes, st.integers(EPOCH_S - 600, END_S + 600))
 spans = st.tuples(seconds, seconds).filter(lambda pair: pair[0] != pair[1]).map(sorted)
 crowds = st.tuples(spans, st.sampled_from([..., *COUNTRIES]))
 
