@@ -39,7 +39,7 @@ class Disk(Protocol):
         """Unbuffered; None: there is no such file."""
 
     def move(self, path: str, to: str) -> bool:
-        """Whether the file was moved; what is there under the other name stays."""
+        """False if there is something under the other name, which stays; one that is gone needs no move."""
 
 
 class LocalDisk:
@@ -90,7 +90,7 @@ class LocalDisk:
             Path(to).parent.mkdir(parents=True, exist_ok=True)
             Path(path).rename(to)
         except FileNotFoundError:
-            return False
+            return True
         except OSError as error:
             raise FileUnreadable(f"Moving {path} to {to} failed: {error.strerror or error}.") from error
         return True

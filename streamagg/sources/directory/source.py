@@ -18,6 +18,7 @@ from streamagg.sources.directory.log import DirectoryLog
 from streamagg.sources.directory.mark import Mark
 from streamagg.sources.directory.reader import DirectoryReader
 from streamagg.sources.directory.tree import Tree
+from streamagg.sources.directory.watch import watch
 
 SETTLE_MS: Final = 2_000
 _LEAST_HOLD_MS: Final = 60_000
@@ -57,8 +58,11 @@ class DirectorySource:
         self._tree = Tree(self._disk, path)
         self._logs: list[DirectoryLog] = []
         self._restored = False
+        self._watched = False
+        self._looking = RLock()
+        """Of whoever looks; taken before the other one."""
         self._lock = RLock()
-        """A thread looks while the main loop cuts leases."""
+        """Of the logs: a thread looks while the main loop cuts leases."""
         self.numbers = ClientNumbers()
         """What this process has met with."""
 
@@ -81,7 +85,10 @@ class DirectorySource:
         return Identity(sha256(number).hexdigest()[:_ID_DIGITS], max(1, len(self._logs)))
 
     def confirm(self, expected: str) -> Identity:
-        """Raises CheckpointError when the directory was made anew."""
+        """Raises CheckpointError when it was made anew. Only the leader asks: from here on it is watched."""
+        if not self._watched:
+            self._watched = True
+            watch(self.name, self.look)
         found = self.identity()
         if found.differs(expected):
             raise CheckpointError(
@@ -92,22 +99,22 @@ class DirectorySource:
 
     def offsets(self, partitions: Iterable[int], at: At) -> dict[int, int]:
         """Lines have no timestamps: of those at a time or later, the first is the first of all."""
+        if not self._logs:
+            self.look()
         with self._lock:
-            if not self._logs:
-                self.look()
             return {n: log.end if at == "latest" else log.begin for n, log in self._of(partitions)}
 
     def log_ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """With what is still being written."""
+        self.look()
         with self._lock:
-            self.look()
             now_ms = self._clock_ms()
             return {number: log.log_end(now_ms) for number, log in self._of(partitions)}
 
     def held(self, standing: Mapping[int, Standing]) -> dict[int, str]:
         """Those of which less can be read than there was."""
+        self.look()
         with self._lock:
-            self.look()
             return {n: self.hidden_by for n, log in self._of(standing) if log.end < standing[n].end}
 
     def hold_timeout_ms(self) -> int:
@@ -120,15 +127,19 @@ class DirectorySource:
 
     def look(self) -> None:
         """Take note of what has changed."""
-        with self._lock:
+        with self._looking:
             changed = self._tree.changes(self._clock_ms)
-            known = {log.directory for log in self._logs}
-            fresh = sorted(name for name in changed.keys() - known if any(map(is_record_file, changed[name])))
-            if not fresh and not self._logs:
-                fresh = [""]
-            self._logs += [self._log(Mark(name)) for name in fresh]
-            for log in self._logs:
-                log.look(changed.get(log.directory), self._clock_ms())
+            with self._lock:
+                self._note(changed)
+
+    def _note(self, changed: Mapping[str, Mapping[str, int]]) -> None:
+        known = {log.directory for log in self._logs}
+        fresh = sorted(name for name in changed.keys() - known if any(map(is_record_file, changed[name])))
+        if not fresh and not self._logs:
+            fresh = [""]
+        self._logs += [self._log(Mark(name)) for name in fresh]
+        for log in self._logs:
+            log.look(changed.get(log.directory), self._clock_ms())
 
     def recall(self, ask: Ask) -> Stored:
         """Go on with the numbers and places of stored checkpoints; raises CheckpointError."""
@@ -139,14 +150,15 @@ class DirectorySource:
             count *= 2
             stored = ask(range(count))
         marks = {number: mark.decode(checkpoint.mark_of(text)) for number, (_, text) in stored.items()}
-        with self._lock:
+        with self._looking, self._lock:
             if marks and not (self._restored and all(self._holds(n, at) for n, at in marks.items())):
                 self._begin([marks[number] for number in sorted(marks)], restored=True)
+            self.committed({number: at.base + at.byte for number, at in marks.items()})
         return stored
 
     def forget(self) -> None:
         """Begin with the first files, whatever was recalled."""
-        with self._lock:
+        with self._looking, self._lock:
             if self._restored:
                 self._begin([], restored=False)
 
