@@ -86,7 +86,7 @@ public final class Job {
                 settings.keepOpen(),
                 settings.handBack());
         SingleOutputStreamOperator<Timely> rows = arrivals
-                .keyBy(arrival -> KeyGroups.ofPartition(arrival.partition(), shards), BasicTypeInfo.INT_TYPE_INFO)
+                .keyBy(new PartitionKey(shards), BasicTypeInfo.INT_TYPE_INFO)
                 .transform("clock", Timely.TYPE, new ClockOperator(windows, plan, consumer))
                 .uid("clock");
         DataStream<Close> closes = rows.getSideOutput(ClockOperator.STATUSES)
