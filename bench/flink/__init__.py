@@ -2,7 +2,7 @@
 
 ``proof``, ``restored``, ``later``: a recount agrees with it: as it is, killed or rescaled, on late records.
 ``lateness``: it and Flink SQL on these. ``large``, ``small``: speed beside the local engine and Flink SQL.
-``functions``: what a Python function in Flink costs. ``profile``: where the time goes.
+``profile``: where the time goes.
 
 Begin with ``__main__``.
 """

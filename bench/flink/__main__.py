@@ -24,10 +24,9 @@ PARTS: Final[dict[str, Callable[[Site, bool, Told], Mapping[str, Any]]]] = {
     "lateness": lateness.measure,
     "large": speed.large,
     "small": speed.small,
-    "functions": speed.python_functions,
     "profile": sampled.measure,
 }
-OF_SPEED: Final = {"large", "small", "functions", "profile"}
+OF_SPEED: Final = {"large", "small", "profile"}
 
 
 def main() -> int:

@@ -83,13 +83,8 @@ def large(found: Found) -> list[Block]:
 
 
 def small(found: Found) -> list[Block]:
-    """Records of 180 bytes."""
+    """Records of 180 bytes, and what a Python function for each costs."""
     return [_speed("flink-small", found)]
-
-
-def functions(found: Found) -> list[Block]:
-    """What a Python function costs."""
-    return [_speed("flink-functions", found)]
 
 
 def _speed(name: str, found: Found) -> Block:
@@ -168,7 +163,6 @@ FIGURES: Final[dict[str, Callable[[Found], list[Block]]]] = {
     "flink-lateness": lateness,
     "flink-large": large,
     "flink-small": small,
-    "flink-functions": functions,
     "flink-profile": profile,
 }
 """Files of results."""

@@ -64,16 +64,10 @@ def pairs(found: Any) -> list[Pair]:
     return [Pair(*rows) for rows in zip(full, tenth, strict=True)]
 
 
-def contenders() -> list[Contender]:
+def contenders(*more: Contender) -> list[Contender]:
     """Those of the table, in the order in which they run."""
     by_name = {each.name: each for each in all_contenders()}
-    return [*(by_name[name] for name in NAMES), APART]
-
-
-def functions() -> list[Contender]:
-    """Flink SQL without and with a Python function, and the job in Java."""
-    by_name = {each.name: each for each in all_contenders()}
-    return [by_name["flink-sql"], *FUNCTIONS, by_name["streamagg-flink"]]
+    return [*(by_name[name] for name in NAMES), APART, *more]
 
 
 def measure(place: Site, quick: bool, told: Told, topic: Load, who: Sequence[Contender]) -> dict[str, Any]:
@@ -95,10 +89,5 @@ def large(place: Site, quick: bool, told: Told) -> dict[str, Any]:
 
 
 def small(place: Site, quick: bool, told: Told) -> dict[str, Any]:
-    """Records of 180 bytes."""
-    return measure(place, quick, told, LOADS["small-4"], contenders())
-
-
-def python_functions(place: Site, quick: bool, told: Told) -> dict[str, Any]:
-    """What it costs when Flink calls Python for each record."""
-    return measure(place, quick, told, FEW, functions())
+    """Records of 180 bytes, and what it costs when Flink calls Python for each."""
+    return measure(place, quick, told, FEW, contenders(*FUNCTIONS))
