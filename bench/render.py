@@ -15,6 +15,7 @@ from bench import plots, reliability
 from bench.block import Block, source
 from bench.charts import Bar, Kind, bar_chart
 from bench.flink import figures as flink
+from bench.flink.cost import PROFILE
 from bench.goals import goals
 from bench.measure import REPOSITORY
 from bench.results import MILLION, Results, Row, read_results, windows_cell
@@ -67,8 +68,8 @@ def render(results: Path) -> list[Block]:
     for name, figures in PLOTS.items():
         if name in found:
             blocks += figures(found[name])
-    if found.keys() >= flink.SPEEDS:
-        blocks.append(flink.cost(found))
+    if PROFILE in found:
+        blocks.append(flink.cost(measured, found[PROFILE]))
     return blocks
 
 

@@ -1,16 +1,19 @@
 """What so many records a second take, from what one took here: ``python -m bench.flink.cost --price 0.04``.
 
-Linear: a core does what one of two did here. Marginal costs of a record, without what starting costs.
+Linear: a core does what one of two did here. ``run`` by the tables of the topics, with starting; ``flink`` by
+its profile, without starting and Java's compilers, which a job that stays has behind it.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.flink.speed import APART, Pair, pairs
+from bench.flink.sampled import COMPILERS, OTHERS
+from bench.goals import OURS
+from bench.results import Results, read_results
 from bench.scratch import RESULTS
 from bench.table import markdown
 
@@ -19,9 +22,20 @@ HOURS: Final = 730
 """Of a month."""
 PRICE: Final = 0.04
 USED: Final = 0.6
-FILES: Final = ("flink-large", "flink-small")
-ENGINES: Final = {"streamagg-2": "`run`", APART.name: "`flink`", "flink-sql-eos": "Flink SQL"}
-HEADINGS: Final = ("records/s", "of", "by", "GB/s read", "cores", "cores of brokers", "a month")
+TOPICS: Final = ("large-4", "small-4")
+PROFILE: Final = "flink-profile"
+BEGINNING: Final = {OTHERS, COMPILERS}
+"""Of the profile, what a job that stays does no more."""
+HEADINGS: Final = (
+    "records/s",
+    "of",
+    "by",
+    "µs",
+    "GB/s read",
+    "cores",
+    "cores of brokers",
+    "a month",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +56,35 @@ class Terms:
         return cores * self.price * HOURS
 
 
-def lines(found: Mapping[str, Any], terms: Terms) -> Iterator[list[str]]:
-    """Of one size of records. ``found``: a file of results."""
-    size = found["record_bytes"]
+def of_flink(profile: Mapping[str, Any], record_bytes: int) -> float:
+    """CPU µs a record of that size."""
+    topic = next(each for each in profile["topics"] if each["record_bytes"] == record_bytes)
+    parts = (part for part in topic["parts"] if part["task"] not in BEGINNING)
+    return sum(float(part["us_a_record"]) for part in parts)
+
+
+def lines(measured: Results, profile: Mapping[str, Any], terms: Terms) -> Iterator[list[str]]:
+    """Of the records of one topic."""
+    size, row = measured.record_bytes, measured.row(OURS)
+    assert row is not None
+    brokers = row.broker_cpu_per_million
+    engines = {"`run`": row.cpu_per_million, "`flink`": of_flink(profile, size)}
     for rate in RATES:
-        for pair in pairs(found):
-            if pair.full.name in ENGINES:
-                yield _line(rate, size, pair, terms)
+        for engine, us in engines.items():
+            cores = terms.cores(rate, us)
+            yield [
+                f"{rate:,}",
+                f"{size / 1_000:g} KB" if size >= 1_000 else f"{size} bytes",
+                *(engine, f"{us:.1f}", f"{rate * size / 1e9:,.1f}", f"{cores:,.0f}"),
+                f"{terms.cores(rate, brokers):,.0f}",
+                f"${terms.month(cores):,.0f}",
+            ]
 
 
-def _line(rate: int, size: int, pair: Pair, terms: Terms) -> list[str]:
-    cores = terms.cores(rate, pair.cpu_us_a_record)
-    brokers = terms.cores(rate, pair.broker_us_a_record)
-    return [
-        f"{rate:,}",
-        f"{size / 1_000:g} KB" if size >= 1_000 else f"{size} bytes",
-        ENGINES[pair.full.name],
-        f"{rate * size / 1e9:,.1f}",
-        f"{cores:,.0f}",
-        f"{brokers:,.0f}",
-        f"${terms.month(cores):,.0f}",
-    ]
-
-
-def table(measured: list[Mapping[str, Any]], terms: Terms) -> str:
-    """In Markdown."""
-    rows = [line for found in measured for line in lines(found, terms)]
-    return markdown(HEADINGS, rows, numbers=(0, 3, 4, 5, 6))
+def table(measured: Sequence[Results], profile: Mapping[str, Any], terms: Terms) -> str:
+    """In Markdown, of ``TOPICS``. ``profile``: the file of results."""
+    rows = [line for topic in measured for line in lines(topic, profile, terms)]
+    return markdown(HEADINGS, rows, numbers=(0, 3, 4, 5, 6, 7))
 
 
 def main() -> int:
@@ -81,8 +97,9 @@ def main() -> int:
     parser.add_argument("--price", type=float, default=PRICE, help="of a core for an hour")
     parser.add_argument("--used", type=float, default=USED, help="of a core on average, 0 to 1")
     given = parser.parse_args()
-    measured = [json.loads((RESULTS / f"{name}.json").read_bytes()) for name in FILES]
-    sys.stdout.write(table(measured, Terms(given.price, given.used)) + "\n")
+    measured = [read_results(RESULTS / f"{name}.json") for name in TOPICS]
+    profile = json.loads((RESULTS / f"{PROFILE}.json").read_bytes())
+    sys.stdout.write(table(measured, profile, Terms(given.price, given.used)) + "\n")
     return 0
 
 

@@ -5,14 +5,12 @@ from itertools import groupby
 from typing import Any, Final
 
 from bench.block import Block, source
-from bench.flink.cost import Terms, table
+from bench.flink.cost import TOPICS, Terms, table
 from bench.flink.speed import Pair, pairs
-from bench.results import windows_cell
+from bench.results import Results, windows_cell
 from bench.table import markdown
 
 Found = Mapping[str, Any]
-SPEEDS: Final = {"flink-large", "flink-small"}
-"""What the calculation of cores is made of."""
 PROOF: Final = ("s", "windows", "periods", "groups", "as recounted", "not so", "late records")
 SPEED: Final = (
     *("records/s", "least to most", "CPU µs a record", "broker CPU µs a record", "memory MB"),
@@ -103,7 +101,7 @@ def _disturbed(each: Sequence[Pair]) -> Iterator[str]:
         others = [cost.others_cpu_seconds / cost.wall_seconds for cost in costs]
         yield (
             f"Other programs used {min(others):.2f} to {max(others):.2f} cores of the machine meanwhile:"
-            " records/s are lower than they would be alone, CPU by little."
+            " records/s are lower than they would be alone."
         )
 
 
@@ -145,15 +143,15 @@ def profile(found: Found) -> list[Block]:
     return [Block("flink-profile", "\n\n".join([text, source(found["command"], found["made"])]))]
 
 
-def cost(files: Mapping[str, Found]) -> Block:
-    """Cores and money; needs the speed of both sizes."""
+def cost(measured: Sequence[Results], profile: Found) -> Block:
+    """Cores and money."""
     terms = Terms()
-    measured = [files[name] for name in sorted(SPEEDS)]
     said = (
         f"A core for ${terms.price:g} an hour, used by {terms.used:.0%} on average;"
         " `python -m bench.flink.cost` calculates with others."
     )
-    return Block("flink-cost", f"{table(measured, terms)}\n\n{said}")
+    topics = [each for each in measured if each.topic in TOPICS]
+    return Block("flink-cost", f"{table(topics, profile, terms)}\n\n{said}")
 
 
 FIGURES: Final[dict[str, Callable[[Found], list[Block]]]] = {

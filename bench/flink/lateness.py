@@ -20,7 +20,7 @@ from streamagg.tools.verify import recount_topic
 MADE: Final = GenerateSettings(1_000_000, size_bytes=180, disorder=0.1, max_delay_s=30)
 """With a max lag, and a watermark, of five seconds."""
 PARTITIONS: Final = 4
-TIMES: Final = 3
+TIMES: Final = 2
 PARALLELISM: Final = (1, 2)
 Windows = Mapping[int, tuple[int, int]]
 """Users and records by start of the window in seconds."""

@@ -32,7 +32,7 @@ STILL_OPEN: Final = 2
 """Windows that nothing closes while the job waits for more records."""
 NAME_CHARS: Final = 15
 """Of a thread, as the kernel keeps it."""
-SOURCE, FETCHER = "source and decode", "fetcher of Kafka"
+SOURCE, FETCHER, COMPILERS = "source and decode", "fetcher of Kafka", "JVM: compilers"
 TASKS: Final = {
     "Source: source": SOURCE,
     "Source Data Fet": FETCHER,
@@ -40,8 +40,8 @@ TASKS: Final = {
     "count": "count",
     "publish": "publish and sink",
     "progress": "progress",
-    "C1 Compiler": "JVM: compilers",
-    "C2 Compiler": "JVM: compilers",
+    "C1 Compiler": COMPILERS,
+    "C2 Compiler": COMPILERS,
     "GC Thread": "JVM: collectors",
     "G1 ": "JVM: collectors",
     "VM ": "JVM: collectors",

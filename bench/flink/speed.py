@@ -22,15 +22,12 @@ APART: Final = Contender(
     command=flink.run_own(2, task_managers=2),
     remark="rows go through a socket from one to the other, as between machines; otherwise as with one",
 )
-FUNCTIONS: Final = tuple(
-    Contender(
-        name=f"flink-sql-python-{mode}",
-        title=f"Flink SQL, each user through a Python function, mode {mode}",
-        prepare=flink.prepare,
-        command=flink.run(f"--python={mode}"),
-        remark="which returns what it is given; otherwise as without",
-    )
-    for mode in ("process", "thread")
+FUNCTION: Final = Contender(
+    name="flink-sql-python",
+    title="Flink SQL, each user through a Python function",
+    prepare=flink.prepare,
+    command=flink.run("--python"),
+    remark="which returns what it is given; otherwise as without",
 )
 FEW: Final = Load("functions-4", replace(SMALL, count=1_000_000), 4)
 
@@ -90,4 +87,4 @@ def large(place: Site, quick: bool, told: Told) -> dict[str, Any]:
 
 def small(place: Site, quick: bool, told: Told) -> dict[str, Any]:
     """Records of 180 bytes, and what it costs when Flink calls Python for each."""
-    return measure(place, quick, told, FEW, contenders(*FUNCTIONS))
+    return measure(place, quick, told, FEW, contenders(FUNCTION))

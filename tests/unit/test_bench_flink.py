@@ -12,10 +12,10 @@ from bench.flink import cost, figures
 from bench.flink.cost import Terms, table
 from bench.flink.lateness import compared
 from bench.flink.proof import kinds
-from bench.flink.sampled import FETCHER, OTHERS, REST, SOURCE, divided, part, rows, samples, task
+from bench.flink.sampled import COMPILERS, FETCHER, OTHERS, REST, SOURCE, divided, part, rows, samples, task
 from bench.flink.speed import Pair
 from bench.measure import Cost, Run, Verdict
-from bench.results import Row
+from bench.results import Results, Row
 from streamagg.tools.published import Place
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the benchmark reads /proc")
@@ -124,13 +124,25 @@ def test_what_starting_costs_is_no_cost_of_a_record() -> None:
     assert pair.broker_us_a_record == pytest.approx(5.0)
 
 
+def of_topic(name: str, record_bytes: int) -> Results:
+    """20 µs a record, and 5 of the broker."""
+    rows = [row("bare-2", 1_000_000, 5.0, 10.0), row("streamagg-2", 1_000_000, 10.0, 20.0)]
+    return Results(name, 4, 1_000_000, record_bytes, "none", "", "", {}, rows)
+
+
+TOPICS = [of_topic("large-4", 2_200), of_topic("small-4", 180)]
+ONCE = [{"task": task, "part": "", "us_a_record": 9.0} for task in (COMPILERS, OTHERS)]
+PARTS = [{"task": SOURCE, "part": "decode", "us_a_record": 50.0}, *ONCE]
+PROFILE = {"topics": [{"record_bytes": size, "parts": PARTS} for size in (2_200, 180)]}
+
+
 def test_cores_and_money_are_linear() -> None:
     terms = Terms(price=0.5, used=0.5)
     assert terms.cores(1_000_000, 20.0) == 40
     assert terms.month(40) == 40 * 0.5 * 730
-    printed = table([speed_of("streamagg-2", "bare-2")], terms)
-    assert "| 1,000,000 | 180 bytes | `run` | 0.2 | 40 | 10 | $14,600 |" in printed
-    assert "| 100,000,000 | 180 bytes | `run` | 18.0 | 4,000 | 1,000 | $1,460,000 |" in printed
+    printed = table(TOPICS, PROFILE, terms)
+    assert "| 1,000,000 | 180 bytes | `run` | 20.0 | 0.2 | 40 | 10 | $14,600 |" in printed
+    assert "| 100,000,000 | 2.2 KB | `flink` | 50.0 | 220.0 | 10,000 | 1,000 | $3,650,000 |" in printed
     assert "bare" not in printed
 
 
@@ -162,9 +174,10 @@ def test_a_recount_that_differs_stands_out() -> None:
 def test_the_calculation_takes_other_terms(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in cost.FILES:
-        (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode(speed_of("streamagg-2")))
+    for each in TOPICS:
+        each.save(tmp_path / f"{each.topic}.json")
+    (tmp_path / "flink-profile.json").write_bytes(msgspec.json.encode(PROFILE))
     monkeypatch.setattr(cost, "RESULTS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["cost", "--price", "1", "--used", "1"])
     assert cost.main() == 0
-    assert "| 1,000,000 | 180 bytes | `run` | 0.2 | 20 | 5 | $14,600 |" in capsys.readouterr().out
+    assert "| 1,000,000 | 180 bytes | `run` | 20.0 | 0.2 | 20 | 5 | $14,600 |" in capsys.readouterr().out
