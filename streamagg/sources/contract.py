@@ -19,7 +19,7 @@ To write one:
    (the bytes of all files before, and that byte). What finds the place again is a text beside the offset of
    a checkpoint, and travels with leases: ``Marks``.
 4. What can be read only once is not ``repeatable``: it is read in the main process, and when a session breaks
-   the run ends.
+   the run ends. Its tests are its own (``tests/integration/test_stream.py``).
 5. Add it to ``tests/contracts/test_sources.py``, which says all of this as tests.
 
 ``kafka.topic`` is a topic, ``directory`` a tree of directories, ``files`` are files that are finished,
