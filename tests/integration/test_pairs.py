@@ -1,12 +1,15 @@
-"""One file counted from every place into every other place: the same results, byte for byte."""
+"""One file counted from every place into every other place: the same results, byte for byte in lines."""
 
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import orjson
+import psycopg
 import pytest
 
 from streamagg.errors import ExitCode
@@ -47,10 +50,12 @@ def expected() -> bytes:
 class Pair:
     """A place with the records, another one for the results, and how to run from one to the other."""
 
-    def __init__(self, bootstrap: str, directory: Path, topic: TopicFactory) -> None:
+    def __init__(self, bootstrap: str, directory: Path, topic: TopicFactory, database: str) -> None:
+        """``database``: the URL of an empty one."""
         self._bootstrap = bootstrap
         self._directory = directory
         self._topic = topic
+        self._database = database
 
     def run(self, source: str, sink: str, dies_at: Sequence[str] = ()) -> bytes:
         """Returns the lines of results; ``dies_at``: where runs before the last one kill themselves."""
@@ -89,6 +94,9 @@ class Pair:
         directory = self._directory / "out"
         return f"dir:{directory}", lambda out: published(directory)
 
+    def _to_postgres(self) -> tuple[str, Callable[[bytes], bytes]]:
+        return self._database, lambda out: rows(self._database)
+
     def _to_stream(self) -> tuple[str, Callable[[bytes], bytes]]:
         return "-", lambda out: out
 
@@ -100,31 +108,62 @@ def published(directory: Path) -> bytes:
     return b"".join([(directory / file["path"]).read_bytes()[: file["bytes"]] for file in files])
 
 
+def rows(url: str) -> bytes:
+    """The table of results as lines of JSON, the order of groups as it is in lines."""
+    with psycopg.connect(url) as database:
+        found = database.execute(
+            'SELECT ts, cnt, granularity, records, partial, groups, "group", measures FROM streamagg_results'
+        ).fetchall()
+    every = [
+        {"ts": int(ts.timestamp()), "cnt": cnt, "granularity": length.seconds, "records": records}
+        | {"partial": partial, "v": 1, **measures}
+        | ({"groups": groups} if group is None else {"group": group})
+        for ts, cnt, length, records, partial, groups, group, measures in found
+    ]
+    return canonical(every)
+
+
+def canonical(every: Iterable[object]) -> bytes:
+    """Whatever order they, or their fields, have."""
+    return b"\n".join(sorted(orjson.dumps(each, option=orjson.OPT_SORT_KEYS) for each in every))
+
+
 @pytest.fixture
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
-    places = request.node.callspec.params
-    if "topic" not in (places["source"], places["sink"]):
-        return Pair("127.0.0.1:1", tmp_path, lambda *_: "")
-    return Pair(request.getfixturevalue("broker"), tmp_path, request.getfixturevalue("topic"))
+    asked = (request.node.callspec.params["source"], request.node.callspec.params["sink"])
+    bootstrap, topic, database = "127.0.0.1:1", lambda *_: "", ""
+    if "topic" in asked:
+        bootstrap, topic = request.getfixturevalue("broker"), request.getfixturevalue("topic")
+    if "postgres" in asked:
+        database = request.getfixturevalue("postgres").url(request.getfixturevalue("database"))
+    return Pair(bootstrap, tmp_path, topic, database)
+
+
+def each(source: str, sink: str) -> Any:
+    return pytest.param(source, sink, marks=[pytest.mark.kafka] if "topic" in (source, sink) else [])
 
 
 PAIRS = [
-    pytest.param(source, sink, marks=[pytest.mark.kafka] if "topic" in (source, sink) else [])
+    each(source, sink)
     for source in ("topic", "directory", "stream")
-    for sink in ("topic", "directory", "stream")
+    for sink in ("topic", "postgres", "directory", "stream")
 ]
+
+
+def compare(found: bytes, sink: str, expected: bytes) -> None:
+    wanted = canonical(map(orjson.loads, expected.splitlines())) if sink == "postgres" else expected
+    assert found == wanted
 
 
 @pytest.mark.parametrize(("source", "sink"), PAIRS)
 def test_every_pair_counts_the_same(pair: Pair, source: str, sink: str, expected: bytes) -> None:
-    assert pair.run(source, sink) == expected
+    compare(pair.run(source, sink), sink, expected)
 
 
 @pytest.mark.parametrize(
-    ("source", "sink"),
-    [("directory", "directory"), pytest.param("directory", "topic", marks=pytest.mark.kafka)],
+    ("source", "sink"), [each("directory", sink) for sink in ("topic", "postgres", "directory")]
 )
 def test_runs_that_are_killed_lose_nothing_and_publish_nothing_twice(
     pair: Pair, source: str, sink: str, expected: bytes
 ) -> None:
-    assert pair.run(source, sink, DIES_AT) == expected
+    compare(pair.run(source, sink, DIES_AT), sink, expected)
