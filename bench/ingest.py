@@ -1,11 +1,11 @@
 """How much ``streamagg ingest`` takes with Kafka beside it, and what it does when more comes.
 
 1. Bodies of 100 measurements, as fast as ``wrk`` can send them on 32 connections, two workers.
-2. Bodies of one measurement, as fast as can be on 64 connections, one worker.
+2. Bodies of one measurement, as fast as can be on 256 connections, one worker.
 3. 5,000 requests a second of one measurement each, sent when they are due whether or not others were
    answered; the time of each is from when it was due. Two workers.
-4. The traffic of a measurement store in bodies of 100: 10,000 measurements a second, a minute of 50,000, a
-   second of 200,000. What is in the topic is counted.
+4. The traffic of a measurement store in bodies of 100: two minutes of 10,000 measurements a second, one of
+   50,000, a second of 200,000. What is in the topic is counted.
 5. More than there is room for: bodies of 1,000 by ``wrk`` while the queue has room for a few. Memory, what
    was told, and what is in the topic.
 
@@ -250,7 +250,7 @@ def when_due(place: Site, rate: float, seconds: float) -> dict[str, Any]:
 
 def of_a_store(place: Site, quick: bool, told: Told) -> list[dict[str, Any]]:
     """The traffic of a measurement store, one rate after the other, into one topic."""
-    phases = [(10_000, 10 if quick else 100), (50_000, 5 if quick else 60), (200_000, 1)]
+    phases = [(10_000, 10 if quick else 120), (50_000, 5 if quick else 60), (200_000, 1)]
     found = []
     made = bodies(BODY_RECORDS, 1_000)
     with place.topics(PARTITIONS) as (topic,), serving(place, topic, "--workers", "2") as server:
@@ -302,11 +302,11 @@ def measure(place: Site, quick: bool, told: Told) -> Mapping[str, Any]:
     """All of it."""
     if shutil.which("wrk") is None:
         sys.exit("wrk is needed: apt-get install wrk")
-    seconds = 5 if quick else 20
+    seconds = 5 if quick else 10
     told("bodies of 100 measurements at full speed")
     many = at_full_speed(place, BODY_RECORDS, 32, 2, seconds)
     told(f"{many}\nsingle measurements at full speed, one worker")
-    single = at_full_speed(place, 1, 64, 1, seconds)
+    single = at_full_speed(place, 1, 256, 1, seconds)
     told(f"{single}\n5,000 single measurements a second")
     due = when_due(place, 5_000, seconds)
     told(f"{due}\nthe traffic of a measurement store")
