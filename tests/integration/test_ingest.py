@@ -3,6 +3,8 @@
 import os
 import signal
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,11 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streamagg.kafka.admin import log_ends
 from streamagg.model.settings import KafkaSettings
+from streamagg.tools.generate import GenerateSettings, write
 from tests.conftest import TopicFactory
 from tests.support.broker import Broker
 from tests.support.certificates import Authority
+from tests.support.environment import CALM
 from tests.support.http_server import Client
 from tests.support.ingest import LINES, Program, numbered, program, written
 from tests.support.instances import wait_until
@@ -156,7 +160,7 @@ def test_tokens_and_tls_are_renewed(tmp_path: Path) -> None:
     authority = Authority("anybody")
     tokens, certificate, key = tmp_path / "tokens", tmp_path / "cert.pem", tmp_path / "key.pem"
 
-    def write(token: str) -> None:
+    def renew(token: str) -> None:
         issued = authority.server("127.0.0.1")
         for path, text in ((tokens, token), (certificate, issued.certificate), (key, issued.key)):
             path.write_text(text, "utf-8")
@@ -167,7 +171,7 @@ def test_tokens_and_tls_are_renewed(tmp_path: Path) -> None:
             found = client.certificate()
             return str(found["serialNumber"])
 
-    write(TOKEN)
+    renew(TOKEN)
     context = ssl.create_default_context(cadata=authority.pem)
     flags = ("--token-file", str(tokens), "--tls-certificate", str(certificate), "--tls-key", str(key))
     with program("--output", f"dir:{tmp_path}/out", "--workers", "1", *flags) as running:
@@ -180,7 +184,7 @@ def test_tokens_and_tls_are_renewed(tmp_path: Path) -> None:
         other = TOKEN.replace("first", "second")
         assert (status(TOKEN), status(other)) == (200, 401)
         before = serial()
-        write(other)
+        renew(other)
         os.kill(running.pid, signal.SIGHUP)
         wait_until(lambda: status(other) == 200, "the new token is good")
         assert status(TOKEN) == 401
@@ -205,6 +209,30 @@ def test_a_request_under_way_is_answered_at_the_end(tmp_path: Path) -> None:
         assert client.reply().json == {"accepted": 3}
         assert running.process.wait(30) == 0
     assert b"".join(written(tmp_path)) == body
+
+
+def test_run_reads_what_it_has_written(tmp_path: Path) -> None:
+    """Two programs, no Kafka, and the counts of the file that was sent."""
+    file, spool = tmp_path / "records.jsonl", tmp_path / "spool"
+    with file.open("wb") as out:
+        write(GenerateSettings(count=2_000, rate=20, size_bytes=200), out)
+    lines = file.read_bytes().splitlines(keepends=True)
+    with program("--output", f"dir:{spool}", "--workers", "1", "--roll", "10ms") as running:
+        with Client(running.port) as client:
+            for first in range(0, len(lines), 200):
+                body = b"".join(lines[first : first + 200])
+                assert client.ask("POST", PATH, body, LINES).json == {"accepted": 200}
+        assert running.stop() == 0
+    assert written(spool) == lines
+    common = ("--granularity", "10s")
+    ran = printed("run", "--input", f"dir:{spool}", "--output", "-", "--until-end", "--inline", *common)
+    assert ran == printed("count", str(file), "--format", "jsonl", *common)
+    assert ran.count(b"\n") == 11
+
+
+def printed(*words: str) -> bytes:
+    command = [sys.executable, "-m", "streamagg", *words]
+    return subprocess.run(command, capture_output=True, check=True, env={**os.environ, **CALM}).stdout
 
 
 def connected(port: int) -> bool:

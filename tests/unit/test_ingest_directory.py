@@ -140,6 +140,34 @@ def test_what_was_not_written_whole_is_cut_off(
     assert finished(tmp_path) == [b"1\n", b"2\n"]
 
 
+def test_nothing_is_acknowledged_before_it_is_on_the_disk(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file, its name, and its new name; the folder is what a descriptor of a directory is."""
+    calls: list[str] = []
+
+    def noted(name: str, real: Any) -> Any:
+        def call(descriptor: Any, *rest: Any) -> Any:
+            calls.append(name)
+            return real(descriptor, *rest)
+
+        return call
+
+    for name in ("write", "fdatasync", "fsync", "ftruncate"):
+        monkeypatch.setattr(directory.os, name, noted(name, getattr(os, name)))
+    monkeypatch.setattr(Path, "rename", noted("rename", Path.rename))
+    files = opened(tmp_path, clock)
+    files.write([body(b"1")])
+    # First the note of the name, then the file below that name, then what is in it.
+    assert calls == ["rename", "fsync", "write", "fdatasync"]
+    calls.clear()
+    files.write([body(b"2"), body(b"3")])
+    assert calls == ["write", "fdatasync"]
+    calls.clear()
+    files.close()
+    assert calls == ["ftruncate", "fdatasync", "rename", "fsync"]
+
+
 def test_while_nothing_can_be_written_it_says_so(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "folder"
     files = opened(path, clock)
