@@ -133,8 +133,10 @@ def _series(reading: Reading, values: Values) -> Result:
         values.get("how", "last"),
     )
     found = series(reading, question)
+    # Most share their times: these are made once.
+    times = {id(column): list(map(seconds, column)) for column in found.times_ms.values()}
     numbers: dict[str, dict[str, list[Any]]] = {
-        name: {"ts": list(map(seconds, found.times_ms[name])), "values": column}
+        name: {"ts": times[id(found.times_ms[name])], "values": column}
         for name, column in found.values.items()
     }
     body = {

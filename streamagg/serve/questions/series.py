@@ -21,7 +21,6 @@ from streamagg.serve.questions.asked import (
     calendar_of,
     number_column,
     one_group,
-    whole,
 )
 from streamagg.serve.questions.triangles import largest_triangles
 from streamagg.serve.records import WINDOW, Column
@@ -87,8 +86,7 @@ def series(reading: Reading, asked: SeriesQuestion) -> Series:
 
 def _of(asked: SeriesQuestion, names: Sequence[str], samples: Sequence[list[Any]]) -> Series:
     ends = ends_of(asked.span, asked.points)
-    values = {name: list(map(whole, column)) for name, column in zip(names, samples, strict=True)}
-    return Series(dict.fromkeys(names, ends), values)
+    return Series(dict.fromkeys(names, ends), dict(zip(names, samples, strict=True)))
 
 
 def _by_period(
@@ -99,15 +97,20 @@ def _by_period(
     needed = ", ".join(["ts", *dict.fromkeys(columns)])
     source = reading.source(calendar, span.from_ms, span.to_ms, needed, f"grp = {group}")
     samples = ", ".join(_SQL[asked.how].format(column) for column in columns)
-    found = reading.rows(
+    found = reading.arrays(
         f"SELECT ((ts - {span.from_ms}) * {points}) // {span.length_ms} AS period, {samples}"
         f" FROM {source} GROUP BY period"
     )
-    places: list[list[Any]] = [[None] * points for _ in columns]
-    for period, *row in found:
-        for place, value in zip(places, row, strict=True):
-            place[period] = value
-    return places
+    period, *numbers = found.values()
+    return [_placed(period, column, points) for column in numbers]
+
+
+def _placed(places: Column, column: Column, points: int) -> list[Any]:
+    """None where there is no number."""
+    samples = np.ma.masked_all(points, column.dtype)  # type: ignore[no-untyped-call]
+    samples[places] = column
+    found: list[Any] = samples.tolist()
+    return found
 
 
 class _Rows(NamedTuple):
@@ -168,5 +171,5 @@ def _triangles(
         starts, numbers = rows.starts[there], np.ma.getdata(column)[there]
         chosen = largest_triangles(starts, numbers, asked.points)
         times[name] = starts[chosen].tolist()
-        values[name] = list(map(whole, numbers[chosen].tolist()))
+        values[name] = numbers[chosen].tolist()
     return Series(times, values)
