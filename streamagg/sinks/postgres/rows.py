@@ -11,7 +11,7 @@ from streamagg.model.results import RECORDS, USERS, Groups, Row, WindowTable
 from streamagg.sinks.json_records import cells, named
 
 COLUMNS: Final = (
-    *("calendar", "ts", '"end"', "granularity", "partial", '"group"', "cnt", "records", "measures"),
+    *("key", "calendar", "ts", '"end"', "granularity", "partial", '"group"', "cnt", "records", "measures"),
     *("approximate", "error", "groups", "groups_dropped"),
 )
 _NONE: Final = rb"\N"
@@ -24,17 +24,17 @@ _OF_GROUP: Final = b"\tf\t%b\t%b\tf\n" % (_NONE, _NONE)
 def lines(windows: Windows, table: WindowTable, group_by: Sequence[str] = ()) -> Iterator[bytes]:
     """The row of all records together, then of each group that is published."""
     begin = _same(windows, table)
-    yield begin + b"%b\t" % _NONE + _numbers(table.row) + _of_all(table)
+    yield b"\t" + begin + b"%b\t" % _NONE + _numbers(table.row) + _of_all(table)
     groups = table.groups
     if groups is not None and groups.texts:
-        form = begin.replace(b"%", b"%%") + b"%b\t" + _form(groups) + _OF_GROUP
-        objects = map(_storable, named(groups.texts, group_by), groups.texts)
-        for row in zip(objects, *cells(groups), strict=True):
+        form = b"%b\t" + begin.replace(b"%", b"%%") + b"%b\t" + _form(groups) + _OF_GROUP
+        objects = map(_storable, named(groups.texts, group_by))
+        for row in zip(map(_escaped, groups.texts), objects, *cells(groups), strict=True):
             yield form % row
 
 
 def _same(windows: Windows, table: WindowTable) -> bytes:
-    """What all rows begin with: calendar, ts, end, granularity and partial."""
+    """What all rows have behind the key: calendar, ts, end, granularity and partial."""
     period = table.period
     start_ms = windows.start_ms(table.window) if period is None else period.start_ms
     end_ms = windows.start_ms(table.window + 1) if period is None else period.end_ms
@@ -80,13 +80,13 @@ def _field(value: Any) -> bytes:
     return _NONE if value is None else orjson.dumps(value)
 
 
-def _storable(group: bytes, text: bytes) -> bytes:
-    """JSON as jsonb takes it, which has no NUL: another character, and the original beside it."""
+def _storable(group: bytes) -> bytes:
+    """JSON as jsonb takes it, which has no NUL: U+FFFD stands for it. The key tells groups apart."""
     if _NUL in group:
         values: dict[str, str | None] = orjson.loads(group)
-        kept = {name: value and value.replace("\0", "\ufffd") for name, value in values.items()}
-        if kept != values:
-            group = orjson.dumps(kept | {"\ufffd": text.hex()})
+        group = orjson.dumps(
+            {name: value and value.replace("\0", "\ufffd") for name, value in values.items()}
+        )
     return _escaped(group)
 
 

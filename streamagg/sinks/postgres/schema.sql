@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS streamagg_results (
     "end" timestamptz NOT NULL,
     granularity interval NOT NULL,
     "group" jsonb,
+    -- The text of the group: it takes a third of the time that jsonb takes in an index, and holds any group.
+    key text COLLATE "C" NOT NULL,
     cnt bigint,
     records bigint NOT NULL,
     measures jsonb NOT NULL,
@@ -25,7 +27,7 @@ CREATE TABLE IF NOT EXISTS streamagg_results (
     error double precision,
     groups bigint,
     groups_dropped boolean NOT NULL,
-    UNIQUE NULLS NOT DISTINCT (job, calendar, ts, "group")
+    UNIQUE NULLS NOT DISTINCT (job, calendar, ts, key)
 );
 
 -- Where reading goes on.

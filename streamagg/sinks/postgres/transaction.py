@@ -35,7 +35,7 @@ _PIECE_BYTES: Final = 1 << 20
 _AT_ONCE: Final = 100
 """Values of state; each may have half a megabyte."""
 _COLUMNS: Final = ", ".join(COLUMNS)
-_KEY: Final = 'job, calendar, ts, "group"'
+_KEY: Final = "calendar, ts, key"
 _FENCE: Final = """
     INSERT INTO streamagg_jobs AS known VALUES (%s, 1)
     ON CONFLICT (job) DO UPDATE SET epoch = known.epoch + 1
@@ -48,10 +48,12 @@ _INCOMING: Final = f"""
 """
 _COPY: Final = f"COPY pg_temp.streamagg_incoming ({_COLUMNS}) FROM STDIN"
 _UPSERT: Final = f"""
-    INSERT INTO streamagg_results (job, {_COLUMNS}) SELECT %s, {_COLUMNS} FROM pg_temp.streamagg_incoming
-    ON CONFLICT ({_KEY}) DO UPDATE
+    INSERT INTO streamagg_results (job, {_COLUMNS})
+    SELECT %s, {_COLUMNS} FROM pg_temp.streamagg_incoming ORDER BY {_KEY}
+    ON CONFLICT (job, {_KEY}) DO UPDATE
     SET ({_COLUMNS}) = ROW ({", ".join(f"excluded.{column}" for column in COLUMNS)})
 """
+"""In the order of the index, of which fewer pages are touched then."""
 _CHECKPOINTS: Final = """
     INSERT INTO streamagg_checkpoints SELECT %s, * FROM unnest(%s::integer[], %s::bigint[], %s::text[])
     ON CONFLICT (job, partition) DO UPDATE
