@@ -117,13 +117,6 @@ def postgres() -> Iterator[Postgres]:
         yield own
 
 
-@pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
-    """One that the test may kill, stop and start again."""
-    with postgres_running() as own:
-        yield own
-
-
 @contextmanager
 def postgres_running(settings: Mapping[str, object] | None = None) -> Iterator[Postgres]:
     """A server while the context lasts; where there can be none the test is skipped, or with CI fails."""
