@@ -63,7 +63,8 @@ class Pair:
         output, read = getattr(self, f"_to_{sink}")()
         ends = () if source == "stream" else ("--until-end",)
         places = ("--input", input_, "--output", output, "--bootstrap-servers", self._bootstrap)
-        command = ("run", *places, "--inline", *RULES, *QUICK, *ends)
+        settled = ("--settle", "0s") if dies_at else ()
+        command = ("run", *places, "--inline", *RULES, *QUICK, *ends, *settled)
         for point in dies_at:
             ended(*command, given=given, code=-signal.SIGKILL, fault=f"{point}:1")
         found: bytes = read(ended(*command, given=given))
