@@ -61,7 +61,7 @@ def _panel(settings: RunSettings, outside: "Outside") -> AbstractContextManager[
         settings.input,
         settings.output,
         settings.kafka.group,
-        f"Kafka at {settings.kafka.bootstrap_servers}" if of_kafka else settings.output,
+        settings.kafka.bootstrap_servers if of_kafka else None,
         settings.window.granularity_ms,
         settings.window.max_lag_ms,
         settings.decode.user_field is not None,

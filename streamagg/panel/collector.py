@@ -99,9 +99,8 @@ class Collector:
         if self._stopping:
             return "stopping"
         if self._snapshot.leader:
-            return "leader" if _reads(self._snapshot) else "waiting for Kafka"
-        in_group = self._snapshot.member and self._snapshot.rebalances > 0
-        return "standby" if in_group else "waiting for Kafka"
+            return "leader" if _reads(self._snapshot) else "waiting"
+        return "standby" if self._snapshot.dealt else "waiting"
 
     def _note(self, event: str, fields: dict[str, Any], line: Line) -> str | None:
         if line.level in ("warning", "error"):

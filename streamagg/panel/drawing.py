@@ -6,7 +6,7 @@ from typing import Final
 from rich.text import Text
 
 from streamagg.panel.glyphs import Glyphs, cropped, printable, sparkline
-from streamagg.panel.model import Figures, Line, Model
+from streamagg.panel.model import Facts, Figures, Line, Model
 from streamagg.panel.table import WIDE, Row, moment, table, top_groups
 from streamagg.settings.quantities import duration_parts
 
@@ -98,7 +98,8 @@ def _blocks(
 
 def _title(model: Model, width: int, glyphs: Glyphs) -> Text:
     facts = model.facts
-    state = f"{model.state}  {_clock(model.elapsed_s)}"
+    waits = model.state == "waiting" and model.facts.bootstrap
+    state = f"{'waiting for Kafka' if waits else model.state}  {_clock(model.elapsed_s)}"
     title = Text.assemble(("streamagg  ", "bold"), f"{facts.input} {glyphs.arrow} {facts.output}")
     title = cropped(title, width - len(state) - 2, glyphs)
     title.append(" " * (width - title.cell_len - len(state)))
@@ -125,8 +126,12 @@ def _middle(model: Model, width: int, glyphs: Glyphs) -> list[Text]:
     """The figures; a sentence while there are none."""
     if model.figures is not None and model.state != "standby":
         return _figures(model.figures, model.now_ms, width, glyphs)
-    text = _STANDBY if model.state == "standby" else _WAITING.format(model.facts.reached)
+    text = _STANDBY if model.state == "standby" else _WAITING.format(_reached(model.facts))
     return _wrapped(Text(text), width, glyphs, most=3)
+
+
+def _reached(facts: Facts) -> str:
+    return f"Kafka at {facts.bootstrap}" if facts.bootstrap else facts.output
 
 
 def _figures(figures: Figures, now_ms: int, width: int, glyphs: Glyphs) -> list[Text]:

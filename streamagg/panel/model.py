@@ -6,7 +6,7 @@ from typing import Literal
 
 from streamagg.telemetry.snapshot import OpenWindow, WindowSample
 
-State = Literal["waiting for Kafka", "leader", "standby", "stopping", "ended", "failed"]
+State = Literal["waiting", "leader", "standby", "stopping", "ended", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Facts:
     input: str
     output: str
     group: str
-    reached: str
-    """Who has to answer before it begins."""
+    bootstrap: str | None
+    """Where Kafka is asked for; None: nothing of the run is there."""
     granularity_ms: int
     max_lag_ms: int
     users: bool = True

@@ -170,6 +170,8 @@ class Snapshot:
     leader: bool = False
     member: bool = False
     """The group knows this instance."""
+    dealt: bool = False
+    """It is known who leads."""
     rebalances: int = 0
     partitions: Mapping[int, PartitionSample] = field(default_factory=dict)
     workers: WorkersSample = field(default_factory=WorkersSample)

@@ -18,7 +18,7 @@ from streamagg.telemetry.snapshot import OpenWindow, WindowSample
 MINUTE_MS: Final = 60_000
 NOW_MS: Final = 1_769_860_934_000
 """2026-01-31T12:02:14Z."""
-FACTS: Final = Facts("visits", "visitors", "streamagg", "Kafka at kafka:9092", MINUTE_MS, 5_000)
+FACTS: Final = Facts("visits", "visitors", "streamagg", "kafka:9092", MINUTE_MS, 5_000)
 _FIRST_MS: Final = 1_769_860_080_000
 """2026-01-31T11:48:00Z."""
 _USERS: Final = (5_822, 5_817, 5_840, 5_905, 6_011, 6_102, 6_080, 5_990, 5_871, 5_803, 5_766, 5_792)

@@ -65,7 +65,8 @@ class Nowhere:
 
 def member(**numbers: int) -> Any:
     """A member of the group."""
-    return SimpleNamespace(leader=True, joined=True, rebalances=3, numbers=ClientNumbers(numbers))
+    known = ClientNumbers(numbers)
+    return SimpleNamespace(leader=True, joined=True, assignment_known=True, rebalances=3, numbers=known)
 
 
 def workers(sample: WorkersSample | None = None) -> Any:

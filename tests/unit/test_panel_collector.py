@@ -124,14 +124,14 @@ def test_what_the_instance_is(collector: Collector) -> None:
         collector.look_at(snapshot, unready)
         return collector.model().state
 
-    assert collector.model().state == "waiting for Kafka"
-    assert state(Snapshot(1.0, member=True), "not in the consumer group") == "waiting for Kafka"
-    assert state(Snapshot(2.0, member=True, rebalances=1)) == "standby"
-    assert state(Snapshot(3.0, member=True, rebalances=1, leader=True)) == "waiting for Kafka"
+    assert collector.model().state == "waiting"
+    assert state(Snapshot(1.0, member=True), "not in the consumer group") == "waiting"
+    assert state(Snapshot(2.0, member=True, dealt=True)) == "standby"
+    assert state(Snapshot(3.0, member=True, dealt=True, leader=True)) == "waiting"
     assert state(reading(4.0, 10), "aggregator-0 does not answer") == "leader"
     assert collector.model().unready == ("aggregator-0 does not answer",)
-    away = Snapshot(5.0, member=True, rebalances=1, leader=True, partitions={0: replace(PART, lag=None)})
-    assert state(away, "leads, but does not read yet") == "waiting for Kafka"
+    away = Snapshot(5.0, member=True, dealt=True, leader=True, partitions={0: replace(PART, lag=None)})
+    assert state(away, "leads, but does not read yet") == "waiting"
     assert (collector.model().unready, figures(collector).records) == ((), 10)
     collector.hear(logged("stopping", "stopping ..."))
     assert state(reading(6.0, 10)) == "stopping"
@@ -160,7 +160,7 @@ def test_of_other_lines_the_last_one_is_shown(collector: Collector) -> None:
     assert model.said is not None
     assert model == Model(
         FACTS,
-        "waiting for Kafka",
+        "waiting",
         model.elapsed_s,
         model.now_ms,
         said=Line(model.said.at, "info", "partition 3 is idle"),

@@ -167,7 +167,7 @@ def test_it_fits_any_terminal(width: int, height: int, glyphs: Glyphs) -> None:
 
 
 def test_before_kafka_is_reached() -> None:
-    model = Model(FACTS, "waiting for Kafka", 1.0, NOW_MS)
+    model = Model(FACTS, "waiting", 1.0, NOW_MS)
     assert drawn(model) == (
         "streamagg  visits → visitors                          waiting for Kafka  0:00:01\n"
         "group streamagg, windows of 1m, max lag 5s\n"
@@ -186,7 +186,10 @@ def test_a_standby() -> None:
 
 
 def test_away_from_kafka_the_last_figures_stay() -> None:
-    text = drawn(replace(MODEL, state="waiting for Kafka"))
+    nowhere = replace(MODEL, facts=replace(MODEL.facts, bootstrap=None), state="waiting", figures=None)
+    assert "waiting  0:12:32" in (text := drawn(nowhere))
+    assert "reaching visitors" in text
+    text = drawn(replace(MODEL, state="waiting"))
     assert "waiting for Kafka  0:12:32" in text
     assert "182,310 records/s" in text
 

@@ -203,6 +203,7 @@ class Meter:
             at_s=time.monotonic(),
             leader=leadership.leader,
             member=leadership.joined,
+            dealt=leadership.assignment_known,
             rebalances=leadership.rebalances,
             partitions=self._with_uncounted(partition_samples(tally, view), now_ms),
             workers=workers,
