@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streamagg.serve.records import WINDOW
-from streamagg.serve.store.layout import ALL_USERS, Calendar, quoted_measure
+from streamagg.serve.store.layout import ALL_USERS, Calendar
 from streamagg.serve.store.reading import Reading
 
 Wanted = Mapping[str, str | None]
@@ -73,7 +73,7 @@ def number_column(calendar: Calendar, name: str) -> str:
             f"There is no measure {name} in {calendar.name}; there are:"
             f" {', '.join((*NUMBERS, *calendar.measures))}."
         )
-    return quoted_measure(name)
+    return calendar.column(name)
 
 
 def whole(number: float | None) -> int | float | None:

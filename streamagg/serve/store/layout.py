@@ -82,7 +82,11 @@ class Calendar:
     @property
     def columns(self) -> str:
         """Names of all columns, for SQL."""
-        return ", ".join([*COLUMNS, *map(quoted_measure, self.measures)])
+        return ", ".join([*COLUMNS, *map(self.column, self.measures)])
+
+    def column(self, measure: str) -> str:
+        """Of a measure: its place, for SQL knows no capitals."""
+        return f"m{self.measures.index(measure)}"
 
     def touched(self, from_ms: int, to_ms: int) -> list[Segment]:
         """The segments in which rows of the range may be."""
@@ -103,8 +107,3 @@ class Layout:
     def new_calendar(self, name: str) -> Calendar:
         """One that has no rows yet."""
         return Calendar(1 + max((one.number for one in self.calendars.values()), default=0), name)
-
-
-def quoted_measure(name: str) -> str:
-    """The column of a measure, as SQL."""
-    return '"m_' + name.replace('"', '""') + '"'

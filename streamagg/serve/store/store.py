@@ -13,7 +13,7 @@ import orjson
 
 from streamagg.errors import StreamaggError
 from streamagg.serve.records import WINDOW, Column, Rows
-from streamagg.serve.store.file import open_file
+from streamagg.serve.store.file import NAME, open_file
 from streamagg.serve.store.groups import Groups
 from streamagg.serve.store.layout import (
     ALL_USERS,
@@ -24,7 +24,6 @@ from streamagg.serve.store.layout import (
     Extent,
     Layout,
     Segment,
-    quoted_measure,
 )
 from streamagg.serve.store.reading import Reading
 
@@ -96,7 +95,7 @@ class Store:
     @property
     def size_bytes(self) -> int:
         """Of its files."""
-        return sum(path.stat().st_size for path in self.directory.glob("history.duckdb*") if path.is_file())
+        return sum(map(_size, self.directory.glob(f"{NAME}*")))
 
     def positions(self) -> dict[Position, str]:
         """Up to where each part has been read."""
@@ -248,7 +247,7 @@ class Store:
     def _make_calendar(self, name: str, measures: Sequence[str]) -> None:
         calendar = replace(self._layout.new_calendar(name), measures=tuple(measures))
         columns = [f"{column} {kind}" for column, kind in COLUMNS.items()]
-        columns += [f"{quoted_measure(measure)} DOUBLE" for measure in measures]
+        columns += [f"{calendar.column(measure)} DOUBLE" for measure in measures]
         with self.transaction(self._layout.next(calendar)):
             ask = self.connection.execute
             ask(f"CREATE TABLE {calendar.tail_table} ({', '.join(columns)})")
@@ -260,7 +259,7 @@ class Store:
         with self.transaction(self._layout.next(more)):
             for table in (calendar.tail_table, calendar.sorted_table):
                 for name in names:
-                    self.connection.execute(f"ALTER TABLE {table} ADD COLUMN {quoted_measure(name)} DOUBLE")
+                    self.connection.execute(f"ALTER TABLE {table} ADD COLUMN {more.column(name)} DOUBLE")
             self.connection.execute(
                 "UPDATE calendars SET measures = ? WHERE number = ?", [_json(more.measures), more.number]
             )
@@ -269,10 +268,10 @@ class Store:
         """The tail with them."""
         calendar = self._layout.calendars[rows.calendar]
         columns = {"grp": self._numbers(rows), **rows.columns}
-        columns |= {f"m_{name}": column for name, column in rows.measures.items()}
+        columns |= {calendar.column(name): column for name, column in rows.measures.items()}
         columns = _last_of_each(columns)
         self._delete_known(calendar, columns)
-        names = [*COLUMNS, *map(quoted_measure, rows.measures)]
+        names = [*COLUMNS, *map(calendar.column, rows.measures)]
         self.connection.execute(
             f"INSERT INTO {calendar.tail_table} ({', '.join(names)}) SELECT {', '.join(names)} FROM columns"
         )
@@ -420,6 +419,14 @@ class Store:
             ask("DELETE FROM sketches WHERE calendar = ? AND ts < ?", [calendar.number, before_ms])
             ask("DELETE FROM segments WHERE calendar = ? AND most < ?", [calendar.number, before_ms])
         self._look(calendar)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        # What DuckDB writes for a moment.
+        return 0
 
 
 def _last_of_each(columns: dict[str, Column]) -> dict[str, Column]:
