@@ -47,8 +47,8 @@ class Counters:
 class RunningPipeline:
     """Coordinator, unmarshallers and aggregators; ended with the context."""
 
-    def __init__(self, bootstrap: str, topic: str, output: str) -> None:
-        self._command = _command(bootstrap, topic, output)
+    def __init__(self, bootstrap: str, topic: str, output: str, sketches: str) -> None:
+        self._command = _command(bootstrap, topic, output, sketches)
         # Lives as long as the process, and is closed with the context.
         self._log: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._address: str | None = None
@@ -139,11 +139,12 @@ class RunningPipeline:
         return "\n".join(self._log_text().splitlines()[-LOG_LINES:])
 
 
-def _command(bootstrap: str, topic: str, output: str) -> list[str]:
+def _command(bootstrap: str, topic: str, output: str, sketches: str) -> list[str]:
     flags = {
         "--bootstrap-servers": bootstrap,
         "--input": topic,
         "--output": output,
+        "--sketches": sketches,
         "--group": "streamagg-demo",
         "--unmarshallers": str(UNMARSHALLERS),
         "--aggregators": str(AGGREGATORS),

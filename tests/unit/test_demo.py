@@ -1,12 +1,15 @@
 """The demo: what it sends, what it shows, that it finds a difference, and that nothing is left of it."""
 
 import io
+import json
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from streamagg import demo
+from streamagg.demo import page
 from streamagg.demo.board import Board
 from streamagg.demo.feed import MOST_AHEAD, SPEED, WINDOW, Feed
 from streamagg.demo.pipeline import Counters
@@ -123,7 +127,7 @@ def test_the_feed_ends_with_a_minute_and_holds_every_kind_of_record(kafka: Kafka
 
 @pytest.mark.slow
 def test_the_whole_demo_agrees_with_its_recount(capsys: pytest.CaptureFixture[str]) -> None:
-    demo.run_demo(minutes=3)
+    demo.run_demo(minutes=3, with_page=False)
     shown = capsys.readouterr().out
     assert "OK  18 of 18 counts equal an independent recount" in shown
     assert "unique users" in shown
@@ -147,7 +151,7 @@ def test_a_difference_is_shown_and_is_an_error(
 
     monkeypatch.setattr(demo, "compare", compare_with_one_more)
     with pytest.raises(DataDiffers):
-        demo.run_demo(minutes=1)
+        demo.run_demo(minutes=1, with_page=False)
     shown = capsys.readouterr().out
     assert "DIFFERENT  5 of 6 counts" in shown
     assert "different: window" in shown
@@ -162,7 +166,7 @@ def descendants(pid: int) -> list[int]:
     return [*children, *(below for child in children for below in descendants(child))]
 
 
-def wait_for_line(process: subprocess.Popen[bytes], text: str) -> None:
+def wait_for_line(process: subprocess.Popen[bytes], text: str) -> str:
     assert process.stdout is not None
     deadline = time.monotonic() + END_TIMEOUT_S
     seen = b""
@@ -171,12 +175,15 @@ def wait_for_line(process: subprocess.Popen[bytes], text: str) -> None:
         chunk = os.read(process.stdout.fileno(), 4096)
         assert chunk, seen
         seen += chunk
+    return seen.decode()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_no_process(number: signal.Signals) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "streamagg", "demo"], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamagg", "demo", "--no-page"], stdout=subprocess.PIPE
+    )
     try:
         wait_for_line(process, "is sent each second")
         family = descendants(process.pid)
@@ -187,6 +194,32 @@ def test_interrupted_it_leaves_no_process(number: signal.Signals) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.slow
+def test_it_leaves_a_page_that_shows_what_it_published() -> None:
+    """Until Ctrl-C, which is no error then."""
+    command = "from streamagg.demo import run_demo; run_demo(minutes=2)"
+    process = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE)
+    try:
+        shown = wait_for_line(process, ", Ctrl-C to stop\n")
+        (url,) = re.findall(r"the page is at (http://127\.0\.0\.1:\d+), Ctrl-C", shown)
+        with urllib.request.urlopen(url + "/v1/windows?from=0", timeout=END_TIMEOUT_S) as answer:
+            windows = json.load(answer)["windows"]
+        assert len(windows) == 2
+        assert windows[0]["cnt"] > 0
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(END_TIMEOUT_S) == 0
+        assert [pid for pid in family if Path(f"/proc/{pid}").exists()] == []
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_without_the_packages_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    assert "pip install 'streamagg[serve]'" in (page.missing() or "")
 
 
 def test_windows_of_the_demo_are_the_defaults() -> None:

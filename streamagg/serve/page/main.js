@@ -79,6 +79,10 @@ async function loadNow(signal) {
   const asked = { from: end - 100 * length, order: "desc", limit: 2, ...groupParameter(page.view.group) };
   page.latest = (await ask("/v1/windows", asked, signal)).windows;
   showNow();
+  await loadDay(signal);
+}
+
+async function loadDay(signal) {
   showDay(await dayOf(signal), page.clock);
 }
 
@@ -249,6 +253,7 @@ function refreshed() {
   if (page.view.from !== null || page.isAway) return;
   page.range = rangeOf(page.view, page.status);
   loadSums(asking.signal);
+  tell(loadDay(asking.signal));
   if (page.held?.series) tell(loadHistory(asking.signal));
 }
 

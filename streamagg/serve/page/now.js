@@ -8,6 +8,8 @@ import { endOf } from "./samples.js";
 const PATIENCE_S = 60;
 /** New windows come so often, at least, while a backlog is read. */
 const COMING_S = 15;
+/** What ended so long ago is looked at because it is old. */
+const HISTORY_S = 365 * 86_400;
 const NOTHING = "–";
 
 /** Put a number into a large place; both places have one size, in which the longer number fits. */
@@ -86,12 +88,14 @@ export function showOnTime(record, status, isAway, heard_s, now) {
   const age = now - endOf(record);
   const behind = status.behind ? `${number(status.behind)} published records wait to be read · ` : "";
   if (age <= record.granularity + PATIENCE_S) {
-    return verdict("on-time", "good", `${duration(age)} old`, `${behind}since the freshest window ended`);
+    const says = age < 1 ? "Just now" : `${duration(age)} old`;
+    return verdict("on-time", "good", says, `${behind}since the freshest window ended`);
   }
   if (heard_s !== null && heard_s <= Math.max(COMING_S, 2 * record.granularity)) {
     const why = `${behind}the last window came ${duration(heard_s)} ago, and ended ${duration(age)} ago`;
     return verdict("on-time", "warn", "Reading the past", why);
   }
+  if (age > HISTORY_S) return verdict("on-time", "warn", "All of it is past", `${behind}it ended ${duration(age)} ago`);
   const why = [`${behind}no newer window has come · `, runbook("streamaggnowindowpublished", "what to do")];
   return verdict("on-time", "bad", `${duration(age)} old`, why);
 }

@@ -22,9 +22,11 @@ export class Retention {
       name: unit === "month" ? clock.month(cohort.from) : clock.date(cohort.from),
       shares: cohort.back.map((users) => (users === null || !cohort.users ? null : users / cohort.users)),
     }));
-    at("retention-beneath").textContent =
-      `Of the users who came first in a ${unit}, how many were here again so many ${unit}s later.`;
-    fill(at("retention-table"), this._table());
+    const hasLater = this._rows.some((row) => row.back.length);
+    at("retention-beneath").textContent = hasLater
+      ? `Of the users who came first in a ${unit}, how many were here again so many ${unit}s later.`
+      : `There is no second ${unit} yet.`;
+    fill(at("retention-table"), hasLater ? this._table() : null);
   }
 
   _table() {
