@@ -154,7 +154,7 @@ class Ingest:
         else:
             try:
                 await self._write(checked, asked)
-            except Problem:
+            except Exception:
                 self.seen.forget(key.key)
                 raise
             self.seen.done(key.key)

@@ -1,6 +1,8 @@
 """How much may wait in memory: what is beyond that is refused before it is read."""
 
-from streamagg.http.problems import overloaded
+from http import HTTPStatus
+
+from streamagg.http.problems import Problem, overloaded
 
 
 class Room:
@@ -31,7 +33,11 @@ class Held:
         self._held = 0
 
     def more(self, size: int) -> None:
-        """Take more. Raises Problem (503)."""
+        """Take more. Raises Problem: 503, or 413 if there never is as much room."""
+        if self._held + size > self._room.most_bytes:
+            most = self._room.most_bytes
+            text = f"The body takes more than the {most} bytes that may wait: send it in several."
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
         self._room.take(size)
         self._held += size
 

@@ -238,6 +238,14 @@ def test_room_is_given_back_whatever_happens(client: Client, running: tuple[Desk
     wait_until(lambda: ingest.room.taken == 0, "it is free again")
 
 
+def test_what_could_never_have_room_is_too_large_and_not_too_early() -> None:
+    ingest = ingest_of(Desk(), room=1_000)
+    with serving(ingest.routes, meter=ingest.meter) as served, Client(served.port) as client:
+        assert client.ask("POST", PATH, b"{}\n" * 20, LINES).status == 413
+        assert client.ask("POST", PATH, b"{}\n" * 10, LINES).status == 200
+        assert ingest.room.taken == 0
+
+
 def test_too_many_records_are_too_large() -> None:
     desk = Desk()
     ingest = ingest_of(desk, room=1 << 24, body=1 << 20)

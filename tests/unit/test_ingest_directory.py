@@ -186,6 +186,25 @@ def test_while_nothing_can_be_written_it_says_so(tmp_path: Path, clock: Clock) -
     assert finished(path) == [b"1\n"]
 
 
+def test_a_file_that_could_not_be_finished_is_finished_later(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = opened(tmp_path, clock)
+    files.write([body(b"1")])
+
+    def refused(path: Path, target: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    clock.seconds += 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refused)
+        with pytest.raises(NotWritten, match="could not be finished"):
+            files.tidy()
+        assert finished(tmp_path) == []
+    files.tidy()
+    assert finished(tmp_path) == [b"1\n"]
+
+
 def test_one_program_writes_to_a_directory(tmp_path: Path) -> None:
     left = folder_of(tmp_path, 3)
     left.mkdir()

@@ -55,9 +55,7 @@ def test_what_does_not_go_together_is_told(flags: dict[str, object], says: str) 
 def test_a_key_needs_its_certificate(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.touch()
-    with pytest.raises(
-        SettingsError, match="needs the certificate that it belongs to: add"
-    ):
+    with pytest.raises(SettingsError, match="needs the certificate that it belongs to: add"):
         resolver(tls_key=str(key)).ingest()
 
 

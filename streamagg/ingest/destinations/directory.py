@@ -81,13 +81,14 @@ class Directory:
         return _File(self._path / name, self._clock())
 
     def _finish(self) -> None:
-        """Raises NotWritten; what is in the file then is finished with the next start."""
+        """Raises NotWritten; what is in the file then is finished when something can be written again."""
         file, self._file = self._file, None
         if file is None:
             return
         try:
             file.finish()
         except OSError as error:
+            self._well = False
             raise NotWritten(f"The file could not be finished: {error.strerror}.") from error
 
     def _try(self) -> None:
@@ -95,6 +96,7 @@ class Directory:
         try:
             probe.write_bytes(bytes(_STEP_BYTES))
             probe.unlink()
+            finish_left_over(self._path)
         except OSError as error:
             raise NotWritten(f"Nothing can be written to {self._path}: {error.strerror}.") from error
         self._well = True
