@@ -13,7 +13,7 @@ from bench.rounds import Bench
 from bench.scratch import DIRECTORY, Site
 from bench.topics import LOADS, SMALL, Load, Told, load
 
-ROUNDS: Final = 1
+ROUNDS: Final = 2
 NAMES: Final = ("streamagg-2", "flink-sql", "flink-sql-eos", "streamagg-flink")
 APART: Final = Contender(
     name="streamagg-flink-apart",
