@@ -126,7 +126,7 @@ def profile(found: Found) -> list[Block]:
         {(part["task"], part["part"]): part["us_a_record"] for part in topic["parts"]}
         for topic in found["topics"]
     ]
-    places = sorted(by_size[0].keys() | by_size[-1].keys(), key=lambda key: -by_size[0].get(key, 0.0))
+    places = sorted(by_size[-1] | by_size[0], key=lambda key: -by_size[0].get(key, 0.0))
     tasks = {task: sum(us for key, us in by_size[0].items() if key[0] == task) for task, _ in places}
     rows = [
         [task, part, *(f"{each.get((task, part), 0.0):.2f}" for each in by_size)]
