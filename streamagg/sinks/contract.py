@@ -27,8 +27,8 @@ To write one:
 3. Results are rendered by ``json_records`` where they are JSON.
 4. Add it to ``tests/contracts/test_sinks.py``, which says all of this as tests.
 
-``kafka.topic`` is a topic, ``directory.sink`` are files; ``callback`` hands results to a function, and needs
-no leader; ``tests/simulation/sink.py`` breaks wherever it can.
+``kafka.topic`` is a topic, ``directory.sink`` are files, ``postgres.sink`` are tables; ``callback`` hands
+results to a function, and needs no leader; ``tests/simulation/sink.py`` breaks wherever it can.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -133,10 +133,10 @@ class Sink(Protocol[Leads]):
         """How many records rejected as future a publication may name; 0: any number."""
 
     def make(self) -> None:
-        """Make what is not there yet, if that is allowed; raises TopicError."""
+        """Make what is not there yet, if that is allowed; raises TopicError or PlaceError."""
 
     def require(self, alive: Callable[[], None]) -> None:
-        """Raises TopicError if something of it is missing; calls ``alive`` after each question."""
+        """Raises TopicError or PlaceError if something is missing; calls ``alive`` after each question."""
 
     def holds_results(self) -> bool:
         """Somebody has published to it before."""

@@ -61,7 +61,7 @@ def connect(url: str, **settings: str) -> psycopg.Connection:
 
 @contextmanager
 def asking(url: str) -> Iterator[psycopg.Connection]:
-    """A connection for some questions; raises what ``refused`` says."""
+    """A connection for some questions; raises a StreamaggError."""
     try:
         connection = connect(url)
         try:
@@ -69,7 +69,7 @@ def asking(url: str) -> Iterator[psycopg.Connection]:
         finally:
             connection.close()
     except psycopg.Error as error:
-        raise refused(error, url) or StreamaggError(f"{name_of(url)} failed: {_sentence(error)}.") from error
+        raise meant(error, url) from error
 
 
 _AWAY_CLASSES: Final = (
@@ -97,6 +97,11 @@ def refused(error: psycopg.Error, url: str) -> StreamaggError | None:
             " streamagg schema --postgres prints."
         )
     return None
+
+
+def meant(error: psycopg.Error, url: str) -> StreamaggError:
+    """The same, whatever it is."""
+    return refused(error, url) or StreamaggError(f"{name_of(url)} failed: {_sentence(error)}.")
 
 
 _HINDRANCES: Final = {

@@ -23,7 +23,7 @@ from streamagg.core.windows import Windows
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
 from streamagg.sinks.contract import Publication, PublishFailed, State, Stored
-from streamagg.sinks.postgres.connecting import close, connect, name_of, refused
+from streamagg.sinks.postgres.connecting import close, connect, meant, name_of, refused
 from streamagg.sinks.postgres.rows import COLUMNS, lines
 from streamagg.sinks.publisher_thread import failure_of
 
@@ -105,7 +105,7 @@ class Output:
             (self._number,) = connection.execute(_LAST, (self._job,)).fetchone() or (0,)
             connection.execute(_INCOMING.encode())
         except psycopg.Error as error:
-            raise self.failure(error) from error
+            raise meant(error, self._url) from error
 
     def publish(self, publication: Publication, submitted_s: float) -> None:
         """In the steps of the module's docstring; raises what went wrong, for ``failure`` to name."""
@@ -127,7 +127,7 @@ class Output:
         try:
             return checkpoints(self._open, self._job, partitions)
         except psycopg.Error as error:
-            raise self.failure(error) from error
+            raise meant(error, self._url) from error
 
     def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
         """See ``sinks.contract.LeaderPublisher``."""
@@ -142,13 +142,12 @@ class Output:
                     alive()
                     yield from rows
         except psycopg.Error as error:
-            raise self.failure(error) from error
+            raise meant(error, self._url) from error
         self._numbers.restore_s = monotonic() - began
 
     def failure(self, cause: Exception) -> Exception:
         """What the session hears of a publication that did not get out."""
         if isinstance(cause, psycopg.Error):
-            self._numbers.client.failed(cause.sqlstate or "connection")
             cause = refused(cause, self._url) or cause
         return failure_of(cause)
 
