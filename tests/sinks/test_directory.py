@@ -404,9 +404,10 @@ class Refusing(Quick):
     """A disk that refuses to be written to, with this error."""
 
     code = 0
+    only = ""
 
     def write(self, path: str, offset: int, content: bytes) -> None:
-        if self.code:
+        if self.code and path.startswith(self.only):
             raise OSError(self.code, os.strerror(self.code), str(path))
         super().write(path, offset, content)
 
@@ -520,3 +521,18 @@ def test_the_page_shows_a_manifest() -> None:
     assert shown is not None
     assert orjson.loads(shown[1]).keys() == msgspec.to_builtins(Manifest(group="")).keys()
     assert msgspec.json.decode(shown[1], type=Manifest).days["2016-07-11"].jsonl[0].bytes == 1893
+
+
+def test_on_a_full_disk_it_makes_room(leading: Any, tmp_path: Path) -> None:
+    """For the manifest of whoever begins, which is written before anything is removed."""
+    disk = Refusing(tmp_path)
+    publisher = leading(settings_for(tmp_path), disk=lambda root: disk)
+    for number in range(16):
+        published(publisher, window(FIRST + number))
+    assert len(list(tmp_path.glob("parquet/*/*"))) == 17
+    disk.only = "state"
+    disk.code = errno.ENOSPC
+    with pytest.raises(OutputAway, match="is full"):
+        published(publisher, window(FIRST + 16), state=((b"key", b"value"),))
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/*")}
+    assert left == set(manifest(tmp_path).paths)

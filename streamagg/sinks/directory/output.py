@@ -15,6 +15,7 @@ and the new name while another one is; the kernel takes the lock from whoever di
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic, time
 from typing import Final
@@ -105,9 +106,13 @@ class Output:
 
     def _write(self, publication: Publication, submitted_s: float) -> None:
         self._at("before-begin")
-        drafted = self._drafted(publication)  # 1
-        self._at("after-produce")
-        self._own.sync()  # 2
+        try:
+            drafted = self._drafted(publication)  # 1
+            self._at("after-produce")
+            self._own.sync()  # 2
+        except OSError:
+            self._make_room()
+            raise
         if publication.windows:
             self._numbers.times.took("publish", monotonic() - submitted_s)
         self._at("before-offsets")
@@ -254,6 +259,14 @@ class Output:
         numbers.last_commit_s = time()
         if numbers.state_bytes is not None:
             numbers.state_bytes += sum(len(k) + len(v or b"") for k, v in publication.state)
+
+    def _make_room(self) -> None:
+        """Remove at once what does not count, also what was just written: the disk may be full."""
+        written = set(self._own.taken()) - set(self._manifest.paths)
+        with suppress(OSError):
+            for path in (*(path for _, path in self._obsolete), *sorted(written)):
+                self._files.remove(path)
+            self._obsolete.clear()
 
     def _remove(self) -> None:
         while self._obsolete and self._obsolete[0][0] <= monotonic():
