@@ -336,6 +336,10 @@ def test_files_that_were_counted_before_a_start_are_moved(bench: Spool) -> None:
     bench.write("aa.jsonl", b"2\n")
     bench.moves = True
     bench.go_on(stored)
+    bench.look()
+    assert bench.files(bench.done) == [], "a standby moves nothing, nor does who begins anew"
+    bench.source.committed({0: bench.at})
+    bench.look()
     assert bench.files(bench.done) == ["a.jsonl", "b.jsonl"]
     assert bench.files(bench.root) == ["aa.jsonl", "c.jsonl"]
     assert bench.skipped == {"out_of_order": 1}

@@ -79,6 +79,8 @@ class DirectoryLog:
         self._watched: tuple[str, Stat] | None = None
         self._watched_ms = 0
         self._committed = 0
+        self._covered: list[str] = []
+        """Files that are to be moved."""
 
     @property
     def begin(self) -> int:
@@ -162,6 +164,12 @@ class DirectoryLog:
         base = self._files.bases[index]
         read = offset - base >= self._files.sizes[index] and not form_of(self._files.names[index]).shift
         return read or base in self._dead
+
+    def clear_away(self) -> None:
+        """Move the files that are counted."""
+        covered, self._covered = self._covered, []
+        for name in covered:
+            self._move(name)
 
     def _until(self, index: int) -> int:
         """Behind what readers get of a file."""
@@ -320,7 +328,11 @@ class DirectoryLog:
             self._put_away(files.names[index])
 
     def _put_away(self, name: str) -> None:
-        if self._done is not None and not self._disk.move(self._under(name), f"{self._done}/{name}"):
+        if self._done is not None:
+            self._covered.append(name)
+
+    def _move(self, name: str) -> None:
+        if not self._disk.move(self._under(name), f"{self._done}/{name}"):
             log.warning(
                 "file_not_moved",
                 "{path} is counted, and was not moved: {folder} has a file of that name",

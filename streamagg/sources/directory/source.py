@@ -59,6 +59,7 @@ class DirectorySource:
         self._logs: list[DirectoryLog] = []
         self._restored = False
         self._watched = False
+        self._leads = False
         self._looking = RLock()
         """Of whoever looks; taken before the other one."""
         self._lock = RLock()
@@ -140,6 +141,8 @@ class DirectorySource:
         self._logs += [self._log(Mark(name)) for name in fresh]
         for log in self._logs:
             log.look(changed.get(log.directory), self._clock_ms())
+            if self._leads:
+                log.clear_away()
 
     def recall(self, ask: Ask) -> Stored:
         """Go on with the numbers and places of stored checkpoints; raises CheckpointError."""
@@ -153,7 +156,7 @@ class DirectorySource:
         with self._looking, self._lock:
             if marks and not (self._restored and all(self._holds(n, at) for n, at in marks.items())):
                 self._begin([marks[number] for number in sorted(marks)], restored=True)
-            self.committed({number: at.base + at.byte for number, at in marks.items()})
+            self._cover({number: at.base + at.byte for number, at in marks.items()})
         return stored
 
     def forget(self) -> None:
@@ -177,10 +180,14 @@ class DirectorySource:
             return self._logs[partition].stretch(start, most, limit)
 
     def committed(self, offsets: Mapping[int, int]) -> None:
-        """What is before them is not asked for again."""
+        """What is before them is not asked for again. Only the leader knows: from here on it moves files."""
         with self._lock:
-            for number, log in self._of(offsets):
-                log.committed(offsets[number])
+            self._leads = True
+            self._cover(offsets)
+
+    def _cover(self, offsets: Mapping[int, int]) -> None:
+        for number, log in self._of(offsets):
+            log.committed(offsets[number])
 
     def _holds(self, number: int, at: Mark) -> bool:
         return number < len(self._logs) and self._logs[number].holds(at)
