@@ -103,6 +103,11 @@ class Spool:
         self.write(f"{name}.part", content)
         (self.root / f"{name}.part").rename(self.root / name)
 
+    def rewrite(self, name: str, content: bytes) -> None:
+        """The same file."""
+        os.truncate(self.root / name, 0)
+        self.write(name, content)
+
     def files(self, root: Path) -> list[str]:
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def test_empty_files_are_passed_by(bench: Spool) -> None:
     for name, content in (("a", b""), ("b", b"1\n"), ("c", b""), ("d", b"2"), ("e", b""), ("f", b"")):
         bench.write(f"{name}.jsonl", content)
     bench.settle()
-    assert bench.read() == [b"1", b"2"]
+    bench.look()
+    assert bench.records(0, 0, 1 << 20) == [(1, b"1"), (5, b"2")]
     for start, left in ((0, [b"1", b"2"]), (3, [b"2"]), (4, [b"2"])):
         bench.go_on(bench.stored(start))
         assert bench.read(start=start) == left
@@ -271,6 +273,16 @@ class TestWhatChangesUnderTheReader:
         assert self.rest(bench, restarts) == [b"5"]
         assert bench.skipped == {"gone": 1}
 
+    def test_offsets_that_were_given_are_given_to_nothing_else(self, bench: Spool, restarts: bool) -> None:
+        bench.write("dd.jsonl", b"6\n" * 100)
+        bench.settle()
+        bench.read()
+        self.stored = bench.stored(self.half)
+        (bench.root / "d.jsonl").unlink()
+        (bench.root / "dd.jsonl").unlink()
+        assert self.rest(bench, restarts) == [b"5"]
+        assert [offset >= 10 + 200 for offset, _ in bench.records(0, self.half, 1 << 20)] == [True]
+
     def test_it_disappears_when_it_is_read(self, bench: Spool, restarts: bool) -> None:
         self.half += 2
         self.stored = bench.stored(self.half)
@@ -358,3 +370,26 @@ def test_nothing_is_written_over_in_the_folder_of_files_that_are_done(bench: Spo
     bench.look()
     assert (bench.done / "a.jsonl").read_bytes() == b"before"
     assert bench.files(bench.root) == ["a.jsonl", "b.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda spool: spool.replace("a.jsonl", b"9\n8\n"), "replaced"),
+        (lambda spool: spool.rewrite("a.jsonl", b"9\n8\n"), "replaced"),
+        (lambda spool: spool.rewrite("a.jsonl", b"9\n"), "shrank"),
+        (lambda spool: (spool.root / "a.jsonl").unlink(), "gone"),
+    ],
+)
+def test_a_reader_reads_no_other_file_than_its_lease_means(
+    bench: Spool, change: Callable[[Spool], None], why: str
+) -> None:
+    bench.write("a.jsonl", b"1\n2\n")
+    bench.write("b.jsonl", b"3\n")
+    bench.settle()
+    bench.look()
+    bench.now_ms += 1
+    change(bench)
+    found = bench.records(0, 2, 1 << 20)
+    assert found == [(5, b"3")]
+    assert bench.skipped == {why: 1}
