@@ -304,17 +304,25 @@ def _stream(path: str, kept: int) -> Iterator[Chunk | None]:
 
 
 def chunks(
-    read: Callable[[memoryview], int | None], start: int, position: int, kept: int, *, skipping: bool
+    read: Callable[[memoryview], int | None],
+    start: int,
+    position: int,
+    kept: int,
+    *,
+    skipping: bool,
+    block_bytes: int | None = None,
 ) -> Iterator[Chunk | None]:
     """Lines that begin at ``start`` or behind it; ``read`` goes on at ``position``.
 
-    ``skipping``: what stands before the first newline belongs to the lease before.
+    ``skipping``: what stands before the first newline belongs to the lease before. ``block_bytes``: read at
+    once, if not ``READ_BYTES``.
 
     Of a line no more is kept than ``kept`` bytes. Every byte is looked at once, and copied a few times at
     most: behind a newline there is a new block, and one that is full without any is doubled, or forgotten
     where the line is longer.
     """
-    block, filled, base = bytearray(READ_BYTES), 0, position
+    block_bytes = READ_BYTES if block_bytes is None else block_bytes
+    block, filled, base = bytearray(block_bytes), 0, position
     # Later, ``skipping`` is what stands before the end of a line that was too large.
     # The first line begins before a byte order mark.
     line_at = start
@@ -331,7 +339,7 @@ def chunks(
             skipping = False
             rest = block[int(newlines[-1]) + 1 : filled]
             base = line_at = base + filled - len(rest)
-            block, filled = bytearray(max(READ_BYTES, 2 * len(rest))), len(rest)
+            block, filled = bytearray(max(block_bytes, 2 * len(rest))), len(rest)
             block[:filled] = rest
         if skipping or filled >= kept:
             lines = [] if skipping else [bytes(block[:kept])]

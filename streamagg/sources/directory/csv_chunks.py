@@ -22,35 +22,37 @@ class Content(Protocol):
         """Go on there, which is not behind what was read last; returns where it goes on."""
 
 
-def csv_chunks(content: Content, start: int, kept: int, numbers: Collection[str]) -> Iterator[Chunk]:
+def csv_chunks(
+    content: Content, start: int, kept: int, numbers: Collection[str], block_bytes: int = READ_BYTES
+) -> Iterator[Chunk]:
     """Records that begin at the byte ``start`` or later, which is the front of one; offsets are bytes.
 
     Of a record no more is kept than ``kept`` bytes. Raises BadHeader.
-    ``numbers``: see ``csv_rows.header_of``.
+    ``numbers``: see ``csv_rows.header_of``; ``block_bytes``: read at once.
     """
     head = bytearray()
     while not (end := first_record(head)) and len(head) <= _LONGEST_HEADER_BYTES:
-        more = bytearray(READ_BYTES)
-        size = content.readinto(memoryview(more))
-        head += more[:size]
-        if not size:
+        more = _read(content, block_bytes)
+        head += more
+        if not more:
             break
     header = header_of(bytes(head[: end or len(head)]).removeprefix(BYTE_ORDER_MARK), numbers)
     end = end or len(head)
     if start <= len(head):
-        yield from _chunks(content, head[max(end, start) :], max(end, start), kept, header)
+        yield from _chunks(content, head[max(end, start) :], max(end, start), kept, header, block_bytes)
     else:
-        yield from _chunks(content, bytearray(), content.skip_to(start), kept, header)
+        yield from _chunks(content, bytearray(), content.skip_to(start), kept, header, block_bytes)
 
 
-def _chunks(content: Content, block: bytearray, at: int, kept: int, header: Header) -> Iterator[Chunk]:
+def _chunks(
+    content: Content, block: bytearray, at: int, kept: int, header: Header, block_bytes: int
+) -> Iterator[Chunk]:
     """``block`` was read already, and begins at the byte ``at``."""
     ended = False
     while not ended or block:
-        more = bytearray(READ_BYTES)
-        size = content.readinto(memoryview(more))
-        ended = not size
-        block += memoryview(more)[:size]
+        more = _read(content, block_bytes)
+        ended = not more
+        block += more
         found = rows(block, header, kept, last=ended)
         if len(found.begins):
             lines = Lines(found.text, found.starts, found.ends)
@@ -66,8 +68,13 @@ def _behind_line(content: Content, block: bytearray, at: int) -> tuple[bytearray
     """What follows the next newline, and where that is."""
     while (newline := block.find(b"\n")) < 0:
         at += len(block)
-        block = bytearray(READ_BYTES)
-        del block[content.readinto(memoryview(block)) :]
+        block = _read(content, READ_BYTES)
         if not block:
             return block, at
     return block[newline + 1 :], at + newline + 1
+
+
+def _read(content: Content, most: int) -> bytearray:
+    block = bytearray(most)
+    del block[content.readinto(memoryview(block)) :]
+    return block

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 
@@ -18,10 +18,13 @@ from streamagg.sources.directory.disk import Disk, Stat, below
 from streamagg.sources.directory.forms import form_of
 from streamagg.sources.directory.skipped import Why, tell_skipped
 from streamagg.sources.directory.stretch import Piece, Way, decode
-from streamagg.sources.files import Chunk, batch_of, chunks
+from streamagg.sources.files import READ_BYTES, Chunk, batch_of, chunks
 from streamagg.sources.lines import GZIP_MAGIC, ZSTD_MAGICS, LineFile
 
 _NOTHING = np.empty(0, np.int64)
+_LEAST_BLOCK_BYTES: Final = 4 << 10
+_UNPACKED_TIMES: Final = 8
+"""Of a packed file: about so many bytes come of one, and of others twice as much is no harm."""
 
 
 @dataclass(slots=True)
@@ -153,10 +156,17 @@ class DirectoryReader:
         if not form.csv:
             content: Content = _Unpacked(path, file, piece.size)
             begin = content.skip_to(max(0, start - 1))
-            found = chunks(content.readinto, start, begin, self._kept, skipping=start > 0)
+            found = chunks(
+                content.readinto,
+                start,
+                begin,
+                self._kept,
+                skipping=start > 0,
+                block_bytes=_block_bytes(piece),
+            )
             return cast(Iterator[Chunk], found)
         content = _Unpacked(path, file, piece.size) if form.shift else _Plain(file, piece)
-        return csv_chunks(content, start, self._kept, self._number_fields)
+        return csv_chunks(content, start, self._kept, self._number_fields, _block_bytes(piece))
 
     def _skip(self, directory: str, trouble: "_Trouble") -> None:
         path = f"{directory}/{trouble.piece.name}"
@@ -174,6 +184,11 @@ class _Trouble(Exception):
         self.why = why
         self.offset = offset
         self.detail = detail
+
+
+def _block_bytes(piece: Piece) -> int:
+    """To read at once: to clear a large block takes longer than to read a small file."""
+    return min(READ_BYTES, max(_LEAST_BLOCK_BYTES, _UNPACKED_TIMES * piece.size))
 
 
 def _adjoining(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
@@ -364,7 +379,7 @@ class _Unpacked:
 
     def skip_to(self, byte: int) -> int:
         """Throw away what is before it."""
-        room = memoryview(bytearray(1 << 20))
+        room = memoryview(bytearray(min(READ_BYTES, max(0, byte - self._at))))
         while self._at < byte and self.readinto(room[: byte - self._at]):
             pass
         return self._at
