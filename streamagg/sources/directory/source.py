@@ -57,6 +57,7 @@ class DirectorySource:
         self._clock_ms = clock_ms
         self._tree = Tree(self._disk, path)
         self._logs: list[DirectoryLog] = []
+        self._is_directory = False
         self._restored = False
         self._watched = False
         self._leads = False
@@ -79,7 +80,9 @@ class DirectorySource:
     def identity(self) -> Identity:
         """A directory that was made anew is another one; raises SettingsError if there is none."""
         found = self._disk.stat(self.name)
-        if found is None or self._disk.entries(self.name) is None:
+        # Listing takes long where there are many files; what has become of them is for ``look``.
+        self._is_directory = self._is_directory or self._disk.entries(self.name) is not None
+        if found is None or not self._is_directory:
             raise SettingsError(f"{self.name} is no directory: make it, or give another one.")
         self.look()
         number = str(found.inode).encode()
