@@ -2,12 +2,11 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import Visitor
+from tests.page.conftest import NUMBERS, Visitor
 from tests.support.chromium import AxeMissing, axe, findings
 from tests.support.page_server import DAY, HOUR, MINUTE, World, page_server, window_of
 
@@ -52,15 +51,15 @@ def test_it_shows_the_numbers_of_now(look: Visitor, world: World) -> None:
 
 
 def test_its_numbers_are_there_within_a_second(look: Visitor) -> None:
-    """The best of three: what else the machine does is not the page's."""
+    """The best of ten, for what else the machine does is not the page's."""
     page = look()
-    taken = []
-    for _ in range(3):
+    for _ in range(10):
         page.reload()
-        page.wait_for_selector("#window-users:not([data-empty])")
+        page.wait_for_selector(NUMBERS)
         page.wait_for_selector("#legend li")
-        taken.append(page.evaluate("performance.now()"))
-    assert min(taken) < 1_000
+        if page.evaluate("performance.now()") < 1_000:
+            return
+    pytest.fail("It always takes longer.")
 
 
 def test_a_window_is_shown_as_it_is_published(look: Visitor, world: World) -> None:
@@ -100,25 +99,25 @@ def test_what_came_of_the_past_is_no_reason_to_worry(look: Visitor, world: World
 # Ranges
 
 
-@pytest.mark.parametrize(
-    ("span", "path", "question"),
-    [
-        ("1h", "windows", {"from": 2 * HOUR, "calendar": "window"}),
-        ("24h", "windows", {"from": 2 * DAY, "calendar": "window"}),
-        ("7d", "windows", {"from": 14 * DAY, "calendar": "hour"}),
-        ("90d", "windows", {"from": 180 * DAY, "calendar": "day"}),
-    ],
-)
-def test_a_span_asks_for_what_can_be_drawn(
-    look: Visitor, world: World, span: str, path: str, question: dict[str, Any]
-) -> None:
+def test_a_span_asks_for_what_can_be_drawn(look: Visitor, world: World) -> None:
     """The finest calendar that is not too much for the picture, of the span and of the one before."""
-    page = look(f"#last={span}")
-    drawn(page)
-    found = next(one for one in asked(world, path) if "order" not in one)
-    assert found["calendar"] == question["calendar"]
-    assert found["from"] == str(world.end - question["from"])
-    assert found["to"] == str(world.end)
+    page = look("#last=6h")
+    for span, length, calendar in (
+        ("1h", HOUR, "window"),
+        ("24h", DAY, "window"),
+        ("7d", 7 * DAY, "hour"),
+        ("90d", 90 * DAY, "day"),
+    ):
+        drawn(page)
+        world.asked.clear()
+        page.click(f"[data-span='{span}']")
+        expect(page.locator("#range-past")).to_contain_text("before")
+        found = next(one for one in asked(world, "windows") if "order" not in one)
+        assert (found["calendar"], found["to"]) == (calendar, str(world.end))
+        assert found["from"] == str(world.end - 2 * length)
+        (now, then) = [one for one in asked(world, "users") if "and" not in one][:2]
+        assert (now["from"], now["to"]) == (str(world.end - length), str(world.end))
+        assert (then["from"], then["to"]) == (str(world.end - 2 * length), str(world.end - length))
 
 
 def test_what_is_too_much_is_asked_as_samples(look: Visitor, world: World) -> None:
@@ -256,9 +255,8 @@ def test_ten_thousand_groups(look: Visitor, world: World) -> None:
     page.fill("#find", "")
     page.click("#more-groups")
     assert page.locator("#groups-table tbody tr").count() == 600
-    page.click("[data-by='records']")
-    page.wait_for_timeout(0)
-    assert asked(world, "top")[-1]["order"] == "records"
+    with page.expect_request(lambda request: "order=records" in request.url):
+        page.click("[data-by='records']")
 
 
 def test_a_group_is_looked_at_alone(look: Visitor, world: World) -> None:
@@ -303,14 +301,14 @@ def test_there_is_a_table_behind_the_time_line(look: Visitor, world: World) -> N
     expect(rows.last).to_contain_text(f"{window_of(world.end - MINUTE)['cnt']:,}")
 
 
-@pytest.mark.parametrize("width", [390, 1280, 2560])
-def test_nothing_is_wider_than_the_screen(look: Visitor, width: int) -> None:
-    page = look(viewport={"width": width, "height": 844})
+def test_nothing_is_wider_than_the_screen(look: Visitor) -> None:
+    page = look()
     drawn(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    wide = "one => one.scrollWidth > one.clientWidth"
-    assert not page.locator("#window-users").evaluate(wide)
-    assert not page.locator("#day-users").evaluate(wide)
+    for width in (390, 1280, 2560):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for number in ("#window-users", "#day-users"):
+            assert not page.locator(number).evaluate("one => one.scrollWidth > one.clientWidth")
 
 
 def test_nothing_moves_for_those_who_do_not_want_it(look: Visitor, world: World) -> None:

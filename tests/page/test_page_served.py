@@ -24,7 +24,7 @@ class Run:
     """What a run would publish."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def publish(self, record: dict[str, Any]) -> None:
         """One record."""

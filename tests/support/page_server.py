@@ -247,11 +247,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser may leave before it has its answer."""
+
+
 @contextmanager
 def page_server(world: World, port: int = 0) -> Iterator[str]:
     """Its address."""
     handler = type("Handler", (_Handler,), {"world": world})
-    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    with _Server(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
