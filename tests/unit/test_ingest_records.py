@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamagg.ingest.records import MOST_RECORDS, MOST_TOLD, BadLine, TooMany, check, told
@@ -119,7 +119,11 @@ def test_a_reason_holds_nothing_of_the_record() -> None:
 OBJECTS = st.dictionaries(
     st.text(max_size=3),
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(max_size=5),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
         max_leaves=5,
     ),
@@ -127,6 +131,7 @@ OBJECTS = st.dictionaries(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(OBJECTS, max_size=5), st.sampled_from([None, 1]))
 def test_every_object_is_a_record_in_each_form(objects: list[object], indent: int | None) -> None:
     written = [json.dumps(one).encode() for one in objects]
