@@ -31,6 +31,7 @@ import httptools
 import uvloop
 
 from bench.latency import spread
+from bench.machine import machine_time
 from bench.measure import usual_environment
 from bench.processes import sample
 from bench.scratch import RunFailed, Site, main_of, verb
@@ -94,6 +95,17 @@ def _cpu_seconds(pid: int | None) -> float:
     return 0.0 if found is None else found.cpu_seconds
 
 
+class Busy:
+    """How many cores of the machine are in use since then, by whatever: where all are, figures are low."""
+
+    def __init__(self) -> None:
+        self._before, self._began = machine_time(), time.monotonic()
+
+    def cores(self) -> float:
+        seconds = machine_time().busy_seconds - self._before.busy_seconds
+        return round(seconds / (time.monotonic() - self._began), 2)
+
+
 def bodies(records: int, count: int) -> list[bytes]:
     """JSON lines of measurements."""
     made = [one for chunk in measurements(MeasurementSettings(records * count)) for one in chunk]
@@ -138,7 +150,7 @@ def at_full_speed(place: Site, records: int, connections: int, workers: int, sec
     with place.topics(PARTITIONS) as (topic,), serving(place, topic, *flags) as server:
         wrk(place, server, body, connections=connections, seconds=2)
         before = in_topic(place, topic)
-        cpu, broker = server.cpu_seconds(), _cpu_seconds(place.broker_pid)
+        cpu, broker, busy = server.cpu_seconds(), _cpu_seconds(place.broker_pid), Busy()
         found = wrk(place, server, body, connections=connections, seconds=seconds)
         spent = server.cpu_seconds() - cpu
         sent = (found["requests"] - found["not_2xx"]) * records
@@ -153,6 +165,7 @@ def at_full_speed(place: Site, records: int, connections: int, workers: int, sec
             "cpu_us_a_request": round(spent / found["requests"] * 1e6, 1),
             "cpu_us_a_record": round(spent / sent * 1e6, 2),
             "cores": round(spent / found["seconds"], 2),
+            "machine_cores": busy.cores(),
             "broker_cores": round((_cpu_seconds(place.broker_pid) - broker) / found["seconds"], 2),
             # What was under way when the time was over is there, too, and not in wrk's figure.
             "missing_in_topic": max(0, sent - (in_topic(place, topic) - before)),
@@ -234,8 +247,9 @@ def when_due(place: Site, rate: float, seconds: float) -> dict[str, Any]:
     with place.topics(PARTITIONS) as (topic,), serving(place, topic, "--workers", "2") as server:
         made = bodies(1, 10_000)
         sent(server.port, made, rate=rate, seconds=2)
-        cpu, before = server.cpu_seconds(), in_topic(place, topic)
+        cpu, before, busy = server.cpu_seconds(), in_topic(place, topic), Busy()
         outcome, took = sent(server.port, made, rate=rate, seconds=seconds)
+        machine = busy.cores()
         spent = server.cpu_seconds() - cpu
         found = in_topic(place, topic) - before
     return {
@@ -244,6 +258,7 @@ def when_due(place: Site, rate: float, seconds: float) -> dict[str, Any]:
         "statuses": outcome.statuses,
         "ms": spread(outcome.milliseconds),
         "cores": round(spent / took, 2),
+        "machine_cores": machine,
         "missing_in_topic": outcome.statuses.get(200, 0) - found,
     }
 
@@ -257,8 +272,9 @@ def of_a_store(place: Site, quick: bool, told: Told) -> list[dict[str, Any]]:
         sent(server.port, made, rate=20, seconds=2)
         for rate, seconds in phases:
             told(f"{rate} measurements a second for {seconds} s")
-            cpu, before = server.cpu_seconds(), in_topic(place, topic)
+            cpu, before, busy = server.cpu_seconds(), in_topic(place, topic), Busy()
             outcome, took = sent(server.port, made, rate=rate / BODY_RECORDS, seconds=seconds)
+            machine = busy.cores()
             there = in_topic(place, topic) - before
             found.append(
                 {
@@ -271,6 +287,7 @@ def of_a_store(place: Site, quick: bool, told: Told) -> list[dict[str, Any]]:
                     "refused": sum(n for status, n in outcome.statuses.items() if status != 200),
                     "ms": spread(outcome.milliseconds),
                     "cores": round((server.cpu_seconds() - cpu) / took, 2),
+                    "machine_cores": machine,
                     "memory_mb": round(server.memory_bytes() / 1e6),
                 }
             )
