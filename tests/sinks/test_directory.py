@@ -536,3 +536,16 @@ def test_on_a_full_disk_it_makes_room(leading: Any, tmp_path: Path) -> None:
         published(publisher, window(FIRST + 16), state=((b"key", b"value"),))
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/*")}
     assert left == set(manifest(tmp_path).paths)
+
+
+def test_what_cannot_be_removed_stays(leading: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Disk, path: str) -> None:
+        if "manifest" not in path:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(output, "_REMOVED_AFTER_S", 0.0)
+    monkeypatch.setattr(Quick, "remove", refuse)
+    publisher = leading(settings_for(tmp_path))
+    for number in range(17):
+        published(publisher, window(FIRST + number))
+    assert len(lines(tmp_path)) == 51

@@ -146,10 +146,7 @@ class Output:
 
     def serve(self) -> None:
         """Clear away, though nothing is published."""
-        try:
-            self._remove()
-        except OSError as error:
-            log.info("removal_failed", "what does not count any more stays: {error}", error=error)
+        self._remove()
 
     def close(self) -> None:
         """Nothing is held."""
@@ -269,9 +266,13 @@ class Output:
             self._obsolete.clear()
 
     def _remove(self) -> None:
+        """What does not count any more, and is not read any more either; whoever begins next tries again."""
         while self._obsolete and self._obsolete[0][0] <= monotonic():
-            self._files.remove(self._obsolete[0][1])
-            self._obsolete.popleft()
+            _, path = self._obsolete.popleft()
+            try:
+                self._files.remove(path)
+            except OSError as error:
+                log.info("removal_failed", "what does not count any more stays: {error}", error=error)
 
     def _clear(self) -> None:
         """Remove what leaders before have written and does not count.
