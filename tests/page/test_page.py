@@ -155,6 +155,30 @@ def test_a_drag_zooms_to_whole_windows_and_the_way_back_leads_back(look: Visitor
     page.wait_for_url("**#last=24h")
 
 
+def test_what_has_the_focus_keeps_it(look: Visitor, world: World) -> None:
+    """Also when windows come, and every second."""
+    page = look()
+    drawn(page)
+    focused = "document.activeElement.textContent"
+    page.fill("#from", "2026-01-01T00:00")
+    world.publish()
+    expect(page.locator("#window-users")).to_have_text(f"{window_of(world.end - MINUTE)['cnt']:,}")
+    assert page.input_value("#from") == "2026-01-01T00:00"
+    page.focus("#facts a")
+    page.locator("#groups-table tbody button").nth(2).focus()
+    assert page.evaluate(focused) == "US"
+    with page.expect_response(lambda response: "/v1/top" in response.url):
+        pass
+    expect(page.locator("#groups-table tbody button").nth(2)).to_be_focused()
+
+
+def test_a_group_that_is_not_there_now(look: Visitor, world: World) -> None:
+    world.missing |= {world.end - number * MINUTE for number in range(200)}
+    page = look("#last=24h", ready="#legend li")
+    expect(page.locator("#window-beneath")).to_have_text("not in the last windows")
+    expect(page.locator("#on-time")).to_have_attribute("data-verdict", "good")
+
+
 def test_any_range_is_typed(look: Visitor, world: World) -> None:
     """By the clock of the page, which is that of Berlin here."""
     page = look()

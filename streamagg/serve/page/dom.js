@@ -22,6 +22,17 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
 }
 
+/** The choices of a list, [[value, text]]; a list that is as it should be is left alone, for it may be open. */
+export function offer(id, choices, chosen) {
+  const list = at(id);
+  const said = JSON.stringify(choices);
+  if (list.dataset.said !== said) {
+    fill(list, ...choices.map(([value, text]) => el("option", { value }, text)));
+    list.dataset.said = said;
+  }
+  list.value = chosen;
+}
+
 /** What a colour of the style sheet is in the colours that are shown now; a canvas knows no variables. */
 export function colour(name) {
   const probe = at("probe");

@@ -1,17 +1,29 @@
 /** Status: what is followed, how far behind it is, and what to do about it. */
 
-import { at, el, fill } from "./dom.js";
+import { at, el } from "./dom.js";
 import { bytes, duration, number } from "./format.js";
+
+/** What stands in the page, by name: it is changed and not made anew, for a link in it may have the focus. */
+const made = new Map();
 
 /** Show it; `now` in seconds. */
 export function showFacts(status, clock, now) {
-  fill(at("facts"), ...factsOf(status, clock, now).map(fact));
+  for (const fact of factsOf(status, clock, now)) {
+    if (!made.has(fact.name)) made.set(fact.name, placeOf(fact));
+    const place = made.get(fact.name);
+    place.value.textContent = fact.value;
+    place.note.textContent = fact.note;
+  }
   at("version").textContent = `streamagg ${status.version}`;
 }
 
-function fact({ name, value, note, section }) {
-  const more = section ? [" · ", el("a", { href: `/runbook.html#${section}`, "aria-label": `What to do: ${name}` }, "what to do")] : [];
-  return el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", {}, note, ...more));
+function placeOf({ name, section }) {
+  const value = el("dd", {});
+  const note = el("span", {});
+  const link = { href: `/runbook.html#${section}`, "aria-label": `What to do: ${name}` };
+  const more = section ? [" · ", el("a", link, "what to do")] : [];
+  at("facts").append(el("div", {}, el("dt", {}, name), value, el("dd", {}, note, ...more)));
+  return { value, note };
 }
 
 function factsOf(status, clock, now) {

@@ -1,7 +1,7 @@
 /** Groups of a range: a table that sorts, with a bar beside each. */
 
 import { MOST_VALUES, errorText, usersText } from "./answers.js";
-import { at, el, fill } from "./dom.js";
+import { at, el, fill, offer } from "./dom.js";
 import { csv, save, savePng } from "./download.js";
 import { number } from "./format.js";
 import { drawBars } from "./pictures.js";
@@ -51,7 +51,7 @@ export class Groups {
     this._fields = fields;
     const open = fields.filter((field) => !(this.wanted && field in this.wanted));
     const chosen = open.includes(at("by").value) ? at("by").value : open[0];
-    fill(at("by"), ...open.map((field) => el("option", { selected: field === chosen }, field)));
+    offer("by", open.map((field) => [field, field]), chosen);
     at("by-label").hidden = open.length < 2;
     at("widen").hidden = !this.wanted;
     at("widen").textContent = this.wanted ? `${nameOf(this.wanted)}: show all` : "";
@@ -113,7 +113,9 @@ export class Groups {
   _draw() {
     const rows = this._found;
     const shown = rows.slice(0, this._shown);
+    const focused = document.activeElement?.dataset.key;
     fill(at("groups-table"), this._table(shown));
+    if (focused) [...at("groups-table").querySelectorAll("button")].find((one) => one.dataset.key === focused)?.focus();
     at("more-groups").hidden = shown.length === rows.length;
     at("more-groups").textContent = `Show ${number(Math.min(MORE, rows.length - shown.length))} more`;
     at("groups-beneath").textContent = `${this._says(rows.length)} · ${this._title}`;
@@ -144,12 +146,13 @@ export class Groups {
 
   _head(by, title, kind) {
     const sorted = this._sorted.by === by ? (this._sorted.descending ? "descending" : "ascending") : null;
-    const button = el("button", { type: "button", "data-by": by, click: () => this._sort(by) }, title);
+    const button = el("button", { type: "button", "data-by": by, "data-key": `by ${by}`, click: () => this._sort(by) }, title);
     return el("th", { scope: "col", class: kind, "aria-sort": sorted }, button);
   }
 
   _row(row, place, most) {
-    const pick = el("button", { type: "button", click: () => this._pick(row.value) }, row.name);
+    const key = `value ${JSON.stringify(row.value)}`;
+    const pick = el("button", { type: "button", "data-key": key, click: () => this._pick(row.value) }, row.name);
     return el(
       "tr",
       {},

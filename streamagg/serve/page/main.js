@@ -2,13 +2,13 @@
 
 import { cohortsOf, errorText, topOf, usersOf, usersText } from "./answers.js";
 import { ask, groupParameter, setToken } from "./api.js";
-import { at, el, fill } from "./dom.js";
+import { at, offer } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { Clock, change, duration, number, percent } from "./format.js";
 import { Groups, nameOf } from "./groups.js";
 import { Arrivals } from "./arrivals.js";
 import { Listener } from "./live.js";
-import { showDay, showOnTime, showRight, showWindow } from "./now.js";
+import { showDay, showNone, showOnTime, showRight, showWindow } from "./now.js";
 import { before, firstSpan, planOf, rangeOf, readView, writeView } from "./plan.js";
 import { Retention } from "./retention.js";
 import { endOf, heldOf, withRecord } from "./samples.js";
@@ -17,7 +17,7 @@ import { Story } from "./story.js";
 /** What costs the server something is asked so often, at most, while windows come. */
 const REFRESH_MS = 5_000;
 const TICK_MS = 1_000;
-const STATUS_TICKS = 5;
+const STATUS_TICKS = 15;
 /** Periods that are looked at, the first one among them. */
 const COHORTS = 8;
 /** Seconds; of a month the longest. */
@@ -27,7 +27,7 @@ const DARK = matchMedia("(prefers-color-scheme: dark)");
 /** What the server said last, what is looked at, and what is shown of it. */
 const page = { status: null, view: null, clock: null, plan: null, range: null, held: null, latest: [], isAway: false };
 const arrivals = new Arrivals();
-const story = new Story((wish) => go(wish), () => history.back());
+const story = new Story((wish) => go(wish), () => back());
 const groups = new Groups((group) => go({ group }), () => tell(loadGroups(asking.signal)));
 const retention = new Retention();
 let listener = null;
@@ -39,8 +39,13 @@ let refresh = null;
 /** Look at something else; the browser's way back leads to what was looked at before. */
 function go(wish) {
   page.view = { ...page.view, ...wish };
-  history.pushState(null, "", writeView(page.view));
+  history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, "", writeView(page.view));
   look();
+}
+
+/** To what was looked at before, and not to another page. */
+function back() {
+  if (history.state?.depth) history.back();
 }
 
 /** Ask for all that the view shows. */
@@ -48,6 +53,7 @@ function look() {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
+  notice("");
   page.range = rangeOf(page.view, page.status);
   page.plan = planOf(page.range, page.status, page.view.calendar);
   page.held = null;
@@ -112,15 +118,15 @@ function ofRunning(record) {
 
 function showNow() {
   const [record, previous] = page.latest;
-  if (!record) return;
+  showTimes();
+  if (!record) return showNone();
   showWindow(record, previous && endOf(previous) === record.ts ? previous : null, page.clock);
   showRight(record, page.status);
-  showTimes();
 }
 
 function showTimes() {
   const now = Date.now() / 1_000;
-  if (page.latest[0]) showOnTime(page.latest[0], page.status, page.isAway, arrivals.heard(now), now);
+  showOnTime(page.status, page.isAway, arrivals.heard(now), now);
   showFacts(page.status, page.clock, now);
 }
 
@@ -251,6 +257,7 @@ function hearDay(record) {
 function refreshed() {
   refresh = null;
   if (page.view.from !== null || page.isAway) return;
+  notice("");
   page.range = rangeOf(page.view, page.status);
   loadSums(asking.signal);
   tell(loadDay(asking.signal));
@@ -309,7 +316,7 @@ let ticks = 0;
 async function tick() {
   if (!page.status?.calendars.window) return;
   showTimes();
-  if (++ticks % STATUS_TICKS || page.isAway) return;
+  if (++ticks % STATUS_TICKS || page.isAway || document.hidden) return;
   try {
     page.status = await ask("/v1/status");
   } catch {
@@ -338,7 +345,7 @@ function controls() {
   const zones = [...new Set([Intl.DateTimeFormat().resolvedOptions().timeZone, "UTC"])];
   const known = localStorage.getItem("streamagg-zone");
   setZone(zones.includes(known) ? known : zones[0]);
-  fill(at("zone"), ...zones.map((zone) => el("option", { selected: zone === page.clock.zone }, zone)));
+  offer("zone", zones.map((zone) => [zone, zone]), page.clock.zone);
   at("zone").addEventListener("change", () => {
     setZone(at("zone").value);
     look();
@@ -349,7 +356,7 @@ function controls() {
     localStorage.setItem("streamagg-theme", isDark(localStorage.getItem("streamagg-theme")) ? "light" : "dark");
     showTheme();
   });
-  fill(at("cohort"), ...Object.keys(LENGTHS).map((unit) => el("option", { selected: unit === "week" }, unit)));
+  offer("cohort", Object.keys(LENGTHS).map((unit) => [unit, unit]), "week");
   at("cohort").addEventListener("change", () => loadRetention(asking.signal));
   at("unchoose").addEventListener("click", () => go({ group: null }));
   at("token").addEventListener("submit", (event) => {

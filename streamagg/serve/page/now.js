@@ -54,7 +54,10 @@ function verdict(id, kind, says, why) {
   const place = at(id);
   place.dataset.verdict = kind;
   place.querySelector(".says").textContent = says;
-  fill(place.querySelector(".why"), ...[why].flat());
+  // A link that is there stays, for it may have the focus.
+  const key = [why].flat().map((part) => part.href ?? part).join();
+  if (place.dataset.why !== key) fill(place.querySelector(".why"), ...[why].flat());
+  place.dataset.why = key;
 }
 
 /** A link to what to do. */
@@ -81,17 +84,25 @@ export function showRight(record, status) {
   return verdict("right", "good", "Complete and exact", exact);
 }
 
+/** Nothing of what was chosen is in the last windows. */
+export function showNone() {
+  large("window-users", NOTHING);
+  beneath("window-beneath", null, "not in the last windows");
+  verdict("right", "unknown", NOTHING, "");
+}
+
 /** Whether windows come when they should; `heard_s` is how long ago the last one came, null if none came here. */
-export function showOnTime(record, status, isAway, heard_s, now) {
+export function showOnTime(status, isAway, heard_s, now) {
   if (isAway) return verdict("on-time", "bad", "Server away", "what is shown is what it said last; trying again");
   if (!status.following) return verdict("on-time", "bad", "Not following", status.trouble);
-  const age = now - endOf(record);
+  const { end, length } = status.calendars.window;
+  const age = now - end;
   const behind = status.behind ? `${number(status.behind)} published records wait to be read · ` : "";
-  if (age <= record.granularity + PATIENCE_S) {
+  if (age <= length + PATIENCE_S) {
     const says = age < 1 ? "Just now" : `${duration(age)} old`;
     return verdict("on-time", "good", says, `${behind}since the freshest window ended`);
   }
-  if (heard_s !== null && heard_s <= Math.max(COMING_S, 2 * record.granularity)) {
+  if (heard_s !== null && heard_s <= Math.max(COMING_S, 2 * length)) {
     const why = `${behind}the last window came ${duration(heard_s)} ago, and ended ${duration(age)} ago`;
     return verdict("on-time", "warn", "Reading the past", why);
   }

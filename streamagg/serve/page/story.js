@@ -1,6 +1,6 @@
 /** The section of the time line: controls, numbers at the cursor, legend, table and files of it. */
 
-import { at, colour, el, fill, table } from "./dom.js";
+import { at, colour, el, fill, offer, table } from "./dom.js";
 import { csv, save, savePng } from "./download.js";
 import { duration, number, percent } from "./format.js";
 import { SPANS, calendarsOf, snapped, zoomed } from "./plan.js";
@@ -44,7 +44,9 @@ export class Story {
     const [from, to] = ["from", "to"].map((id) => this._clock.read(at(id).value));
     const isRange = from !== null && to !== null && from < to;
     at("to").setCustomValidity(isRange ? "" : "The end must be behind the begin.");
-    if (at("range").reportValidity()) this._go({ from, to, span: null });
+    if (!at("range").reportValidity()) return;
+    document.activeElement.blur();
+    this._go({ from, to, span: null });
   }
 
   /** Whole windows of it, but those that the page does not know yet. */
@@ -61,12 +63,14 @@ export class Story {
     for (const button of at("spans").children) {
       button.setAttribute("aria-pressed", String(view.from === null && button.dataset.span === view.span));
     }
-    at("from").value = clock.field(range.from);
-    at("to").value = clock.field(range.to);
+    if (!at("range").contains(document.activeElement)) {
+      at("from").value = clock.field(range.from);
+      at("to").value = clock.field(range.to);
+    }
     const numbers = ["cnt", "records", ...status.calendars.window.measures];
-    options("measure", numbers.map((name) => [name, NAMES[name] ?? name]), view.measure);
+    offer("measure", numbers.map((name) => [name, NAMES[name] ?? name]), view.measure);
     const calendars = calendarsOf(status).map((one) => [one.name, one.name === "window" ? duration(one.length) : one.name]);
-    options("calendar", [["", "what fits"], ...calendars], view.calendar ?? "");
+    offer("calendar", [["", "what fits"], ...calendars], view.calendar ?? "");
   }
 
   /** Draw what is held of the range. */
@@ -202,10 +206,6 @@ function shownCell(value) {
 
 function markText(mark, record) {
   return mark === "approximate" ? `an estimate, ± ${percent(record.error)}` : MARKS[mark];
-}
-
-function options(id, named, chosen) {
-  fill(at(id), ...named.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
 }
 
 function entry(sign, text) {

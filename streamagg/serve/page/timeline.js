@@ -70,7 +70,7 @@ export class Timeline {
         width,
         height,
         legend: { show: false },
-        padding: [10, 8, 0, 0],
+        padding: [10, 1.7 * textSize(), 0, 0],
         cursor: {
           y: false,
           drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG_PX },
@@ -143,6 +143,7 @@ export class Timeline {
       stroke: () => colour("quiet"),
       font: font(),
       size: 3.8 * textSize(),
+      space: 3.2 * textSize(),
       gap: 6,
       ticks: { show: false },
       grid: { stroke: () => colour("line"), width: 1 },
