@@ -198,7 +198,9 @@ class Changing(RuleBasedStateMachine):
         self.begun = "" if self.begun == name else self.begun
         handed = {number for _, number in self.handed}
         numbers = {number for number, file in self.written.items() if file == name} - self.destroyed
-        if numbers & handed and numbers - handed:
+        # What has come since the last look nobody can know of.
+        seen = self.at < self.spool.source.end(0)
+        if seen and numbers & handed and numbers - handed:
             self.half_read.add(name)
         self.destroyed |= numbers
 

@@ -250,6 +250,15 @@ class TestWhatChangesUnderTheReader:
         assert self.rest(bench, restarts) == [b"5"]
         assert bench.skipped == {"replaced": 1}
 
+    def test_another_file_under_its_name_before_the_checkpoint(self, bench: Spool, restarts: bool) -> None:
+        """Whether the change was seen by then or not."""
+        bench.replace("d.jsonl", b"9\n8\n7\n")
+        self.stored = bench.stored(self.half)
+        assert self.rest(bench, restarts) == [b"5"]
+        self.stored = bench.stored(self.half)
+        assert self.rest(bench, restarts)[-1:] == [b"5"]
+        assert not {b"7", b"8", b"9"} & set(bench.read(start=self.half))
+
     def test_a_copy_under_its_name(self, bench: Spool, restarts: bool) -> None:
         bench.replace("d.jsonl", b"3\n4\n")
         assert self.rest(bench, restarts) == ([b"4", b"5"] if restarts else [b"5"])

@@ -33,7 +33,7 @@ from streamagg.sources.directory import stretch
 from streamagg.sources.directory.content import NOTHING, digest_of, whole_lines
 from streamagg.sources.directory.disk import Disk, Stat, below
 from streamagg.sources.directory.forms import Form, form_of, is_record_file
-from streamagg.sources.directory.mark import HASHED_BYTES, Mark
+from streamagg.sources.directory.mark import CHANGED, HASHED_BYTES, Mark
 from streamagg.sources.directory.skipped import Why, tell_skipped
 from streamagg.sources.directory.stretch import Piece, Way
 from streamagg.sources.directory.table import FileTable
@@ -149,11 +149,20 @@ class DirectoryLog:
         if index < 0:
             return Mark(self.directory, changed_ns=self._changed_ns, ahead=self._next)
         name, base, size = self._files.names[index], self._files.bases[index], self._files.sizes[index]
-        hashed = min(size, HASHED_BYTES)
-        digest = digest_of(self._disk, self._under(name), hashed)
-        seen = (size, self._files.inodes[index], hashed, digest, self._changed_ns)
+        seen = (size, self._files.inodes[index], *self._front_of(index), self._changed_ns)
         reach = (max(self._end, self._next), len(self._files) - index - 1)
         return Mark(self.directory, name, self._files.names[-1], base, offset - base, *seen, *reach)
+
+    def _front_of(self, index: int) -> tuple[int, str]:
+        """So many bytes of the front of a file have this digest; none if it is another one by now."""
+        if self._open is not None and index + 1 == len(self._files):
+            return self._front
+        files, hashed = self._files, min(self._files.sizes[index], HASHED_BYTES)
+        found = self._stat(files.names[index])
+        identity = (files.inodes[index], files.modified[index])
+        if found is None or (found.inode, found.modified_ns) != identity or files.bases[index] in self._dead:
+            return hashed, CHANGED
+        return hashed, digest_of(self._disk, self._under(files.names[index]), hashed)
 
     def committed(self, offset: int) -> None:
         """What is before it is not asked for again."""

@@ -15,6 +15,9 @@ from streamagg.errors import CheckpointError
 HASHED_BYTES: Final = 1 << 10
 """Of the front of a file: enough to tell it from another one."""
 
+CHANGED: Final = "-"
+"""In the place of the digest of a file that was no longer the same: nothing is read on in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
