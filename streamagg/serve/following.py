@@ -14,8 +14,9 @@ from streamagg.serve.follow.contract import Delivery, Followed
 from streamagg.serve.records import WINDOW, Rows, parse
 from streamagg.serve.running import RunningPeriods
 from streamagg.serve.standing import Standings
+from streamagg.serve.store.blobs import StoreFull
 from streamagg.serve.store.layout import DAY_MS, UNION_LENGTHS_MS
-from streamagg.serve.store.store import Batch, Horizons, Position, Store, StoreFull
+from streamagg.serve.store.store import Batch, Horizons, Position, Store
 from streamagg.serve.store.unions import unite
 
 POLL_MS: Final = 100

@@ -1,6 +1,8 @@
-"""An output directory that is followed: the real sink writes, and only what its manifest says is read."""
+"""An output directory that is followed: only what its manifest says is read, each line once."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 from streamagg.errors import FileUnreadable
 from streamagg.serve.follow import directory as following
 from streamagg.serve.follow.directory import DirectoryFollowed
+from streamagg.serve.records import parse
 from streamagg.serve.store.store import Position
+from tests.support.published_history import EPOCH_S
 
 
 class Directory:
@@ -115,3 +119,27 @@ def test_what_is_no_manifest_is_told(tmp_path: Path, manifest: bytes | None) -> 
         (tmp_path / "manifest.json").write_bytes(manifest)
     with pytest.raises(FileUnreadable, match=r"manifest\.json"):
         DirectoryFollowed(str(tmp_path), {})
+
+
+def test_what_run_writes(tmp_path: Path) -> None:
+    """Two runs, one after the other, and what is stored is what they published."""
+    lines = [
+        json.dumps(
+            {"ts": EPOCH_S + number * 7, "uid": f"u{number % 50}", "country": "DE" if number % 3 else None}
+        )
+        for number in range(400)
+    ]
+    output = tmp_path / "counts"
+    command = [sys.executable, "-m", "streamagg", "run", "--input", "-", "--output", f"dir:{output}"]
+    command += ["--group-by", "country", "--calendar", "15m", "--inline"]
+    positions: dict[Position, str] = {}
+    found: list[bytes] = []
+    for part in (lines[:200], lines[200:]):
+        subprocess.run(command, input="\n".join(part), text=True, check=True, capture_output=True)
+        found += read(DirectoryFollowed(str(output), positions), positions)
+    written = b"".join(path.read_bytes() for path in sorted(output.glob("jsonl/*/*")))
+    assert found == written.splitlines()
+    parsed = parse(found)
+    assert parsed.unreadable == 0
+    assert {rows.calendar for rows in parsed.rows} == {"window", "15m"}
+    assert set(parsed.rows[0].groups) == {None, b'["DE"]', b"[null]"}

@@ -18,9 +18,10 @@ from streamagg.serve.questions.asked import Span
 from streamagg.serve.questions.windows import WindowsQuestion, windows
 from streamagg.serve.records import parse
 from streamagg.serve.store import store as storing
+from streamagg.serve.store.blobs import StoreFull
 from streamagg.serve.store.file import FORMAT, NAME
 from streamagg.serve.store.layout import DAY_MS
-from streamagg.serve.store.store import Batch, SketchRow, Store, StoreFull
+from streamagg.serve.store.store import Batch, SketchRow, Store
 from streamagg.serve.store.unions import unite
 from tests.support.asked_store import asking, fill
 from tests.support.published_history import EPOCH_S, Visits, values
@@ -226,7 +227,7 @@ class TestTheFile:
     def test_an_older_format_is_made_anew(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         store = Store(tmp_path / "store")
         fill(store, values(iter(RECORDS)), positions={("topic", "0"): "7"})
-        store.connection.execute("UPDATE about SET format = 0")
+        store.connection.execute("UPDATE about SET format = 1")
         store.close()
         store = Store(tmp_path / "store")
         assert (store.positions(), store.extents) == ({}, {})
@@ -237,7 +238,7 @@ class TestTheFile:
         store = Store(tmp_path / "store")
         store.connection.execute("UPDATE about SET format = ?", [FORMAT + 1])
         store.close()
-        with pytest.raises(SettingsError, match=r"later version \(format 2\): update streamagg"):
+        with pytest.raises(SettingsError, match=r"later version \(format 3\): update streamagg"):
             Store(tmp_path / "store")
 
     def test_what_is_no_store_is_told(self, tmp_path: Path) -> None:

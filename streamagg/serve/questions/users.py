@@ -135,11 +135,12 @@ def sketches_of(reading: Reading, covering: Cover, groups: Sequence[int]) -> lis
         return found
     wanted = ", ".join(map(str, groups))
     for number, starts in covering.by_calendar().items():
-        rows = reading.rows(
-            f"SELECT sketch FROM sketches WHERE calendar = {number} AND grp IN ({wanted})"
-            f" AND ts BETWEEN {min(starts)} AND {max(starts)} AND ts IN ({', '.join(map(str, starts))})"
-        )
-        found += [theta.read(sketch) for (sketch,) in rows]
+        where = f"calendar = {number} AND grp IN ({wanted}) AND ts IN ({', '.join(map(str, starts))})"
+        try:
+            sketches = reading.sketches(f"{where} AND ts BETWEEN {min(starts)} AND {max(starts)}")
+        except FileNotFoundError:
+            raise Unanswerable("What was asked for has just been deleted (--keep): ask again.") from None
+        found += map(theta.read, sketches)
     return found
 
 

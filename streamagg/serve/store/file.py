@@ -1,16 +1,18 @@
 """The file of DuckDB: opened, its format checked, its fixed tables made."""
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from streamagg.errors import SettingsError
 from streamagg.events import Log
+from streamagg.serve.store import blobs
 
 if TYPE_CHECKING:
     import duckdb
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the file; one of an older format is read anew from where its records come from."""
 NAME: Final = "history.duckdb"
 MEMORY: Final = "400MB"
@@ -22,7 +24,7 @@ _TABLES: Final = (
     "CREATE TABLE segments (calendar INTEGER, number INTEGER, least BIGINT, most BIGINT, rows BIGINT)",
     "CREATE TABLE groups (number INTEGER, text VARCHAR, names VARCHAR)",
     "CREATE TABLE positions (place VARCHAR, part VARCHAR, position VARCHAR)",
-    "CREATE TABLE sketches (calendar INTEGER, grp INTEGER, ts BIGINT, sketch BLOB)",
+    "CREATE TABLE sketches (calendar INTEGER, grp INTEGER, ts BIGINT, start BIGINT, size INTEGER)",
     "CREATE TABLE united (calendar INTEGER, until BIGINT)",
     "CREATE TABLE stale (calendar INTEGER, ts BIGINT)",
 )
@@ -71,6 +73,7 @@ def remove(directory: Path) -> None:
     """Delete what this program has made in the directory of a store."""
     for name in (NAME, f"{NAME}.wal"):
         (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(directory / blobs.NAME, ignore_errors=True)
 
 
 def _connect(path: Path) -> "duckdb.DuckDBPyConnection":

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from streamagg.serve.records import Column
+from streamagg.serve.store.blobs import Blobs, Place
 from streamagg.serve.store.groups import Groups
 from streamagg.serve.store.layout import Calendar, Extent, Layout
 
@@ -21,11 +22,13 @@ class Reading:
         layout: Layout,
         groups: Groups,
         extents: Mapping[str, Extent],
+        blobs: Blobs,
     ) -> None:
         self._cursor = cursor
         self.layout = layout
         self.groups = groups
         self.extents = extents
+        self._blobs = blobs
         self.segments_read = 0
         """Segments that have times of what was asked for; no others are read."""
 
@@ -41,6 +44,11 @@ class Reading:
     def arrays(self, sql: str, parameters: Sequence[object] = ()) -> dict[str, Column]:
         """The columns of a query; masked where there are nulls."""
         return self._cursor.execute(sql, parameters).fetchnumpy()
+
+    def sketches(self, where: str) -> list[bytes]:
+        """Those whose rows fit; SQL. Raises FileNotFoundError where they have been deleted since."""
+        rows = self.rows(f"SELECT calendar, ts, start, size FROM sketches WHERE {where}")
+        return self._blobs.read(Place(*row) for row in rows)
 
     def source(self, calendar: Calendar, from_ms: int, to_ms: int, columns: str, where: str = "true") -> str:
         """SQL of the rows that begin in the range."""

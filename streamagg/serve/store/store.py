@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import orjson
 
-from streamagg.errors import StreamaggError
 from streamagg.serve.records import WINDOW, Column, Rows
+from streamagg.serve.store.blobs import Blobs, StoreFull
 from streamagg.serve.store.file import NAME, open_file
 from streamagg.serve.store.groups import Groups
 from streamagg.serve.store.layout import (
@@ -44,10 +44,6 @@ Horizons = dict[str | int, int]
 """Before which time nothing is kept: by the name of a calendar, and by the number of unions."""
 
 
-class StoreFull(StreamaggError):
-    """There is no room to write; what is stored can be read."""
-
-
 @dataclass(frozen=True, slots=True)
 class SketchRow:
     """One published sketch."""
@@ -77,6 +73,7 @@ class Store:
         self.groups = Groups()
         self.extents: dict[str, Extent] = {}
         self.connection = open_file(directory)
+        self.blobs = Blobs(directory)
         self._tails: dict[str, Segment] = {}
         self._unsaved: dict[int, bytes] = {}
         self._forgotten: dict[int, int] = {}
@@ -95,7 +92,7 @@ class Store:
     @property
     def size_bytes(self) -> int:
         """Of its files."""
-        return sum(map(_size, self.directory.glob(f"{NAME}*")))
+        return self.blobs.size_bytes + sum(map(_size, self.directory.glob(f"{NAME}*")))
 
     def positions(self) -> dict[Position, str]:
         """Up to where each part has been read."""
@@ -114,7 +111,7 @@ class Store:
             (version,) = cursor.execute("SELECT layout FROM about").fetchone() or (0,)
             with self._lock:
                 layout = self._layouts[version]
-            yield Reading(cursor, layout, self.groups, dict(self.extents))
+            yield Reading(cursor, layout, self.groups, dict(self.extents), self.blobs)
         finally:
             cursor.execute("ROLLBACK")
 
@@ -346,25 +343,36 @@ class Store:
             self.connection.execute("INSERT INTO positions VALUES (?, ?, ?)", [place, part, position])
 
     def _insert_sketches(self, sketches: Sequence[SketchRow]) -> None:
-        columns = _last_of_each(
-            {
-                "calendar": np.array(
-                    [self._layout.calendars[one.calendar].number for one in sketches], np.int32
-                ),
-                "grp": np.array([self._number(one.group) for one in sketches], np.int32),
-                "ts": np.array([one.ts_ms for one in sketches], np.int64),
-                "sketch": _objects([one.sketch for one in sketches]),
-            }
-        )
-        least, most = int(columns["ts"].min()), int(columns["ts"].max())
-        keys = {name: columns[name] for name in ("calendar", "grp", "ts")}  # noqa: F841 (found by its name)
+        calendars = [self._layout.calendars[one.calendar].number for one in sketches]
+        groups = [self._number(one.group) for one in sketches]
+        keys: dict[str, Column] = {
+            "calendar": np.array(calendars, np.int32),
+            "grp": np.array(groups, np.int32),
+            "ts": np.array([one.ts_ms for one in sketches], np.int64),
+        }
+        least, most = int(keys["ts"].min()), int(keys["ts"].max())
         if least <= self._freshest_sketch_ms:
             self.connection.execute(
                 f"DELETE FROM sketches USING keys WHERE sketches.ts BETWEEN {least} AND {most}"
                 " AND sketches.ts = keys.ts AND sketches.grp = keys.grp AND sketches.calendar = keys.calendar"
             )
-        self.connection.execute("INSERT INTO sketches SELECT calendar, grp, ts, sketch FROM columns")
         self._freshest_sketch_ms = max(self._freshest_sketch_ms, most)
+        keyed = zip(calendars, groups, sketches, strict=True)
+        # Of one that comes twice the last.
+        last = {(calendar, group, one.ts_ms): one.sketch for calendar, group, one in keyed}
+        self.write_sketches([(*key, sketch) for key, sketch in last.items()])
+
+    def write_sketches(self, sketches: Sequence[tuple[int, int, int, bytes]]) -> None:
+        """Calendar, group, start and bytes of each; in a transaction. Raises StoreFull."""
+        places = self.blobs.append([(calendar, ts_ms, sketch) for calendar, _, ts_ms, sketch in sketches])
+        columns = {  # noqa: F841 (DuckDB finds it by its name)
+            "calendar": np.array([calendar for calendar, *_ in sketches], np.int32),
+            "grp": np.array([group for _, group, *_ in sketches], np.int32),
+            "ts": np.array([place.ts_ms for place in places], np.int64),
+            "start": np.array([place.start for place in places], np.int64),
+            "size": np.array([place.size for place in places], np.int32),
+        }
+        self.connection.execute("INSERT INTO sketches SELECT calendar, grp, ts, start, size FROM columns")
 
     def _extend(self, rows: Rows) -> None:
         """The extent of a calendar by what was stored of all users."""
@@ -409,6 +417,7 @@ class Store:
                     )
             self.stale = {(one, ts) for one, ts in self.stale if one != number or ts >= before_ms}
             self._forgotten[number] = before_ms
+            self.blobs.remove(number, before_ms)
 
     def _forget(self, calendar: Calendar, before_ms: int) -> None:
         ask = self.connection.execute
@@ -418,6 +427,7 @@ class Store:
                 ask(f"DELETE FROM {table} WHERE ts < ?", [before_ms])
             ask("DELETE FROM sketches WHERE calendar = ? AND ts < ?", [calendar.number, before_ms])
             ask("DELETE FROM segments WHERE calendar = ? AND most < ?", [calendar.number, before_ms])
+        self.blobs.remove(calendar.number, before_ms)
         self._look(calendar)
 
 
@@ -439,12 +449,6 @@ def _last_of_each(columns: dict[str, Column]) -> dict[str, Column]:
         return columns
     last = np.sort(order[np.append(~again, True)])
     return {name: column[last] for name, column in columns.items()}
-
-
-def _objects(values: Sequence[bytes]) -> Column:
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
 
 
 def _json(names: Sequence[str]) -> str:

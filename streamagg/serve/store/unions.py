@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from streamagg.serve import theta
 from streamagg.serve.records import WINDOW
+from streamagg.serve.store.blobs import Place
 from streamagg.serve.store.layout import ALL_USERS, UNION_LENGTHS_MS
 from streamagg.serve.store.store import Store
 
@@ -58,17 +59,19 @@ def _make(store: Store, level: Level, finer: Level, at_ms: int, until_ms: int) -
     end_ms = at_ms + level.length_ms
     times = [ts for (ts,) in ask(_starts(store, at_ms, end_ms)).fetchall()]
     wanted = len(times) if finer.calendar > 0 else len({ts // finer.length_ms for ts in times})
-    rows = ask(
-        "SELECT grp, sketch FROM sketches WHERE calendar = ? AND ts >= ? AND ts < ? ORDER BY grp",
+    found = ask(
+        "SELECT grp, calendar, ts, start, size FROM sketches"
+        " WHERE calendar = ? AND ts >= ? AND ts < ? ORDER BY grp",
         [finer.calendar, at_ms, end_ms],
     ).fetchall()
+    sketches = store.blobs.read(Place(*place) for _, *place in found)
+    rows = [(row[0], sketch) for row, sketch in zip(found, sketches, strict=True)]
     whole = wanted and sum(1 for grp, _ in rows if grp == ALL_USERS) == wanted
     with store.transaction():
         ask("DELETE FROM sketches WHERE calendar = ? AND ts = ?", [level.calendar, at_ms])
         ask("DELETE FROM stale WHERE calendar = ? AND ts = ?", [level.calendar, at_ms])
         if whole:
-            made = [[level.calendar, grp, at_ms, sketch] for grp, sketch in _unions(rows)]
-            store.connection.executemany("INSERT INTO sketches VALUES (?, ?, ?, ?)", made)
+            store.write_sketches([(level.calendar, grp, at_ms, sketch) for grp, sketch in _unions(rows)])
         if at_ms == until_ms:
             until_ms = _next(store, level, end_ms)
             store.set_united(level.calendar, until_ms)
