@@ -193,10 +193,10 @@ def test_whatever_comes(running: tuple[Desk, Ingest, int], sent: Sent) -> None:
     wait_until(lambda: ingest.room.taken == 0, "its room is free")
     accepted = sum(int(one.partition(b"}")[0].split(b",")[0]) for one in answers.split(b'"accepted":')[1:])
     # Answers may be lost on their way, and known bodies are answered but not written again.
-    written = len(desk.records)
-    assert written >= accepted or b"same" in b"".join(sent.pieces)
+    assert len(desk.records) >= accepted or b"same" in b"".join(sent.pieces)
     assert set(desk.records) <= {RECORD}
     with Client(port) as client:
         assert client.ask("POST", PATH, b'{"good":1}', LINES).json == {"accepted": 1}
-    assert desk.records[written:] == [b'{"good":1}']
+    # Of a client that was gone before it was accepted, records may come as late as here.
+    assert [record for record in desk.records if record != RECORD] == [b'{"good":1}']
     wait_until(lambda: ingest.meter.connections == 0, "the connection is gone")
