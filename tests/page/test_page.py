@@ -376,3 +376,22 @@ def kept_bytes(page: Page, button: str) -> bytes:
     with page.expect_download() as download:
         page.click(button)
     return download.value.path().read_bytes()
+
+
+# Modules
+
+
+def test_a_window_that_comes_much_later_than_others_is_late(look: Visitor) -> None:
+    """Ten come five seconds after their end, one twenty; those of the past years after, as all there do."""
+    page = look()
+    told = page.evaluate(
+        """async () => {
+          const { Arrivals } = await import("/arrivals.js");
+          const note = (delays) => {
+            const arrivals = new Arrivals();
+            return delays.map((delay, at) => arrivals.note(60 * at, 60 * at + delay));
+          };
+          return [note([...Array(10).fill(5), 20, 5]), note([...Array(10).fill(1e8), 1e8 + 60])];
+        }"""
+    )
+    assert told == [[False] * 10 + [True, False], [False] * 11]
