@@ -14,6 +14,7 @@ from streamagg.errors import ExitCode
 from streamagg.kafka.client import TUNED, TUNED_CONSUMER
 from streamagg.kafka.passthrough import REFUSED, REFUSED_FAMILIES
 from streamagg.settings.table import SETTINGS
+from tests.support import runbook_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS_PAGE = (DOCS / "settings.md").read_text("utf-8")
@@ -79,3 +80,8 @@ def test_every_flag_of_a_verb_is_in_the_page(verb: Callable[..., None]) -> None:
     assert {
         name for name in names if f"`--{name.rstrip('_').replace('_', '-')}" not in SETTINGS_PAGE
     } == set()
+
+
+def test_the_runbook_of_the_page_is_that_of_the_docs() -> None:
+    """``python -m tests.support.runbook_page`` writes it anew."""
+    assert runbook_page.PAGE.read_text("utf-8") == runbook_page.runbook_page()
