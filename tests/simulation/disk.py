@@ -60,10 +60,11 @@ class Machine:
         lasting = self._content.get(id(file), b"")
         if bytes(file) == lasting:
             return bytearray(file)
-        # What was appended may have got there in part, what was written over in any.
-        return bytearray(
-            chance.choice((lasting, bytes(file), bytes(file)[: chance.randrange(len(file) + 1)]))
-        )
+        # What was written since may have got there in part; what lasts before it is not touched by that.
+        shorter = min(len(lasting), len(file))
+        untouched = next((at for at in range(shorter) if lasting[at] != file[at]), shorter)
+        part = bytes(file)[: chance.randint(untouched, len(file))]
+        return bytearray(chance.choice((lasting, bytes(file), part)))
 
 
 class Process:
