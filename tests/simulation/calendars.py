@@ -8,7 +8,7 @@ from typing import Final
 from streamagg.model.settings import CalendarSettings, WindowSettings
 
 EPOCH_MS: Final = 1_000_000
-_QUARTER_MS: Final = 900_000
+QUARTER_MS: Final = 900_000
 _HOUR: Final = CalendarSettings("hour", 3_600_000)
 _DAY: Final = CalendarSettings("day", 86_400_000)
 _CHANGES: Final = (
@@ -35,7 +35,7 @@ def dated(window: WindowSettings, chance: random.Random) -> Dates:
         return Dates(window, EPOCH_MS)
     if luck >= 0.12:
         return Dates(replace(window, calendars=_lengths(window.granularity_ms, chance)), EPOCH_MS)
-    granularity = chance.choice((_QUARTER_MS, 2 * _QUARTER_MS))
+    granularity = chance.choice((QUARTER_MS, 2 * QUARTER_MS))
     zone, change = chance.choice(_CHANGES)
     times = granularity // window.granularity_ms
     by_clock = chance.choice(((_HOUR,), (_DAY,), (_HOUR, _DAY)))

@@ -8,6 +8,7 @@ from typing import Final
 
 from tests.simulation import checks, period_checks
 from tests.simulation.broker import Broker, Difference, Fenced
+from tests.simulation.calendars import QUARTER_MS
 from tests.simulation.directory import Directory
 from tests.simulation.feed import Feed
 from tests.simulation.instance import Instance
@@ -16,9 +17,11 @@ from tests.simulation.transactions import Transactions
 from tests.simulation.tree import SimTree
 from tests.simulation.workers import SimWorker
 
-MOST_STEPS: Final = 300_000
-"""A run in which nothing was committed or reported for so many steps is stuck. To find out that the last
-partition is silent takes 42,000 with windows of half an hour, in each session anew."""
+MOST_STEPS: Final = 100_000
+"""A run in which nothing was committed or reported for so many steps is stuck."""
+MOST_STEPS_OF_DATES: Final = 1_000_000
+"""The same where windows are of a quarter of an hour or longer: to find out that the last partition is silent
+takes up to 190,000, in each session anew, and several sessions in a row may be broken off."""
 _FAULTS: Final = (
     "unmarshaller",
     "aggregator",
@@ -69,6 +72,8 @@ class World:
             self.directory = Directory(self.scenario, self.broker, self.chance)
         self.now_ms = 0
         self.steps = 0
+        dates = self.scenario.window.granularity_ms >= QUARTER_MS
+        self._most_steps = MOST_STEPS_OF_DATES if dates else MOST_STEPS
         self._last_progress = ((0, 0, 0), 0)
         """What was committed and reported so far, and the step at which that was seen first."""
         self.crashes = 0
@@ -109,7 +114,7 @@ class World:
         done = (broker.commits, len(broker.late), len(broker.letters))
         if done != before:
             self._last_progress = done, self.steps
-        elif self.steps - step == MOST_STEPS:
+        elif self.steps - step == self._most_steps:
             raise Difference(f"stuck: after {self.steps} steps {self._state()}")
 
     def _run(self, *, last: bool) -> None:
