@@ -99,7 +99,7 @@ def test_other_settings_are_refused() -> None:
 def test_another_topic_of_the_same_name_is_refused() -> None:
     text = encode(FULL, bound(SETTINGS, "nFmyLy5RQsqBGpk-yxwzDA"))
     assert decode(FULL.state.offset, text, bound(SETTINGS, "nFmyLy5RQsqBGpk-yxwzDA")) == FULL
-    with pytest.raises(CheckpointError, match="another topic") as refused:
+    with pytest.raises(CheckpointError, match="another input") as refused:
         decode(FULL.state.offset, text, bound(SETTINGS, "another"))
     assert refused.value.exit_code is ExitCode.USAGE
 
@@ -372,7 +372,7 @@ class TestTheSecondVersion:
 
     @pytest.mark.parametrize(
         ("ours", "problem"),
-        [(bound(SETTINGS, "another"), "another topic"), (bound(SETTINGS, TOPIC, "x"), "publishes elsewhere")],
+        [(bound(SETTINGS, "another"), "another input"), (bound(SETTINGS, TOPIC, "x"), "publishes elsewhere")],
     )
     def test_nor_elsewhere(self, ours: str, problem: str) -> None:
         with pytest.raises(CheckpointError, match=problem):
@@ -414,5 +414,5 @@ class TestTheFirstVersion:
             self.read(window)
 
     def test_nor_for_another_topic(self) -> None:
-        with pytest.raises(CheckpointError, match="another topic"):
+        with pytest.raises(CheckpointError, match="another input"):
             self.read(WINDOW, self.TEXT.replace("nFmy", "xxxx"))
