@@ -103,7 +103,7 @@ def test_a_checkpoint_of_another_topic_of_the_name_is_refused(new_run: RunFactor
     admin.alter_consumer_group_offsets([kept])[run.output].result(READY_S)
     code, words = run.refused("--inline")
     assert code == 2
-    assert "another topic" in words
+    assert "another input" in words
 
 
 def group_of(run: Run) -> ConsumerGroupTopicPartitions:
