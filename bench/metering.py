@@ -149,7 +149,9 @@ def _meter() -> tuple[Metrics, Meter]:
         ledger.begin(f"aggregator-{number}", "aggregator")
         ledger.heard(f"aggregator-{number}", _full_heartbeat())
     workers: Any = SimpleNamespace(sample=lambda: ledger.sample({}, []))
-    membership: Any = SimpleNamespace(leader=True, joined=True, rebalances=1, numbers=ClientNumbers())
+    membership: Any = SimpleNamespace(
+        leader=True, joined=True, assignment_known=True, rebalances=1, numbers=ClientNumbers()
+    )
     settings = RunSettings("in", "out")
     meter = Meter(settings, metrics, workers, membership)
     opening = Opening(Checkpoint(PartitionState(0, clock_ms=0), None, 0), end=100)

@@ -18,7 +18,12 @@ from zipfile import ZipFile
 ROOT: Final = Path(__file__).resolve().parents[1]
 DIST: Final = ROOT / "dist"
 VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
-MODULES: Final = ("streamagg.core._stepper", "streamagg.decode._scanner", "streamagg.sources.kafka._fetcher")
+MODULES: Final = (
+    "streamagg.core._stepper",
+    "streamagg.decode._scanner",
+    "streamagg.sources.directory._csv",
+    "streamagg.sources.kafka._fetcher",
+)
 """What is in C."""
 PROJECT: Final = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 INSTALLED_BY: Final = (

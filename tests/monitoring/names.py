@@ -12,6 +12,7 @@ _PARTS: Final = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum",
 
 _ROWS: Final = (*table.ROWS, *figures.ROWS, *serve_figures.ROWS)
 METRICS: Final = frozenset(row.name for row in _ROWS)
+OF_A_RUN: Final = frozenset(row.name for row in table.ROWS)
 _OF_SERIES: Final = {row.name + part: row.name for row in _ROWS for part in ("", *_PARTS.get(row.kind, ()))}
 
 

@@ -47,9 +47,9 @@ class Visitor:
             self.wrong.append(f"asked for {asked}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The one of the system."""
+    """The one of the system; while it is there, nothing else in this thread can have an event loop."""
     path = executable()
     if path is None:
         assert not CI, "Chromium is not installed"
