@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
-import psycopg
-
 from tests.support.broker import HOST, free_port
 
 PROGRAMS: Final = Path("/usr/lib/postgresql")
@@ -77,6 +75,8 @@ class Postgres:
 
     def start(self) -> Self:
         """Returns when it answers; raises PostgresFailed."""
+        import psycopg  # its native part is not there for each interpreter that tests run in
+
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
@@ -90,6 +90,8 @@ class Postgres:
 
     def run(self, *statements: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """As its superuser, one transaction each; the rows of the last one."""
+        import psycopg
+
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
