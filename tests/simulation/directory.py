@@ -17,8 +17,9 @@ from streamagg.sinks.directory.manifest import Manifest
 from streamagg.sinks.directory.output import Output
 from streamagg.sinks.json_records import render
 from tests.simulation.broker import Broker, Difference, Fenced, Transaction
-from tests.simulation.disk import Machine, Process
+from tests.simulation.disk import Process
 from tests.simulation.scenario import Scenario
+from tests.support.simulated_files import World
 
 NAME: Final = "The directory of the simulator"
 _OUT: Final = ("output", "periods", "transactions", "published", "late", "state", "committed")
@@ -31,7 +32,7 @@ class Directory:
     def __init__(self, scenario: Scenario, broker: Broker, chance: random.Random) -> None:
         decode, window = scenario.asked.decode, scenario.window
         self.settings = RunSettings("dir:/in", "dir:/out", window=window, decode=decode)
-        self.machine = Machine()
+        self.machine = World()
         self._broker = broker
         self._chance = chance
         self._lines: list[bytes] = []
@@ -69,17 +70,17 @@ class Directory:
             self._compare(found)
 
     def _manifest(self) -> Manifest | None:
-        content = self.machine.files.get(manifests.NAME)
-        return None if content is None else manifests.decode(bytes(content), NAME)
+        content = self.machine.content(manifests.NAME)
+        return None if content is None else manifests.decode(content, NAME)
 
     def _compare(self, found: Manifest) -> None:
         lines: list[bytes] = []
         for day in found.days.values():
             for file in (*day.jsonl, *day.parquet):
-                if len(self.machine.files.get(file.path, b"")) < file.bytes:
+                if len(self.machine.content(file.path) or b"") < file.bytes:
                     raise Difference(f"lost: {file.path} has less than the {file.bytes} bytes that count")
             for file in day.jsonl:
-                lines += bytes(self.machine.files[file.path])[: file.bytes].splitlines()
+                lines += (self.machine.content(file.path) or b"")[: file.bytes].splitlines()
         if lines != self._lines:
             raise Difference(f"lines: {len(lines)} are named, which are not the {len(self._lines)} published")
 

@@ -25,8 +25,8 @@ from streamagg.sinks.directory.epoch_files import EpochFiles
 from streamagg.sinks.directory.manifest import Columns, Manifest
 from streamagg.sinks.directory.output import Output, stored
 from streamagg.sinks.directory.parquet import Rows
-from tests.sinks.simulated_files import Dies, Process, World
 from tests.support.blocks import window_table
+from tests.support.simulated_files import Dies, Process, World
 
 How = Literal["die", "power", "stop"]
 LAST = 7

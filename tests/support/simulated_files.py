@@ -33,6 +33,12 @@ class World:
     holder: object | None = None
     """Who has the lock."""
 
+    def content(self, path: str) -> bytes | None:
+        """Of a file; None if there is none."""
+        folder, _, name = path.rpartition("/")
+        found = self.names.get(folder, {}).get(name)
+        return None if found is None else found.content
+
     def lose_power(self, chance: random.Random) -> None:
         """Only what lasts is there, and by chance some of the rest."""
         self.holder = None
@@ -71,9 +77,10 @@ def _either(lasting: _Names, names: _Names, chance: random.Random) -> _Names:
 def _partly(file: _File, chance: random.Random) -> bytes:
     if file.content == file.lasting:
         return file.lasting
-    # Of two that begin alike, as nothing is written over what counts.
-    same = min(len(file.content), len(file.lasting))
-    part = file.content[: chance.randint(same, len(file.content))]
+    # What was written since may have got there in part; what lasts before it is not touched by that.
+    shorter = min(len(file.content), len(file.lasting))
+    untouched = next((at for at in range(shorter) if file.content[at] != file.lasting[at]), shorter)
+    part = file.content[: chance.randint(untouched, len(file.content))]
     return chance.choice([file.lasting, file.content, part])
 
 
