@@ -16,13 +16,12 @@ PAIRS: Final = ("delivery", "partitions", "groups", "calendars", "calendars-grou
 
 def scaling(found: Found) -> list[Block]:
     """A block for each axis along which something grows."""
-    origin = {"command": found["command"], "made": found["made"]}
-    return [_axis(name, {**origin, **axis}) for name, axis in found["axes"].items()]
+    return [_axis(name, axis, axis.get("again", found)) for name, axis in found["axes"].items()]
 
 
-def _axis(name: str, axis: Found) -> Block:
-    less = "; run with a tenth of these records" if "--quick" in axis["command"] else ""
-    command = source(axis["command"], axis["made"])
+def _axis(name: str, axis: Found, made_by: Found) -> Block:
+    less = "; run with a tenth of these records" if "--quick" in made_by["command"] else ""
+    command = source(made_by["command"], made_by["made"])
     points = axis["points"]
     lines = [
         Line(label, [(point["x"], point[key]) for point in points], [_spread(point, key) for point in points])

@@ -29,12 +29,11 @@ from rich.console import Console
 
 from bench.kafka import read_rows
 from bench.measure import compare
-from bench.scratch import RESULTS, RunFailed, Site, is_quiet, save, site
+from bench.scratch import RunFailed, Site, amend, is_quiet, save, site
 from bench.work import answer, unique_users
 from streamagg.model.settings import WindowSettings
 from streamagg.tools.generate import GenerateSettings, records
 
-FILE: Final = RESULTS / "scaling.json"
 RECORD_BYTES: Final = 100
 MINUTE: Final = WindowSettings()
 MILLION: Final = 1_000_000
@@ -271,15 +270,6 @@ def chosen(names: Sequence[str], quick: bool, most_records: int) -> list[Axis]:
     return axes
 
 
-def before() -> dict[str, Any]:
-    """The axes as they were measured before, each with how that was."""
-    if not FILE.exists():
-        return {}
-    found = json.loads(FILE.read_bytes())
-    origin = {"command": found["command"], "made": found["made"]}
-    return {name: origin | axis for name, axis in found["axes"].items()}
-
-
 def main() -> int:
     """Parse the command line and measure; returns 1 when a run counted wrong."""
     names = [axis.name for axis in AXES]
@@ -305,8 +295,10 @@ def main() -> int:
     points = [point for axis in measured.values() for point in axis["points"]]
     if any(point["disturbed"] for point in points):
         console.print("No results are written: something else used the machine meanwhile.")
+    elif not partial and given.axis is None:
+        save("scaling", {"axes": measured})
     elif not partial:
-        save("scaling", {"axes": before() | measured})
+        amend("scaling", "axes", measured)
     return 0 if all(point["right"] for point in points) else 1
 
 

@@ -183,10 +183,14 @@ def save(name: str, found: Mapping[str, Any], *, module: str | None = None) -> N
 def amend(name: str, key: str, rows: Mapping[str, Mapping[str, Any]], *, module: str | None = None) -> None:
     """Put rows that were measured again in the place of those of their names; each says how it was made.
 
-    Raises FileNotFoundError when there is no such file of results yet.
+    They are in a list, each with its name, or by name. Raises FileNotFoundError when there is no such file of
+    results yet.
     """
     found = json.loads((RESULTS / f"{name}.json").read_text())
     again = {row: {**values, "again": _origin(name, module)} for row, values in rows.items()}
+    if isinstance(found[key], dict):
+        _write(name, {**found, key: found[key] | again})
+        return
     kept = [again.pop(row["name"], row) for row in found[key]]
     _write(name, {**found, key: [*kept, *again.values()]})
 

@@ -554,6 +554,20 @@ def test_rows_measured_again_take_the_place_of_the_old(
     assert found["machine"]
 
 
+def test_so_do_those_that_are_kept_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "RESULTS", tmp_path)
+    scratch.save("growth", {"axes": {"a": {"x": 1}, "b": {"x": 2}}})
+
+    scratch.amend("growth", "axes", {"b": {"x": 3}, "c": {"x": 4}})
+
+    axes = json.loads((tmp_path / "growth.json").read_text())["axes"]
+    assert [(name, axis["x"], "again" in axis) for name, axis in axes.items()] == [
+        ("a", 1, False),
+        ("b", 3, True),
+        ("c", 4, True),
+    ]
+
+
 def test_results_do_not_tell_where_logs_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(scratch, "RESULTS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["faults", "--seed", "7", "--keep", "/somewhere", "--save"])
