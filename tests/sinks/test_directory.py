@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import math
 import os
 import re
 import select
@@ -30,6 +31,7 @@ from streamagg.sinks.directory import merging, output, state
 from streamagg.sinks.directory.files import LOCK, Disk
 from streamagg.sinks.directory.lock import DirectoryLock
 from streamagg.sinks.directory.manifest import File, Manifest, columns_of, encode, read_manifest
+from streamagg.sinks.directory.output import Output
 from streamagg.sinks.directory.sink import DirectorySink
 
 DOCS = (Path(__file__).parents[2] / "docs" / "directory.md").read_text("utf-8")
@@ -37,7 +39,7 @@ WAIT_S = 30
 DAY = 1440
 """Windows of a minute."""
 FIRST = 24_474_240
-"""The window of 2016-07-13 00:00."""
+"""The window of 2016-07-14 00:00."""
 GROUPED = DecodeSettings(
     group_by=("country", "day"),
     measures=(MeasureSettings("bytes", "sum", "bytes"), MeasureSettings("kind", "uniques", "kind")),
@@ -277,6 +279,42 @@ def test_days_are_kept_as_long_as_asked_for(
     assert sorted(path.name for path in (tmp_path / "parquet").glob("*/*"))
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/*")}
     assert left == set(manifest(tmp_path).paths)
+    folders = {path.name for path in tmp_path.glob("*/*")}
+    assert folders == {f"day={day}" for day in manifest(tmp_path).days}
+
+
+def test_a_folder_without_files_goes_unless_somebody_has_begun_since(
+    leading: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_REMOVED_AFTER_S", 0.0)
+    empty, foreign = tmp_path / "jsonl" / "day=2016-01-01", tmp_path / "jsonl" / "day=2016-01-02"
+    first = leading(settings_for(tmp_path, keep_ms=86_400_000))
+    for folder in (empty, foreign):
+        folder.mkdir(parents=True)
+    (foreign / "notes.txt").write_text("of somebody else")
+    published(first, window(FIRST))
+    leading(settings_for(tmp_path, keep_ms=86_400_000))
+    assert not empty.exists()
+    assert foreign.exists()
+
+
+def test_a_leader_that_was_replaced_removes_no_folder(
+    leading: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(tmp_path, keep_ms=86_400_000)
+    files = Quick(tmp_path)
+    old = Output(settings, "there", files, "", lambda: None, lambda point: None, PublisherNumbers())
+    old.open(lambda: True)
+    for number in (FIRST, FIRST + 3 * DAY):
+        old.publish(Publication((window(number),), {}), 0.0)
+    folder = tmp_path / "jsonl" / "day=2016-07-14"
+    assert folder.exists(), "whoever reads by the manifest before still finds its files"
+    leading(settings)
+    assert not folder.exists()
+    folder.mkdir()
+    monkeypatch.setattr(output, "monotonic", lambda: math.inf)
+    old.serve()
+    assert folder.exists(), "the new one is about to write there"
 
 
 def test_what_nobody_names_is_removed_later(

@@ -4,6 +4,7 @@ What a real one may have kept when the machine dies: of a file what was synced, 
 written since; of a folder the names that were synced, and any of the changes since.
 """
 
+import errno
 import random
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -52,16 +53,16 @@ class World:
         self.lasting = {folder: dict(names) for folder, names in self.names.items()}
 
     def _kept(self, chance: random.Random) -> Iterator[tuple[str, _Names]]:
-        """Folders: one that nobody has synced the name of may be gone with all that is in it."""
+        """Folders: one that nobody has synced the name of may be gone with all that is in it, or back."""
         gone: set[str] = set()
-        for folder in sorted(self.names):
+        for folder in sorted({*self.names, *self.lasting}):
             above = folder.rpartition("/")[0]
-            sure = folder == "" or folder in self.lasting
+            sure = folder == "" or (folder in self.names and folder in self.lasting)
             if above in gone or not (sure or chance.random() < 0.5):
                 gone.add(folder)
                 continue
             self.lasting.setdefault(folder, {})
-            yield folder, self.names[folder]
+            yield folder, self.names.get(folder, {})
 
 
 def _either(lasting: _Names, names: _Names, chance: random.Random) -> _Names:
@@ -115,7 +116,7 @@ class Process:
     def write(self, path: str, offset: int, content: bytes) -> None:
         self._step("write")
         folder, _, name = path.rpartition("/")
-        file = self._world.names[folder].setdefault(name, _File())
+        file = self._folder(folder).setdefault(name, _File())
         self._put(file, offset, content[: len(content) // 2])
         self._step("write on")
         self._put(file, offset, content)
@@ -136,10 +137,14 @@ class Process:
     def sync_folder(self, path: str) -> None:
         self._step("sync_folder")
         world = self._world
-        world.lasting[path] = dict(world.names[path])
-        for folder in world.names:
-            if folder and folder.rpartition("/")[0] == path:
+        world.lasting[path] = dict(self._folder(path))
+        for folder in [*world.names, *world.lasting]:
+            if not folder or folder.rpartition("/")[0] != path:
+                continue
+            if folder in world.names:
                 world.lasting.setdefault(folder, {})
+            else:
+                world.lasting.pop(folder, None)
 
     def replace(self, path: str, target: str) -> None:
         self._step("replace")
@@ -149,6 +154,9 @@ class Process:
         self._step("remove")
         folder, _, name = path.rpartition("/")
         self._world.names.get(folder, {}).pop(name, None)
+        if self._world.names.get(path):
+            raise OSError(errno.ENOTEMPTY, "Directory not empty", path)
+        self._world.names.pop(path, None)
 
     @contextmanager
     def locked(self, waiting: Callable[[], bool]) -> Generator[bool]:
@@ -168,6 +176,12 @@ class Process:
     def _file(self, path: str) -> _File:
         folder, _, name = path.rpartition("/")
         try:
-            return self._world.names[folder][name]
+            return self._folder(folder)[name]
         except KeyError:
-            raise FileNotFoundError(2, "No such file", path) from None
+            raise FileNotFoundError(errno.ENOENT, "No such file", path) from None
+
+    def _folder(self, path: str) -> _Names:
+        try:
+            return self._world.names[path]
+        except KeyError:
+            raise FileNotFoundError(errno.ENOENT, "No such folder", path) from None

@@ -233,9 +233,13 @@ class Output:
         }
 
     def _require_epoch(self) -> None:
-        epoch = msgspec.json.decode(self._files.read(manifests.NAME), type=Epoch).epoch
-        if epoch != self._manifest.epoch:
+        if not self._leads():
             raise PublishFailed("another instance has begun to publish")
+
+    def _leads(self) -> bool:
+        """Nobody has begun after this one."""
+        found = msgspec.json.decode(self._files.read(manifests.NAME), type=Epoch)
+        return found.epoch == self._manifest.epoch
 
     def _put(self, manifest: Manifest) -> None:
         """In the place of the one before; under the lock."""
@@ -267,12 +271,27 @@ class Output:
 
     def _remove(self) -> None:
         """What does not count any more, and is not read any more either; whoever begins next tries again."""
+        folders: set[str] = set()
         while self._obsolete and self._obsolete[0][0] <= monotonic():
             _, path = self._obsolete.popleft()
             try:
                 self._files.remove(path)
+                folders.add(path.rpartition("/")[0])
             except OSError as error:
-                log.info("removal_failed", "what does not count any more stays: {error}", error=error)
+                _tell_removal_failed(error)
+        try:
+            self._remove_empty(folders)
+        except OSError as error:
+            _tell_removal_failed(error)
+
+    def _remove_empty(self, folders: Iterable[str]) -> None:
+        """Of days that are not kept. Under the lock: whoever begins later may be about to write there."""
+        empty = [folder for folder in folders if not self._files.names(folder)]
+        if not empty:
+            return
+        with self._files.locked(lambda: True):
+            for folder in empty if self._leads() else ():
+                self._files.remove(folder)
 
     def _clear(self) -> None:
         """Remove what leaders before have written and does not count.
@@ -289,6 +308,7 @@ class Output:
                 # What is behind would be read by whoever asks no manifest.
                 if self._files.size(file.path) > file.bytes:
                     self._files.truncate(file.path, file.bytes)
+        self._remove_empty(_day_folders(self._files))
 
 
 def stored(files: FileSystem, name: str) -> Manifest | None:
@@ -305,12 +325,16 @@ def stored(files: FileSystem, name: str) -> Manifest | None:
 
 
 def _all_files(files: FileSystem) -> Iterator[str]:
-    for folder in manifests.FOLDERS:
-        for name in files.names(folder):
-            if "." in name:
-                yield f"{folder}/{name}"
-            else:
-                yield from (f"{folder}/{name}/{inner}" for inner in files.names(f"{folder}/{name}"))
+    for folder in (*manifests.FOLDERS, *_day_folders(files)):
+        yield from (f"{folder}/{name}" for name in files.names(folder) if "." in name)
+
+
+def _day_folders(files: FileSystem) -> list[str]:
+    return [f"{kind}/{name}" for kind in manifests.FOLDERS for name in files.names(kind) if "." not in name]
+
+
+def _tell_removal_failed(error: OSError) -> None:
+    log.info("removal_failed", "what does not count any more stays: {error}", error=error)
 
 
 def refuse_other(found: Manifest, settings: RunSettings, name: str) -> None:
