@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -53,7 +54,7 @@ def _document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{}, {"token": []}],
+        "security": [{"token": []}, {}],
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -148,8 +149,10 @@ def _errors() -> dict[str, Any]:
     return {status: {"description": text, "content": content} for status, text in _ERRORS.items()}
 
 
-def _object(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
-    return {"type": "object", "properties": dict(properties), "required": list(required or properties)}
+def _object(
+    properties: Mapping[str, Any], optional: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    return {"type": "object", "properties": {**properties, **optional}, "required": list(properties)}
 
 
 _TEXT_HEADER: Final = {"schema": {"type": "string"}}
@@ -177,6 +180,8 @@ _COUNTED: Final = {
     "partial": {"type": "boolean"},
     "tiles": {"type": "integer"},
 }
+_EXPLAIN: Final = {"explain": {"$ref": "#/components/schemas/Explain"}}
+"""Of answers to which ``explain=true`` adds it."""
 _SCHEMAS: Final[dict[str, Any]] = {
     "Problem": _object(
         {
@@ -187,11 +192,19 @@ _SCHEMAS: Final[dict[str, Any]] = {
         }
     ),
     "Record": _RECORD,
+    "Explain": _object(
+        {
+            "segments": {"type": "integer"},
+            "segments_read": {"type": "integer"},
+            "milliseconds": _NUMBER,
+        }
+    ),
     "Windows": _object(
         {
             "windows": {"type": "array", "items": {"$ref": "#/components/schemas/Record"}},
             "next": {"type": ["string", "null"]},
-        }
+        },
+        _EXPLAIN,
     ),
     "Series": _object(
         {
@@ -209,9 +222,10 @@ _SCHEMAS: Final[dict[str, Any]] = {
                     }
                 ),
             },
-        }
+        },
+        _EXPLAIN,
     ),
-    "Users": _object({**_RANGE, "group": _GROUP, **_COUNTED}),
+    "Users": _object({**_RANGE, "group": _GROUP, **_COUNTED}, _EXPLAIN),
     "Retention": _object(
         {
             **_RANGE,
@@ -227,7 +241,8 @@ _SCHEMAS: Final[dict[str, Any]] = {
                     }
                 ),
             },
-        }
+        },
+        _EXPLAIN,
     ),
     "Top": _object(
         {
@@ -242,6 +257,17 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "values": {"type": "integer"},
             "complete": {"type": "boolean"},
             "groups_left_out": {"type": "boolean"},
+        },
+        _EXPLAIN,
+    ),
+    "Calendar": _object(
+        {
+            "oldest": _NUMBER,
+            "freshest": _NUMBER,
+            "end": _NUMBER,
+            "length": _NUMBER,
+            "measures": {"type": "array", "items": {"type": "string"}},
+            "segments": {"type": "integer"},
         }
     ),
     "Status": _object(
@@ -252,7 +278,10 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "behind": {"type": ["integer", "null"]},
             "records": {"type": "integer"},
             "unreadable": {"type": "integer"},
-            "calendars": {"type": "object"},
+            "calendars": {
+                "type": "object",
+                "additionalProperties": {"$ref": "#/components/schemas/Calendar"},
+            },
             "group_by": {"type": "array", "items": {"type": "string"}},
             "groups": {"type": "integer"},
             "running": {"type": "array", "items": {"$ref": "#/components/schemas/Record"}},

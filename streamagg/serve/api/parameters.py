@@ -177,8 +177,9 @@ TO: Final = Parameter(
 )
 TZ: Final = Parameter(
     "tz",
-    "Time zone of times without one, and of times that are told, such as Europe/Berlin; UTC by default.",
-    {"type": "string", "default": "UTC"},
+    "Time zone of times without one, such as Europe/Berlin; UTC by default. Where it is given, records tell"
+    " their time by its clock, too.",
+    {"type": "string", "examples": ["Europe/Berlin"]},
     zone,
 )
 CALENDAR: Final = Parameter(
