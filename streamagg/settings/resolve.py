@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from itertools import pairwise
@@ -35,7 +35,7 @@ from streamagg.model.settings import (
 from streamagg.settings.fields import check_fields
 from streamagg.settings.given import Given
 from streamagg.settings.layers import Layers
-from streamagg.settings.parsers import keep_rules, place_to_follow, topic_name
+from streamagg.settings.parsers import topic_name
 from streamagg.settings.places import check_places, check_records_place, require_topic
 from streamagg.settings.quantities import duration_parts
 from streamagg.settings.table import SETTINGS
@@ -44,7 +44,6 @@ from streamagg.settings.zones import fits, longest_granularity_ms
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Value = TypeVar("Value")
 Made = TypeVar("Made", bound="DataclassInstance")
 
 MOST_UNMARSHALLERS: Final = 8
@@ -193,9 +192,10 @@ class Resolver:
             pipeline=self.pipeline(),
         )
 
-    def serve(self, followed: str, kept: str | None) -> ServeSettings:
-        """Everything that ``streamagg serve`` needs, which has ``--from`` and ``--keep`` of its own."""
-        place = place_of(_of_verb("--from", followed, place_to_follow))
+    def serve(self) -> ServeSettings:
+        """Everything that ``streamagg serve`` needs, but for tokens."""
+        followed = self._layers.required("serve_from")
+        place = place_of(followed)
         topics = [followed, *(self._layers.value(name) for name in ("sketches", "running"))]
         named = [topic for topic in topics if topic is not None]
         if len(set(named)) < len(named):
@@ -206,13 +206,7 @@ class Resolver:
             raise SettingsError(
                 "--sketches and --running are topics beside a topic: leave them out with dir:."
             )
-        return self._filled(
-            ServeSettings,
-            place=place,
-            kafka=self.kafka(),
-            listen=self.listen(SERVE_ADDRESS),
-            keep=() if kept is None else _of_verb("--keep", kept, keep_rules),
-        )
+        return self._filled(ServeSettings, place=place, kafka=self.kafka(), listen=self.listen(SERVE_ADDRESS))
 
     def ingest(self) -> IngestSettings:
         """Everything that ``streamagg ingest`` needs, but for tokens."""
@@ -427,14 +421,6 @@ def keeps_state(read: str, written: str, window: WindowSettings) -> bool:
     if place_of(written).kind != "topic" or place_of(read).kind == "stream":
         return False
     return bool(window.calendars) or place_of(read).kind != "topic"
-
-
-def _of_verb(flag: str, written: str, parse: Callable[[object], Value]) -> Value:
-    """What is made of a flag that is no setting."""
-    try:
-        return parse(written)
-    except ValueError as error:
-        raise SettingsError(f"{flag} {written} must be {error}.") from None
 
 
 def _check_stdin(files: Sequence[str]) -> None:

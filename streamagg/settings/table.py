@@ -18,8 +18,10 @@ from streamagg.settings.parsers import (
     field_path,
     file_to_read,
     file_to_write,
+    keep_rules,
     listen_address,
     measure,
+    place_to_follow,
     place_to_read,
     place_to_write,
     record_size,
@@ -52,6 +54,8 @@ class Setting:
     """Those that take the flag, blanks between them; their help shows it in the order of the table."""
     fills: str = ""
     """The field of a settings class that it fills, if that is not called as the setting is."""
+    spelled: str = ""
+    """The flag, if that is not called as the setting is: another verb has a setting of that name."""
     repeated: bool = False
     """Given many times, a tuple for its field: the flag again and again, an array in TOML, in a variable
     joined by commas. ``parse`` takes one of them."""
@@ -62,7 +66,7 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return self.spelled or "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
@@ -118,6 +122,16 @@ _ROWS: Final = (
         TOPICS,
         default_note="required by run",
         verbs="run verify flink ingest",
+    ),
+    Setting(
+        "serve_from",
+        place_to_follow,
+        "Where what was published is read: a topic, or dir:PATH.",
+        "PLACE",
+        TOPICS,
+        default_note="required by serve",
+        verbs="serve",
+        spelled="--from",
     ),
     Setting(
         "bootstrap_servers",
@@ -682,6 +696,17 @@ _ROWS: Final = (
         SERVING,
         "streamagg-store",
         verbs="serve",
+    ),
+    Setting(
+        "serve_keep",
+        keep_rules,
+        "How long windows and periods up to a length are kept, such as minute=7d,hour=90d,day=5y.",
+        "RULES",
+        SERVING,
+        default_note="all is kept",
+        verbs="serve",
+        fills="keep",
+        spelled="--keep",
     ),
     Setting(
         "max_questions",

@@ -57,10 +57,12 @@ class Serving:
         ]
         return [line for line in lines if line["event"] == name]
 
-    def get(self, target: str) -> Any:
+    def get(self, target: str, token: str | None = None) -> Any:
         """The JSON of an answer, be it an error."""
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        asked = urllib.request.Request(self.url + target, headers=headers)
         try:
-            with urllib.request.urlopen(self.url + target, timeout=30) as answer:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
                 return orjson.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -13,6 +13,7 @@ from streamagg.model.settings import (
     DecodeSettings,
     HttpSettings,
     KafkaSettings,
+    KeepSettings,
     RunSettings,
     StartAt,
     WindowSettings,
@@ -414,3 +415,31 @@ def test_ports_that_a_client_would_cut_to_16_bits_are_refused(written: str) -> N
 @pytest.mark.parametrize("written", ["99999", "0.0.0.0:65536", "host:", "host:x"])
 def test_ports_that_nobody_can_listen_on_are_refused(written: str) -> None:
     assert "must be an address such as 0.0.0.0:9464, a port" in refused({"http": written})
+
+
+def test_serve_has_names_of_its_own_where_run_has_others(tmp_path: Path) -> None:
+    """One file may tell both what is published to, and what is followed."""
+    path = toml(
+        tmp_path,
+        'input = "clicks"\noutput = "visitors"\nsketches = "s"\nfrom = "earliest"\n'
+        'serve_from = "visitors"\nserve_keep = "hour=90d,minute=7d"\n',
+    )
+    found = resolved(path=path).serve()
+    minute, hour, day = 60_000, 3_600_000, 86_400_000
+    assert (found.place.at, found.sketches) == ("visitors", "s")
+    assert found.keep == (KeepSettings(minute, 7 * day), KeepSettings(hour, 90 * day))
+    over = resolved({"serve_from": "others"}, {"STREAMAGG_SERVE_KEEP": "hour=2d"}, path).serve()
+    assert (over.place.at, over.keep) == ("others", (KeepSettings(hour, 2 * day),))
+    assert resolved(path=path).run().start == StartAt("earliest")
+
+
+def test_what_serve_follows_is_wanted_and_is_told_where_it_is_wrong() -> None:
+    for environ, told in (
+        ({}, "serve_from is missing: give --from PLACE, the variable STREAMAGG_SERVE_FROM"),
+        ({"STREAMAGG_SERVE_FROM": "-"}, "must be a topic name, or dir:PATH"),
+        ({"STREAMAGG_SERVE_FROM": "a", "STREAMAGG_SERVE_KEEP": "minute"}, "must be rules such as"),
+        ({"STREAMAGG_SERVE_FROM": "a", "STREAMAGG_SKETCHES": "a"}, "are different topics"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            resolved(environ=environ).serve()
+        assert told in str(caught.value)
