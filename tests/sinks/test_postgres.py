@@ -104,8 +104,11 @@ class Bench:
         assert publisher.start(lambda: False)
         return publisher
 
-    def publisher(self, at: Callable[[Any], None] = reached, **changed: Any) -> LeaderPublisher:
-        publisher = self.sink(at, **changed).publisher(None, "print", lambda: None, PublisherNumbers())
+    def publisher(
+        self, at: Callable[[Any], None] = reached, numbers: PublisherNumbers | None = None, **changed: Any
+    ) -> LeaderPublisher:
+        sink = self.sink(at, **changed)
+        publisher = sink.publisher(None, "print", lambda: None, numbers or PublisherNumbers())
         self._publishers.append(publisher)
         return publisher
 
@@ -218,6 +221,32 @@ def test_what_is_published_again_takes_its_place(bench: Bench) -> None:
     published(bench.lead(), publication(window(users=8), through=FIRST + 2))
     assert bench.counts() == [(0, 8), (1, 3)]
     assert bench.run("SELECT count(*) FROM streamagg_results") == [(6,)]
+
+
+def test_only_the_first_publication_of_a_leader_finds_out_that_rows_are_there(bench: Bench) -> None:
+    published(bench.lead(), publication(*map(window, range(FIRST, FIRST + 4))))
+    numbers = PublisherNumbers()
+    leader = bench.publisher(numbers=numbers)
+    leader.start(lambda: False)
+    for number in range(3):
+        published(leader, publication(window(FIRST + number, 8), through=FIRST + number))
+    assert bench.counts() == [(0, 8), (1, 8), (2, 8), (3, 3)]
+    assert (numbers.committed, numbers.aborted) == (3, 1)
+
+
+def test_rows_that_are_there_are_replaced_though_somebody_else_is_in_the_way_meanwhile(bench: Bench) -> None:
+    published(bench.lead(), publication(window()))
+    bench.run(REFUSING.format(times=2, code="40001"))
+    published(bench.lead(), publication(window(users=8)))
+    assert bench.counts() == [(0, 8)]
+
+
+def test_rows_that_a_constraint_of_somebody_else_forbids_are_told(bench: Bench) -> None:
+    leader = bench.lead()
+    bench.run("CREATE UNIQUE INDEX ON streamagg_results (cnt)")
+    published(leader, publication(window()))
+    with pytest.raises(PublishFailed, match="duplicate key"):
+        published(leader, publication(window(FIRST + 1), through=FIRST + 1))
 
 
 def test_jobs_share_tables(bench: Bench) -> None:

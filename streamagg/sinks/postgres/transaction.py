@@ -47,13 +47,16 @@ _INCOMING: Final = f"""
     AS SELECT {_COLUMNS} FROM streamagg_results WITH NO DATA
 """
 _COPY: Final = f"COPY pg_temp.streamagg_incoming ({_COLUMNS}) FROM STDIN"
-_UPSERT: Final = f"""
+_INSERT: Final = f"""
     INSERT INTO streamagg_results (job, {_COLUMNS})
     SELECT %s, {_COLUMNS} FROM pg_temp.streamagg_incoming ORDER BY {_KEY}
+"""
+"""In the order of the index, of which fewer pages are touched then."""
+_UPSERT: Final = f"""{_INSERT}
     ON CONFLICT (job, {_KEY}) DO UPDATE
     SET ({_COLUMNS}) = ROW ({", ".join(f"excluded.{column}" for column in COLUMNS)})
 """
-"""In the order of the index, of which fewer pages are touched then."""
+"""It takes the server half as long again, and is needed where results are published anew alone."""
 _CHECKPOINTS: Final = """
     INSERT INTO streamagg_checkpoints SELECT %s, * FROM unnest(%s::integer[], %s::bigint[], %s::text[])
     ON CONFLICT (job, partition) DO UPDATE
@@ -91,6 +94,7 @@ class Output:
         self._numbers = numbers
         self._connection: psycopg.Connection | None = None
         self._epoch = 0
+        self._write_rows = _INSERT
         self._number = 0
         """Of the last value of the state."""
         if settings.window.calendars:
@@ -110,17 +114,15 @@ class Output:
     def publish(self, publication: Publication, submitted_s: float) -> None:
         """In the steps of the module's docstring; raises what went wrong, for ``failure`` to name."""
         self._confirm()
-        began = submitted_s
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._transact(publication, began)
-                return
-            except psycopg.Error as error:
-                if not (error.sqlstate or "").startswith(_ROLLED_BACK) or attempt == _ATTEMPTS - 1:
-                    raise
-                self._numbers.aborted += 1
-                sleep(_PAUSE_S)
-                began = monotonic()
+        try:
+            self._insist(publication, submitted_s)
+        except psycopg.errors.UniqueViolation:
+            if self._write_rows is _UPSERT:
+                raise
+            # What is published is there already: from now on it is replaced.
+            self._write_rows = _UPSERT
+            self._numbers.aborted += 1
+            self._insist(publication, monotonic())
 
     def checkpoints(self, partitions: Iterable[int]) -> Stored:
         """The last ones; nobody else changes them. Raises a StreamaggError."""
@@ -164,6 +166,19 @@ class Output:
         assert self._connection is not None
         return self._connection
 
+    def _insist(self, publication: Publication, began: float) -> None:
+        """Try again where somebody else was in the way."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._transact(publication, began)
+                return
+            except psycopg.Error as error:
+                if not (error.sqlstate or "").startswith(_ROLLED_BACK) or attempt == _ATTEMPTS - 1:
+                    raise
+                self._numbers.aborted += 1
+                sleep(_PAUSE_S)
+                began = monotonic()
+
     def _transact(self, publication: Publication, began: float) -> None:
         connection = self._open
         self._at("before-begin")
@@ -172,7 +187,7 @@ class Output:
                 self._copy(connection, publication)  # 1
             self._require_epoch(connection)  # 2
             if publication.tables:
-                connection.execute(_UPSERT.encode(), (self._job,))  # 3
+                connection.execute(self._write_rows.encode(), (self._job,))  # 3
             self._at("after-produce")
             if publication.windows:
                 self._numbers.times.took("publish", monotonic() - began)
