@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -48,6 +49,15 @@ def counts_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Without sketches."""
     made = Store(tmp_path_factory.mktemp("counts") / "store")
     fill(made, values(VISITS.published()))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def windows_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Without hours: these have prices that are made up."""
+    made = Store(tmp_path_factory.mktemp("windows") / "store")
+    fill(made, values(VISITS.published(hours=False)))
     yield made
     made.close()
 
@@ -132,6 +142,41 @@ def test_the_largest_groups(store: Store, span: list[int], order: Any, n: int) -
     assert [entry.value for entry in found.entries] == wanted
     assert [(entry.users.users, entry.records) for entry in found.entries] == [counted[one] for one in wanted]
     assert (found.values, found.left_out) == (len(counted), False)
+
+
+@given(spans, st.sampled_from(["sum", "mean", "min", "max"]), st.integers(1, 6))
+@settings(max_examples=15)
+def test_the_groups_with_the_most_of_a_measure(
+    windows_only: Store, span: list[int], how: Any, n: int
+) -> None:
+    """A group in which there is none comes last."""
+    asked = TopQuestion(Span(span[0] * 1_000, span[1] * 1_000), "country", n=n, order="price", how=how)
+    with asking(windows_only) as reading:
+        found = top(reading, asked)
+    prices: dict[Any, list[tuple[float, int]]] = {}
+    for record in VISITS.published(hours=False):
+        if "group" in record and span[0] <= record["ts"] < span[1]:
+            here = prices.setdefault(record["group"]["country"], [])
+            if record["price"] is not None:
+                here.append((record["price"], record["records"]))
+    come_to = {
+        "sum": lambda rows: sum(price for price, _ in rows),
+        "mean": lambda rows: sum(price * records for price, records in rows) / sum(r for _, r in rows),
+        "min": lambda rows: min(rows)[0],
+        "max": lambda rows: max(rows)[0],
+    }[how]
+    wanted = {country: come_to(rows) if rows else None for country, rows in prices.items()}
+    numbers = sorted((-inf if number is None else number for number in wanted.values()), reverse=True)[:n]
+    assert [-inf if one.number is None else one.number for one in found.entries] == pytest.approx(numbers)
+    assert all(wanted[one.value] == pytest.approx(one.number) for one in found.entries)
+
+
+def test_a_value_is_found_by_a_part_of_it(store: Store) -> None:
+    with asking(store) as reading:
+        found = top(reading, TopQuestion(Span(FIRST_S * 1_000, END_S * 1_000), "country", find="u"))
+        assert (found.values, [entry.value for entry in found.entries]) == (1, ["US"])
+        with pytest.raises(Unanswerable, match="no measure colour"):
+            top(reading, TopQuestion(Span(FIRST_S * 1_000, END_S * 1_000), "country", order="colour"))
 
 
 def test_groups_that_were_not_published_are_told(store: Store, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from streamagg.serve.api.parameters import (
 from streamagg.serve.questions.asked import Span, Unanswerable
 from streamagg.serve.questions.retention import MOST_COHORTS, RetentionQuestion, retention
 from streamagg.serve.questions.series import SeriesQuestion, series
-from streamagg.serve.questions.top import TopQuestion, top
+from streamagg.serve.questions.top import MEASURED, ORDERS, TopQuestion, top
 from streamagg.serve.questions.users import Crowd, UsersQuestion, users
 from streamagg.serve.questions.windows import WindowsQuestion, windows
 from streamagg.serve.records import WINDOW
@@ -33,7 +33,6 @@ from streamagg.serve.store.reading import Reading
 from streamagg.serve.theta import CONFIDENCE
 from streamagg.serve.times import Moment, iso, moment, seconds
 
-MOST_TOP: Final = 1_000
 MOST_ROWS: Final = 10_000
 """Of one answer."""
 
@@ -237,19 +236,27 @@ def _retention(reading: Reading, values: Values) -> Result:
 def _top(reading: Reading, values: Values) -> Result:
     asked = span_of(reading, values)
     question = TopQuestion(
-        asked.span, values["by"], values.get(GROUP, {}), values.get("n", 20), values.get("order", "users")
+        asked.span,
+        values["by"],
+        values.get(GROUP, {}),
+        values.get("n", 20),
+        values.get("order", "users"),
+        values.get("how", "sum"),
+        values.get("find", ""),
     )
     found = top(reading, question)
-    rows = [
-        {question.by: entry.value, "records": entry.records, **entry.users.published}
+    numbers = [
+        {"records": entry.records, **entry.users.published}
+        | ({} if question.order in ORDERS else {"number": entry.number})
         for entry in found.entries
     ]
-    entries = [
-        {"value": entry.value, "records": entry.records, **entry.users.published} for entry in found.entries
-    ]
+    valued = list(zip([entry.value for entry in found.entries], numbers, strict=True))
+    rows = [{question.by: value, **more} for value, more in valued]
+    entries = [{"value": value, **more} for value, more in valued]
     body = {
         **_about(asked.span),
         "by": question.by,
+        "order": question.order,
         "top": entries,
         "values": found.values,
         "complete": found.complete,
@@ -367,7 +374,7 @@ RETENTION: Final = Endpoint(
 )
 TOP: Final = Endpoint(
     "/v1/top",
-    "The values of a field of groups with the most users.",
+    "The values of a field of groups with the most users, or the most of another number.",
     (
         FROM,
         TO,
@@ -377,14 +384,27 @@ TOP: Final = Endpoint(
         Parameter(
             "n",
             "How many.",
-            {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": 20},
-            whole_number(1, MOST_TOP),
+            {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": 20},
+            whole_number(1, MOST_ROWS),
         ),
         Parameter(
             "order",
-            "By users, or by records.",
-            {"type": "string", "enum": ["users", "records"], "default": "users"},
-            one_of("users", "records"),
+            "The largest first: of users, by default, of records, or of the measure of that name.",
+            {"type": "string", "default": "users"},
+            str,
+        ),
+        Parameter(
+            "how",
+            "What a measure of several windows and groups comes to: sum, min, max, or mean, to which each"
+            " contributes as many times as it has records.",
+            {"type": "string", "enum": list(MEASURED), "default": "sum"},
+            one_of(*MEASURED),
+        ),
+        Parameter(
+            "find",
+            "Only values in which this text stands, in whatever capitals.",
+            {"type": "string"},
+            str,
         ),
         EXPLAIN,
     ),

@@ -248,10 +248,12 @@ _SCHEMAS: Final[dict[str, Any]] = {
         {
             **_RANGE,
             "by": {"type": "string"},
+            "order": {"type": "string"},
             "top": {
                 "type": "array",
                 "items": _object(
-                    {"value": {"type": ["string", "null"]}, "records": {"type": "integer"}, **_COUNTED}
+                    {"value": {"type": ["string", "null"]}, "records": {"type": "integer"}, **_COUNTED},
+                    {"number": _MAYBE_NUMBER},
                 ),
             },
             "values": {"type": "integer"},

@@ -1,17 +1,31 @@
-"""``top``: the groups of a range with the most users, or the most records."""
+"""``top``: the groups of a range with the most users, the most records, or the most of a measure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Literal, NamedTuple
 
 from streamagg.serve import theta
-from streamagg.serve.questions.asked import Span, Unanswerable, Wanted, groups_of
+from streamagg.serve.questions.asked import (
+    Span,
+    Unanswerable,
+    Wanted,
+    groups_of,
+    number_column,
+    whole,
+)
 from streamagg.serve.questions.cover import Cover, cover
 from streamagg.serve.questions.users import NO_USERS, Users, estimated, has_sketches, sketches_of
 from streamagg.serve.records import APPROXIMATE, DROPPED
 from streamagg.serve.store.layout import ALL_USERS, Calendar
 from streamagg.serve.store.reading import Reading
 
-By = Literal["users", "records"]
+How = Literal["sum", "mean", "min", "max"]
+Part = tuple[float, int]
+"""A measure of some windows, and the records that it is of."""
+MEASURED: Final = {"sum": "sum({0})", "mean": "sum({0} * records)", "min": "min({0})", "max": "max({0})"}
+ORDERS: Final = ("users", "records")
+"""Beside the names of measures."""
 _AT_ONCE: Final = 64
 """Values whose users are estimated together."""
 
@@ -26,7 +40,12 @@ class TopQuestion:
     group: Wanted = field(default_factory=dict)
     """Only groups that have these values."""
     n: int = 20
-    order: By = "users"
+    order: str = "users"
+    """``users``, ``records`` or the name of a measure."""
+    how: How = "sum"
+    """What the measures of several windows and groups come to; their mean is that of their records."""
+    find: str = ""
+    """Only values in which this text stands, be it in other capitals."""
 
 
 @dataclass(slots=True)
@@ -43,6 +62,8 @@ class _Sums:
     approximate: bool = False
     counted: bool = True
     """Users are counted."""
+    parts: list[Part] = field(default_factory=list)
+    """What the order goes by, where that is a measure."""
 
 
 class Entry(NamedTuple):
@@ -51,6 +72,8 @@ class Entry(NamedTuple):
     value: str | None
     users: Users
     records: int
+    number: float | None = None
+    """What the order goes by, where that is a measure."""
 
 
 class Top(NamedTuple):
@@ -70,32 +93,48 @@ def top(reading: Reading, asked: TopQuestion) -> Top:
         groups_of(reading, {asked.by: None})
     counting = cover(reading, asked.span, sketched=False)
     sums, left_out = _sums(reading, asked, counting)
-    order = sorted(sums, key=lambda value: (-getattr(sums[value], asked.order), str(value)))
+    order = sorted(sums, key=lambda value: (-_most(sums[value], asked), str(value)))
     sketched = cover(reading, asked.span, sketched=True) if has_sketches(reading) else None
     entries: list[Entry] = []
     for begin in range(0, len(order), _AT_ONCE):
-        if _is_enough(entries, asked, sums[order[begin]]):
+        if len(entries) >= asked.n and _rank(entries[asked.n - 1], asked) >= _most(sums[order[begin]], asked):
             break
-        part = order[begin : begin + _AT_ONCE]
-        entries += [
-            Entry(value, _users(reading, sums[value], counting, sketched), sums[value].records)
-            for value in part
-        ]
-        entries.sort(key=lambda entry: (-_rank(entry, asked.order), str(entry.value)))
+        for value in order[begin : begin + _AT_ONCE]:
+            one = sums[value]
+            users = _users(reading, one, counting, sketched)
+            entries.append(Entry(value, users, one.records, whole(_come_to(one.parts, asked.how))))
+        entries.sort(key=lambda entry: (-_rank(entry, asked), str(entry.value)))
     return Top(entries[: asked.n], len(order), counting.complete, left_out)
 
 
-def _rank(entry: Entry, order: By) -> float:
-    if order == "records":
-        return entry.records
-    return entry.users.high if entry.users.users is None else entry.users.users
+def _come_to(parts: Iterable[Part], how: How) -> float | None:
+    """None where there is no value."""
+    numbers = [number for number, _ in parts]
+    if not numbers:
+        return None
+    if how == "mean":
+        return sum(numbers) / sum(records for _, records in parts)
+    if how == "sum":
+        return sum(numbers)
+    return min(numbers) if how == "min" else max(numbers)
 
 
-def _is_enough(entries: list[Entry], asked: TopQuestion, following: _Sums) -> bool:
-    """No value that is left can be among the first: none has more users than all its counts together."""
-    return len(entries) >= asked.n and _rank(entries[asked.n - 1], asked.order) >= getattr(
-        following, asked.order
-    )
+def _most(sums: _Sums, asked: TopQuestion) -> float:
+    """What it can come to at most in the order: it has no more users than all its counts together."""
+    if asked.order == "users":
+        return sums.users
+    return sums.records if asked.order == "records" else _or_least(_come_to(sums.parts, asked.how))
+
+
+def _rank(entry: Entry, asked: TopQuestion) -> float:
+    """What it does come to."""
+    if asked.order == "users":
+        return entry.users.high if entry.users.users is None else entry.users.users
+    return entry.records if asked.order == "records" else _or_least(entry.number)
+
+
+def _or_least(number: float | None) -> float:
+    return -inf if number is None else number
 
 
 def _users(reading: Reading, sums: _Sums, counting: Cover, sketched: Cover | None) -> Users:
@@ -115,34 +154,55 @@ def _sums(reading: Reading, asked: TopQuestion, counting: Cover) -> tuple[dict[s
     found: dict[str | None, _Sums] = {}
     left_out = False
     for number, starts in counting.by_calendar().items():
-        rows = _rows(reading, calendars[number], starts)
-        left_out |= _left_out(reading, calendars[number], starts, sum(row[1] for row in rows))
-        for group, count, records, users, most, approximate in rows:
-            if groups is not None and group not in groups:
-                continue
-            value = reading.groups[group].published.get(asked.by)
-            sums = found.setdefault(value, _Sums())
-            sums.groups.append(group)
-            sums.rows += count
-            sums.records += records
-            if users is None and asked.order == "users":
-                raise Unanswerable(NO_USERS + " Order by records.")
-            sums.users += users or 0
-            sums.most = max(sums.most, most or 0)
-            sums.counted = users is not None
-            sums.approximate |= bool(approximate)
+        rows = _rows(reading, calendars[number], starts, asked)
+        left_out |= _left_out(reading, calendars[number], starts, sum(row.rows for row in rows))
+        for row in rows:
+            value = reading.groups[row.group].published.get(asked.by)
+            if (groups is None or row.group in groups) and asked.find.casefold() in (value or "").casefold():
+                _add(found.setdefault(value, _Sums()), row, asked)
     return found, left_out
 
 
-def _rows(
-    reading: Reading, calendar: Calendar, starts: list[int]
-) -> list[tuple[int, int, int, int, int, int]]:
-    columns = "ts, grp, records, cnt, flags"
-    source = reading.source(calendar, min(starts), max(starts) + 1, columns, f"grp > {ALL_USERS}")
-    return reading.rows(
-        f"SELECT grp, count(*), sum(records), sum(cnt), max(cnt), max(flags & {APPROXIMATE}) FROM {source}"
-        f" WHERE ts IN ({', '.join(map(str, starts))}) GROUP BY grp"
+def _add(sums: _Sums, row: "_Row", asked: TopQuestion) -> None:
+    if row.users is None and asked.order == "users":
+        raise Unanswerable(NO_USERS + " Order by records.")
+    sums.groups.append(row.group)
+    sums.rows += row.rows
+    sums.records += row.records
+    sums.users += row.users or 0
+    sums.most = max(sums.most, row.most or 0)
+    sums.counted = row.users is not None
+    sums.approximate |= bool(row.approximate)
+    if row.measured is not None and row.of_records:
+        sums.parts.append((row.measured, row.of_records))
+
+
+class _Row(NamedTuple):
+    """Windows or periods of one group."""
+
+    group: int
+    rows: int
+    records: int
+    users: int | None
+    most: int | None
+    approximate: int
+    measured: float | None
+    of_records: int | None
+    """Of which there is a measure."""
+
+
+def _rows(reading: Reading, calendar: Calendar, starts: list[int], asked: TopQuestion) -> list[_Row]:
+    columns, measured = ["ts", "grp", "records", "cnt", "flags"], "NULL, NULL"
+    if asked.order not in ORDERS:
+        column = number_column(calendar, asked.order)
+        columns.append(column)
+        measured = f"{MEASURED[asked.how]}, sum(records) FILTER ({{0}} IS NOT NULL)".format(column)
+    source = reading.source(calendar, min(starts), max(starts) + 1, ", ".join(columns), f"grp > {ALL_USERS}")
+    rows = reading.rows(
+        f"SELECT grp, count(*), sum(records), sum(cnt), max(cnt), max(flags & {APPROXIMATE}), {measured}"
+        f" FROM {source} WHERE ts IN ({', '.join(map(str, starts))}) GROUP BY grp"
     )
+    return [_Row(*row) for row in rows]
 
 
 def _left_out(reading: Reading, calendar: Calendar, starts: list[int], rows: int) -> bool:
