@@ -283,13 +283,28 @@ def test_ten_thousand_groups(look: Visitor, world: World) -> None:
     page.click("[data-by='name']")
     expect(page.locator("#groups-table tbody tr").first).to_contain_text("(none)")
     assert page.evaluate("performance.now()") - began < 1_000
-    page.fill("#find", "group-009")
-    expect(page.locator("#groups-beneath")).to_contain_text("87 found in")
-    page.fill("#find", "")
-    page.click("#more-groups")
-    assert page.locator("#groups-table tbody tr").count() == 600
+    page.click("[data-by='users']")
+    for shown in (600, 1_100):
+        page.click("#more-groups")
+        expect(page.locator("#groups-table tbody tr")).to_have_count(shown)
+    expect(page.locator("#groups-beneath")).to_contain_text("the first 2,000 of 10,000 groups")
+    expect(page.locator("#groups-table tbody tr").nth(1_050)).to_contain_text("group-01037")
     with page.expect_request(lambda request: "order=records" in request.url):
         page.click("[data-by='records']")
+
+
+def test_one_of_ten_thousand_groups_is_found(look: Visitor, world: World) -> None:
+    """Though it is not among those that the page has: the server looks, once for what is typed."""
+    world.groups = 10_000
+    page = look()
+    drawn(page)
+    world.asked.clear()
+    page.locator("#find").press_sequentially("GROUP-0987", delay=5)
+    expect(page.locator("#groups-beneath")).to_contain_text("10 groups found")
+    expect(page.locator("#groups-table tbody tr").first).to_contain_text("group-09870")
+    assert [one["find"] for one in asked(world, "top")] == ["GROUP-0987"]
+    page.fill("#find", "")
+    expect(page.locator("#groups-beneath")).to_contain_text("the first 1,000 of 10,000 groups")
 
 
 def test_a_group_is_looked_at_alone(look: Visitor, world: World) -> None:

@@ -138,6 +138,7 @@ class World:
     def top(self, asked: Asked) -> Record:
         """``/v1/top``."""
         names = [*COUNTRIES, *(f"group-{number:05}" for number in range(self.groups))][: self.groups]
+        found = asked.get("find", "").casefold()
         rows = [
             {
                 "value": name,
@@ -145,6 +146,7 @@ class World:
                 **counted(int(98_000 / (place + 1.6)), False),
             }
             for place, name in enumerate(names)
+            if found in (name or "").casefold()
         ]
         return {"top": rows[: int(asked["n"])], "values": len(rows), "groups_left_out": False}
 

@@ -3,8 +3,9 @@
 import { ask, groupParameter } from "./api.js";
 import { number, percent } from "./format.js";
 
-/** Values of a field that are asked for; there may be more. */
-export const MOST_VALUES = 1_000;
+/** Values of a field that are asked for at a time, and at most; there may be more. */
+export const SOME_VALUES = 1_000;
+export const MOST_VALUES = 10_000;
 
 /** {users, low, high, isExact}: users are null where only bounds are known. */
 function counted({ users, low, high, exact }) {
@@ -17,9 +18,12 @@ export async function usersOf(range, group, signal, also = null) {
   return counted(await ask("/v1/users", { ...range, and, ...groupParameter(group) }, signal));
 }
 
-/** The values of a field: {rows: [{value, records, …}], values: how many there are, isWhole}. */
-export async function topOf(range, by, group, order, signal) {
-  const asked = { ...range, by, n: MOST_VALUES, order, ...groupParameter(group) };
+/**
+ * The values of a field: {rows: [{value, records, …}], values: how many there are, isWhole}. `wish`: {order, most, find},
+ * the last of which keeps those in which a text stands.
+ */
+export async function topOf(range, by, group, wish, signal) {
+  const asked = { ...range, by, n: wish.most, order: wish.order, find: wish.find || null, ...groupParameter(group) };
   const said = await ask("/v1/top", asked, signal);
   const rows = said.top.map((row) => ({ value: row.value, records: row.records, ...counted(row) }));
   return { rows, values: said.values, isWhole: !said.groups_left_out };

@@ -1,6 +1,6 @@
 /** Groups of a range: a table that sorts, with a bar beside each. */
 
-import { MOST_VALUES, errorText, usersText } from "./answers.js";
+import { MOST_VALUES, SOME_VALUES, errorText, usersText } from "./answers.js";
 import { at, el, fill, offer } from "./dom.js";
 import { csv, save, savePng } from "./download.js";
 import { number } from "./format.js";
@@ -10,6 +10,8 @@ import { drawBars } from "./pictures.js";
 const ROWS = 100;
 const MORE = 500;
 const PICTURED = 30;
+/** Until what is typed is asked for. */
+const TYPED_MS = 250;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** A group as people read it. */
@@ -36,9 +38,10 @@ export class Groups {
     this._shown = ROWS;
     /** Fields that have a value. */
     this.wanted = null;
-    /** What the server chooses by where there are more than it tells. */
-    this.order = "users";
-    at("find").addEventListener("input", () => this._again());
+    /** What the server chooses by where there are more than it tells: topOf in answers.js. */
+    this.wish = { order: "users", most: SOME_VALUES, find: "" };
+    this._typing = null;
+    at("find").addEventListener("input", () => this._find());
     at("by").addEventListener("change", () => this._ask());
     at("widen").addEventListener("click", () => this._narrow(null));
     at("more-groups").addEventListener("click", () => this._more());
@@ -66,7 +69,8 @@ export class Groups {
   }
 
   get _found() {
-    const wanted = at("find").value.trim().toLowerCase();
+    // What the server has found is found.
+    const wanted = this.wish.find ? "" : typed().toLowerCase();
     const rows = this._rows.filter((row) => row.name.toLowerCase().includes(wanted));
     const { by, descending } = this._sorted;
     const key = by === "users" ? "most" : by;
@@ -75,9 +79,26 @@ export class Groups {
     return rows.sort((one, other) => (descending ? -1 : 1) * order(one, other) || byName(one, other));
   }
 
-  _again() {
+  /** Here, if all values are here; else the server looks among all. */
+  _find() {
     this._shown = ROWS;
-    this._draw();
+    clearTimeout(this._typing);
+    if (!this.wish.find && this._isAll) return this._draw();
+    this._typing = setTimeout(() => this._wish({ find: typed(), most: SOME_VALUES }), TYPED_MS);
+  }
+
+  _wish(change) {
+    Object.assign(this.wish, change);
+    this._ask();
+  }
+
+  /** Too long a list to be asked for again with every window. */
+  get isLong() {
+    return this.wish.most > SOME_VALUES;
+  }
+
+  get _isAll() {
+    return this._rows.length >= this._values;
   }
 
   _more() {
@@ -85,6 +106,12 @@ export class Groups {
     this._shown += MORE;
     this._draw();
     at("groups-table").querySelectorAll("tbody button")[first]?.focus();
+    if (this._shown > this._rows.length && this._canAsk) this._wish({ most: this.wish.most + SOME_VALUES });
+  }
+
+  /** For more values than are here. */
+  get _canAsk() {
+    return !this._isAll && this.wish.most < MOST_VALUES;
   }
 
   _sort(by) {
@@ -92,16 +119,16 @@ export class Groups {
     this._sorted = { by, descending };
     this._draw();
     at("groups-table").querySelector(`[data-by="${by}"]`).focus();
-    if (by === "name" || by === this.order) return;
-    this.order = by;
-    if (this._values > this._rows.length) this._ask();
+    if (by === "name" || by === this.wish.order) return;
+    this.wish.order = by;
+    if (!this._isAll) this._ask();
   }
 
   _narrow(wanted) {
     this.wanted = wanted;
     at("find").value = "";
     this._shown = ROWS;
-    this._ask();
+    this._wish({ find: "", most: SOME_VALUES });
   }
 
   _pick(value) {
@@ -116,14 +143,15 @@ export class Groups {
     const focused = document.activeElement?.dataset.key;
     fill(at("groups-table"), this._table(shown));
     if (focused) [...at("groups-table").querySelectorAll("button")].find((one) => one.dataset.key === focused)?.focus();
-    at("more-groups").hidden = shown.length === rows.length;
-    at("more-groups").textContent = `Show ${number(Math.min(MORE, rows.length - shown.length))} more`;
+    const left = rows.length - shown.length;
+    at("more-groups").hidden = !left && !this._canAsk;
+    at("more-groups").textContent = left ? `Show ${number(Math.min(MORE, left))} more` : "Show more";
     at("groups-beneath").textContent = `${this._says(rows.length)} · ${this._title}`;
   }
 
   _says(found) {
-    const all = `${number(this._values)} ${this._values === 1 ? "group" : "groups"}`;
-    const some = this._values > MOST_VALUES ? `the first ${number(this._rows.length)} of ${all}` : all;
+    const all = `${number(this._values)} ${this._values === 1 ? "group" : "groups"}${this.wish.find ? " found" : ""}`;
+    const some = this._isAll ? all : `the first ${number(this._rows.length)} of ${all}`;
     const left = this._isWhole ? "" : " and more that were left out (--top, --max-groups)";
     return `${found < this._rows.length ? `${number(found)} found in ` : ""}${some}${left}`;
   }
@@ -184,6 +212,10 @@ export class Groups {
     const rows = this._found.slice(0, PICTURED).map((row) => ({ name: row.name, value: this._lengthOf(row) }));
     savePng("groups.png", `Groups · ${this._title}`, drawBars(rows));
   }
+}
+
+function typed() {
+  return at("find").value.trim();
 }
 
 /** A bar that is a share of its place. */

@@ -32,6 +32,7 @@ const groups = new Groups((group) => go({ group }), () => tell(loadGroups(asking
 const retention = new Retention();
 let listener = null;
 let asking = new AbortController();
+let choosing = new AbortController();
 let refresh = null;
 
 // Looking
@@ -62,7 +63,8 @@ function look() {
   listenTo(page.view.group);
   tell(loadNow(signal));
   tell(loadHistory(signal));
-  loadSums(signal);
+  tell(loadUsers(signal));
+  tell(loadGroups(signal));
   loadRetention(signal);
 }
 
@@ -135,12 +137,6 @@ async function loadHistory(signal) {
   story.draw(page.held, page.range);
 }
 
-/** What is asked again and again while windows come. */
-function loadSums(signal) {
-  tell(loadUsers(signal));
-  tell(loadGroups(signal));
-}
-
 async function loadUsers(signal) {
   const { range, view, clock } = page;
   const past = before(range);
@@ -182,8 +178,11 @@ async function loadGroups(signal) {
   const fields = page.status.group_by;
   at("groups").hidden = !fields.length;
   if (!fields.length) return;
+  // Only what was asked for last is shown, whichever answer comes first.
+  choosing.abort();
+  choosing = new AbortController();
   const by = groups.fieldOf(fields);
-  const found = await topOf(page.range, by, groups.wanted, groups.order, signal);
+  const found = await topOf(page.range, by, groups.wanted, groups.wish, AbortSignal.any([signal, choosing.signal]));
   groups.show(found, by, page.clock.span(page.range.from, page.range.to));
 }
 
@@ -259,7 +258,8 @@ function refreshed() {
   if (page.view.from !== null || page.isAway) return;
   notice("");
   page.range = rangeOf(page.view, page.status);
-  loadSums(asking.signal);
+  tell(loadUsers(asking.signal));
+  if (!groups.isLong) tell(loadGroups(asking.signal));
   tell(loadDay(asking.signal));
   if (page.held?.series) tell(loadHistory(asking.signal));
 }
