@@ -16,6 +16,11 @@ export function setToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }
 
+/** Whether one was given. */
+export function hasToken() {
+  return sessionStorage.getItem(TOKEN) !== null;
+}
+
 /** With the token, if there is one. */
 export function headers(more) {
   const token = sessionStorage.getItem(TOKEN);

@@ -1,7 +1,7 @@
 /** The page: what is looked at, what has to be asked for it, and what is told meanwhile. */
 
 import { cohortsOf, errorText, topOf, usersOf, usersText } from "./answers.js";
-import { ask, groupParameter, setToken } from "./api.js";
+import { ask, groupParameter, hasToken, setToken } from "./api.js";
 import { at, offer } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { Clock, change, duration, number, percent } from "./format.js";
@@ -73,7 +73,8 @@ async function tell(work) {
   try {
     await work;
   } catch (error) {
-    if (error.name !== "AbortError") notice(error.message);
+    if (error.status === 401) wantToken();
+    else if (error.name !== "AbortError") notice(error.message);
   }
 }
 
@@ -306,8 +307,11 @@ function wait(text) {
   setTimeout(start, TICK_MS);
 }
 
+/** Until a good one is given, nothing else can be asked for. */
 function wantToken() {
   connection("away", "a token is needed");
+  at("token-label").textContent = hasToken() ? "This server does not take that token any more, or never did:" : "This server wants a token:";
+  if (at("token").hidden) at("token-text").value = "";
   at("token").hidden = false;
   at("token-text").focus();
 }
@@ -319,8 +323,9 @@ async function tick() {
   if (++ticks % STATUS_TICKS || page.isAway || document.hidden) return;
   try {
     page.status = await ask("/v1/status");
-  } catch {
+  } catch (error) {
     // What listens to the server notices that it is away.
+    if (error.status === 401) wantToken();
   }
 }
 
