@@ -1,7 +1,7 @@
 """The bill of materials of an installed streamagg, as CycloneDX JSON: ``python -m supply.sbom FILE``.
 
 Lists what the run lock pins for this platform, with the hashes of the files that it accepts and the licence
-of each, and inside each package the libraries that its wheel bundles.
+of each, and inside each package the libraries that its wheel bundles; and what is kept in the repository.
 """
 
 import sys
@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 from supply.bundled import RUN_LOCK, Bundled, all_bundled
 from supply.pins import Pin, read_pins
+from supply.vendored import VENDOR, Vendored, read_vendored
 
 CLASSIFIED: Final = {
     "Apache Software License": "Apache-2.0",
@@ -43,10 +44,13 @@ def bill_of_materials(lock: Path = RUN_LOCK) -> Bom:
     packages = {name: _package(pin) for name, pin in pins.items()}
     for name, parts in _by_package(all_bundled(lock)).items():
         packages[name].components.update(_nested(name, parts))
-    bom = Bom(components=packages.values())
+    vendored = [_vendored(one) for one in read_vendored()]
+    bom = Bom(components=[*packages.values(), *vendored])
     own = distribution("streamagg")
     bom.metadata.component = root = _component(own, ComponentType.APPLICATION)
-    bom.register_dependency(root, [packages[name] for name in _needs(own) & packages.keys()])
+    bom.register_dependency(root, [packages[name] for name in _needs(own) & packages.keys()] + vendored)
+    for library in vendored:
+        bom.register_dependency(library)
     for name, component in packages.items():
         needed = [packages[other] for other in _needs(distribution(name)) & packages.keys()]
         bom.register_dependency(component, [*needed, *component.components])
@@ -136,6 +140,28 @@ def _library(package: str, found: Bundled) -> Component:
         description=f"bundled in {found.file}" if found.file else None,
         licenses=[_licenses.make_from_string(found.license)] if found.license else (),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=found.sha256)] if found.sha256 else (),
+    )
+
+
+def _vendored(found: Vendored) -> Component:
+    """With its files inside."""
+    purl = PackageURL.from_string(found.purl)
+    return Component(
+        name=found.name,
+        version=found.version,
+        type=ComponentType.LIBRARY,
+        purl=purl,
+        bom_ref=str(purl),
+        licenses=[_licenses.make_from_string(found.license)],
+        components=[
+            Component(
+                name=f"{VENDOR.relative_to(VENDOR.parents[3])}/{file}",
+                type=ComponentType.FILE,
+                bom_ref=f"{purl}/{file}",
+                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=content)],
+            )
+            for file, content in found.sha256.items()
+        ],
     )
 
 
