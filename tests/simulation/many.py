@@ -82,4 +82,4 @@ def show_mutants(on: ProcessPoolExecutor) -> int:
 
 
 def _hunt(number: int) -> Caught | None:
-    return hunt(MUTANTS[number])
+    return hunt(mutant := MUTANTS[number], range(mutant.within))

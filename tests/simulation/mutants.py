@@ -1,6 +1,6 @@
 """Deliberate defects, put into the running code, to show that the simulator finds such things."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -51,6 +51,8 @@ class Mutant:
     """The defective method, made of the right one."""
     within: int
     """It must be caught within so many seeds."""
+    seed: int
+    """The one that found it last: it is tried before the others."""
     only: Callable[[Scenario], bool] = lambda scenario: True
     """Where it can show: other seeds are left out."""
 
@@ -74,10 +76,10 @@ class Caught:
     difference: str
 
 
-def hunt(mutant: Mutant, most: int | None = None) -> Caught | None:
+def hunt(mutant: Mutant, seeds: Iterable[int]) -> Caught | None:
     """Play seeds until one finds the mutant; None if none does."""
     with mutant.applied():
-        for seed in range(most or mutant.within):
+        for seed in seeds:
             if not mutant.only(World(seed).scenario):
                 continue
             result: Result = simulate(seed)
@@ -368,16 +370,17 @@ def _no_through(right: Any) -> Any:
 
 
 MUTANTS: Final = (
-    Mutant("late by the global watermark", Sequencer, "advance", _late_by_watermark, 100),
-    Mutant("the current position is committed", Partition, "checkpoint", _commit_position, 100),
+    Mutant("late by the global watermark", Sequencer, "advance", _late_by_watermark, 100, 0),
+    Mutant("the current position is committed", Partition, "checkpoint", _commit_position, 100, 2),
     Mutant(
         "closed_through is not restored",
         checkpoint,
         "decode",
         _restored(closed_through=lambda _: None),
         100,
+        7,
     ),
-    Mutant("the clock is that of the current position", Partition, "checkpoint", _clock_at_position, 100),
+    Mutant("the clock is that of the current position", Partition, "checkpoint", _clock_at_position, 100, 2),
     Mutant(
         "votes are not restored",
         checkpoint,
@@ -388,6 +391,7 @@ MUTANTS: Final = (
             )
         ),
         100,
+        3,
     ),
     Mutant(
         "agreement is not restored",
@@ -395,15 +399,16 @@ MUTANTS: Final = (
         "decode",
         _restored(state=lambda found: found.state._replace(agreement=LEAD)),
         400,
+        159,
     ),
-    Mutant("three votes are enough", clock._Pass, "_take_decided", _three_votes, 100),
-    Mutant("the clock never stands", clock._Pass, "_vote", _never_stands, 400),
-    Mutant("the past has a vote", clock._Pass, "_vote", _past_votes, 100),
-    Mutant("any number is set aside", Ballot, "add", _room_for_all, 400),
-    Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 250),
-    Mutant("slots are freed before the commit", Session, "tick", _freed_early, 100),
+    Mutant("three votes are enough", clock._Pass, "_take_decided", _three_votes, 100, 2),
+    Mutant("the clock never stands", clock._Pass, "_vote", _never_stands, 400, 124),
+    Mutant("the past has a vote", clock._Pass, "_vote", _past_votes, 100, 60),
+    Mutant("any number is set aside", Ballot, "add", _room_for_all, 400, 42),
+    Mutant("idle without being caught up", Session, "confirm_idle", _idle_not_caught_up, 250, 74),
+    Mutant("slots are freed before the commit", Session, "tick", _freed_early, 100, 0),
     Mutant(
-        "a part has the checkpoint of the whole", PublicationSchedule, "_through", _ahead_of_its_part, 250
+        "a part has the checkpoint of the whole", PublicationSchedule, "_through", _ahead_of_its_part, 250, 9
     ),
     Mutant(
         "records set aside are not restored",
@@ -411,6 +416,7 @@ MUTANTS: Final = (
         "decode",
         _restored(state=lambda found: found.state._replace(set_aside=())),
         100,
+        2,
     ),
     Mutant(
         "what had been read before is not restored",
@@ -418,32 +424,37 @@ MUTANTS: Final = (
         "decode",
         _restored(read_before=lambda found: found.state.offset),
         100,
+        5,
     ),
-    Mutant("counts of an earlier epoch are accepted", Session, "receive_count", _any_epoch, 100),
-    Mutant("blocks of dead leases are accepted", LeaseBook, "received", _any_block, 100),
+    Mutant("counts of an earlier epoch are accepted", Session, "receive_count", _any_epoch, 100, 12),
+    Mutant("blocks of dead leases are accepted", LeaseBook, "received", _any_block, 100, 2),
     Mutant(
         "a bounded run ends where a committed reader does",
         LeaseBook,
         "received",
         _ends_where_the_reader_does,
         100,
+        10,
     ),
-    Mutant("a new leader does not fence the old one", Broker, "check_epoch", _any_producer, 100),
-    Mutant("late records are told again", LateBook, "add", _told_again, 100),
-    Mutant("late records are told by their own offset", LateBook, "add", _told_by_offset, 400),
-    Mutant("offsets outside the transaction", SimPublisher, "_offsets", _counts_outside, 100),
-    Mutant("sums are rounded as numbers come", ExactSums, "add", _float_sums, 100),
-    Mutant("groups lie in the whole as in their shard", WindowTables, "_sum", _places_of_a_shard, 100),
-    Mutant("groups of records set aside are not recalled", Partition, "recall", _no_recall, 100),
-    Mutant("the first and last to come are the first and last", _Found, "_best", _by_arrival, 100),
-    Mutant("state beside the transaction", SimPublisher, "submit", _state_beside, 400),
-    Mutant("the manifest is out before its files last", EpochFiles, "sync", _never_lasts, 1_000, _to_dir),
+    Mutant("a new leader does not fence the old one", Broker, "check_epoch", _any_producer, 100, 2),
+    Mutant("late records are told again", LateBook, "add", _told_again, 100, 5),
+    Mutant("late records are told by their own offset", LateBook, "add", _told_by_offset, 400, 2),
+    Mutant("offsets outside the transaction", SimPublisher, "_offsets", _counts_outside, 100, 2),
+    Mutant("sums are rounded as numbers come", ExactSums, "add", _float_sums, 100, 47),
+    Mutant("groups lie in the whole as in their shard", WindowTables, "_sum", _places_of_a_shard, 100, 14),
+    Mutant("groups of records set aside are not recalled", Partition, "recall", _no_recall, 100, 17),
+    Mutant("the first and last to come are the first and last", _Found, "_best", _by_arrival, 100, 19),
+    Mutant("state beside the transaction", SimPublisher, "submit", _state_beside, 400, 16),
+    Mutant(
+        "the manifest is out before its files last", EpochFiles, "sync", _never_lasts, 1_000, 218, _to_dir
+    ),
     Mutant(
         "the checkpoint is out before the results",
         Output,
         "_drafted",
         _checkpoint_first,
         1_000,
+        5,
         _to_dir,
     ),
     Mutant(
@@ -452,6 +463,7 @@ MUTANTS: Final = (
         "_require_epoch",
         _whoever_comes,
         1_000,
+        5,
         _to_dir,
     ),
     Mutant(
@@ -460,10 +472,11 @@ MUTANTS: Final = (
         "_begin",
         _by_offset_alone,
         1_000,
+        56,
         lambda scenario: scenario.from_tree,
     ),
-    Mutant("periods are restored by the number of the shard", kept, "shards_of", _by_number, 400),
-    Mutant("state of published periods is kept", PeriodState, "records", _kept_when_published, 100),
-    Mutant("what the state holds already is added again", Periods, "restore", _no_through, 1_000),
-    Mutant("windows share a table of groups", OpenWindow, "__init__", _one_table_of_groups, 100),
+    Mutant("periods are restored by the number of the shard", kept, "shards_of", _by_number, 400, 47),
+    Mutant("state of published periods is kept", PeriodState, "records", _kept_when_published, 100, 6),
+    Mutant("what the state holds already is added again", Periods, "restore", _no_through, 1_000, 245),
+    Mutant("windows share a table of groups", OpenWindow, "__init__", _one_table_of_groups, 100, 14),
 )
