@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema_rs import Draft202012Validator
 
 from streamagg.sinks.schema import schema
 
 
 @cache
-def validator(name: str | None = None) -> Any:
+def validator(name: str | None = None) -> Draft202012Validator:
     """Of one kind of records, or of all; a schema that is none itself is an error."""
-    found = schema(name)
-    Draft202012Validator.check_schema(found)
-    return Draft202012Validator(found)
+    return Draft202012Validator(schema(name))
 
 
 def faults(value: object, name: str | None = None) -> list[str]:
