@@ -43,7 +43,8 @@ class _Hold:
 
     at: Standing
     since_s: float
-    told: bool = False
+    told: str | None = None
+    """Why, as the log has it last."""
 
 
 class _Answer(NamedTuple):
@@ -136,8 +137,8 @@ class EndWatch:
         for number, why in held.items():
             hold = self._holds[number]
             waited_s = now_s - hold.since_s
-            if waited_s >= min(TOLD_AFTER_S, timeout_s / 2) and not hold.told:
-                hold.told = True
+            if waited_s >= min(TOLD_AFTER_S, timeout_s / 2) and hold.told != why:
+                hold.told = why
                 tell_held_up(number, hold.at, why)
             if waited_s >= timeout_s:
                 raise HeldUp(

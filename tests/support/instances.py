@@ -14,6 +14,7 @@ from tests.support.environment import CALM
 
 READY_S: Final = 40.0
 """How long anything that has to happen may take on a busy machine."""
+LOG_TAIL_CHARS: Final = 4_000
 _STARTED: Final = re.compile(r"started ((?:unmarshaller|aggregator)-\d+) as process (\d+)")
 
 
@@ -106,7 +107,11 @@ class Instance:
             assert self.running, f"ended with {self._process.poll()} before {text!r}:\n{self.log}"
             return False
 
-        return wait_until(seen, f"{text!r} in the log", timeout_s)
+        try:
+            return wait_until(seen, f"{text!r} in the log", timeout_s)
+        except AssertionError as error:
+            error.add_note(self.log[-LOG_TAIL_CHARS:])
+            raise
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the main process only."""
@@ -122,4 +127,6 @@ class Instance:
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {timeout_s:g} s:\n{self.log[-4000:]}") from None
+            raise AssertionError(
+                f"still running after {timeout_s:g} s:\n{self.log[-LOG_TAIL_CHARS:]}"
+            ) from None

@@ -94,6 +94,15 @@ def test_it_is_told_once_and_ends_after_the_hold_time_out(log: pytest.LogCapture
     assert bench.longest_asked == 0
 
 
+def test_another_reason_is_told_when_it_takes_the_place_of_the_first(log: pytest.LogCaptureFixture) -> None:
+    """The broker of a partition with an open transaction is lost: what helps is another thing now."""
+    bench = Bench(100_000)
+    bench.wait(40)
+    bench.why = NO_LEADER
+    bench.wait(40)
+    assert [line.rpartition(": ")[2] for line in log.messages] == [OPEN_TRANSACTION, NO_LEADER]
+
+
 def test_a_short_time_out_is_told_halfway(log: pytest.LogCaptureFixture) -> None:
     bench = Bench(10_000)
     bench.wait(7)
