@@ -275,6 +275,8 @@ class ServeSettings:
     """A directory that is made if there is none."""
     keep: tuple[KeepSettings, ...] = ()
     """The shortest first; what none of them holds for is kept."""
+    run_metrics: tuple[str, ...] = ()
+    """Addresses of metrics pages."""
     max_questions: int = 32
     """That are worked on or wait."""
     question_timeout_ms: int = 10_000

@@ -27,6 +27,7 @@ from streamagg.serve.figures import Seen, registry
 from streamagg.serve.follow.contract import Followed
 from streamagg.serve.follow.directory import DirectoryFollowed
 from streamagg.serve.following import Following
+from streamagg.serve.run_metrics import RunMetrics
 from streamagg.serve.running import RunningPeriods
 from streamagg.serve.store.store import Position, Store
 from streamagg.telemetry import logs
@@ -119,7 +120,9 @@ async def _serve(
     front = Front(application.find, access.tokens, meter, AccessLog(settings.listen.access_log_ms))
     serving = server(front, settings.listen, meter, access.context)
     thread = threading.Thread(target=following.run, name="following")
+    asking = RunMetrics(settings.run_metrics, following.standings.told)
     thread.start()
+    asking.start()
     task = asyncio.ensure_future(serving.serve(sockets=[listening]))
     url = url_of(listening, settings.listen)
     log.info("serving", "the page is at {url}", url=url)
@@ -136,6 +139,7 @@ async def _serve(
         await task
         desk.close()
         thread.join()
+        asking.stop()
 
 
 def opener(settings: ServeSettings) -> Callable[[Mapping[Position, str]], Followed]:

@@ -4,6 +4,8 @@ import threading
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from streamagg.serve.run_metrics import RunFigures
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -34,11 +36,17 @@ class Standings:
         self.now = Standing()
         self.beat_s = monotonic()
         """When the thread that follows last gave a sign of life."""
+        self.run: RunFigures | None = None
+        """What the run says; None where it is not asked, or does not answer."""
 
     def change(self, **fields: object) -> None:
         """Take these from here on."""
         with self._lock:
             self.now = replace(self.now, **fields)  # type: ignore[arg-type]
+
+    def told(self, run: RunFigures | None) -> None:
+        """What the run says from here on."""
+        self.run = run
 
     def beat(self) -> None:
         """The thread that follows moves."""

@@ -268,6 +268,14 @@ def listen_address(value: object) -> str | None:
         ) from None
 
 
+def metrics_page(value: object) -> str:
+    """The address of a page over HTTP."""
+    text = str(value).strip()
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@#]*)?", text):
+        raise ValueError("an address such as http://127.0.0.1:9464/metrics, without a user or a password")
+    return text
+
+
 def address(value: object) -> str:
     """``host:port``; a bare port binds to loopback."""
     host, _, port = str(value).strip().rpartition(":")

@@ -21,6 +21,7 @@ from streamagg.settings.parsers import (
     keep_rules,
     listen_address,
     measure,
+    metrics_page,
     place_to_follow,
     place_to_read,
     place_to_write,
@@ -726,6 +727,17 @@ _ROWS: Final = (
         "10s",
         verbs="serve",
         fills="question_timeout_ms",
+    ),
+    Setting(
+        "run_metrics",
+        metrics_page,
+        "Metrics page of an instance of the run, of whose late and rejected records the page tells; again for"
+        " each.",
+        "URL",
+        SERVING,
+        default_note="not told",
+        verbs="serve",
+        repeated=True,
     ),
     Setting(
         "stats_json",

@@ -82,6 +82,18 @@ def test_it_says_what_is_wrong_with_a_window(look: Visitor, world: World) -> Non
     expect(page.locator("#legend")).to_contain_text("an estimate")
 
 
+def test_it_says_how_many_records_are_in_no_window(look: Visitor, world: World) -> None:
+    """As the run tells it; else where that stands."""
+    page = look()
+    expect(page.locator("#facts")).to_contain_text("--run-metrics")
+    world.run = {"since": world.end - DAY, "consumed": 1_000_000, "late": 1_234, "rejected": 0}
+    page.reload()
+    late = page.locator("#facts div", has_text="Late")
+    expect(late.locator("dd").first).to_have_text("1,234")
+    expect(late).to_contain_text("0.12 % of 1,000,000 records since")
+    expect(late.locator("a")).to_have_attribute("href", "/runbook.html#streamagglateratio")
+
+
 def test_old_windows_are_not_on_time(look: Visitor, world: World) -> None:
     world.end -= 30 * MINUTE
     page = look()

@@ -74,6 +74,8 @@ class World:
     """Questions, in their order."""
     listening: list["queue.Queue[bytes | None]"] = field(default_factory=list)
     follows: bool = True
+    run: Record | None = None
+    """What the run says of its records."""
 
     @property
     def oldest(self) -> int:
@@ -186,6 +188,7 @@ class World:
             "group_by": ["country"],
             "groups": self.groups,
             "running": [self.running()],
+            "run": self.run,
             "store_bytes": 187_000_000,
             "live_clients": len(self.listening),
             "questions": 1,

@@ -155,6 +155,7 @@ class Application:
             "group_by": self._store.groups.fields(),
             "groups": len(self._store.groups),
             "running": self._running.of_all(),
+            "run": None if self._standings.run is None else self._standings.run._asdict(),
             "store_bytes": self._store.size_bytes,
             "live_clients": self._live.clients,
             "questions": self._desk.open,

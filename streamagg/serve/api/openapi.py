@@ -272,6 +272,14 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "segments": {"type": "integer"},
         }
     ),
+    "Run": _object(
+        {
+            "since": _NUMBER,
+            "consumed": {"type": "integer"},
+            "late": {"type": "integer"},
+            "rejected": {"type": "integer"},
+        }
+    ),
     "Status": _object(
         {
             "version": {"type": "string"},
@@ -287,6 +295,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "group_by": {"type": "array", "items": {"type": "string"}},
             "groups": {"type": "integer"},
             "running": {"type": "array", "items": {"$ref": "#/components/schemas/Record"}},
+            "run": {"oneOf": [{"$ref": "#/components/schemas/Run"}, {"type": "null"}]},
             "store_bytes": {"type": "integer"},
             "live_clients": {"type": "integer"},
             "questions": {"type": "integer"},

@@ -1,7 +1,7 @@
 /** Status: what is followed, how far behind it is, and what to do about it. */
 
 import { at, el } from "./dom.js";
-import { bytes, duration, number } from "./format.js";
+import { bytes, duration, number, percent } from "./format.js";
 
 /** What stands in the page, by name: it is changed and not made anew, for a link in it may have the focus. */
 const made = new Map();
@@ -41,8 +41,8 @@ function factsOf(status, clock, now) {
       note: `since the freshest window ended, ${clock.moment(window.end)}`,
       section: "streamaggnowindowpublished",
     },
-    uncounted("Late", status.late, "streamagg_records_late_total", "streamagglateratio"),
-    uncounted("Rejected", status.rejected, "streamagg_records_rejected_total", "streamaggrejectratio"),
+    uncounted("Late", "late", status.run, clock, "streamagglateratio"),
+    uncounted("Rejected", "rejected", status.run, clock, "streamaggrejectratio"),
     {
       name: "Unreadable here",
       value: number(status.unreadable),
@@ -62,8 +62,10 @@ function factsOf(status, clock, now) {
   ].filter(Boolean);
 }
 
-/** Records that are in no window; a run that tells of them only in its metrics is asked there. */
-function uncounted(name, value, metric, section) {
-  if (value === undefined) return { name, value: "in the metrics", note: `of the run: ${metric}`, section };
-  return { name, value: number(value), note: "records that are in no window", section };
+/** Records that are in no window, by the metrics of the run, if it is asked (--run-metrics). */
+function uncounted(name, kind, run, clock, section) {
+  if (!run) return { name, value: "not told", note: "by the run: its metrics, or --run-metrics", section };
+  const share = run.consumed ? percent(run[kind] / run.consumed, 2) : "none";
+  const note = `${share} of ${number(run.consumed)} records since ${clock.moment(run.since)}`;
+  return { name, value: number(run[kind]), note, section };
 }
