@@ -51,6 +51,7 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 def test_who_has_a_token_sees_it_live(browser: Browser, guarded: Guarded) -> None:
     visitor = Visitor(browser, guarded.served.url)
     page = visitor("#last=1h", ready="#token:not([hidden])")
+    expect(page.locator("#now")).to_be_hidden()
     for token in ("not-the-right-token-at-all", FIRST):
         page.fill("#token-text", token)
         with page.expect_response("**/v1/status"):
@@ -68,6 +69,7 @@ def test_who_has_a_token_sees_it_live(browser: Browser, guarded: Guarded) -> Non
     wait_for(lambda: bool(guarded.served.events("renewed")))
     page.click("[data-span='24h']")
     expect(page.locator("#token")).to_be_visible()
+    expect(page.locator("#now")).to_be_visible()
     expect(page.locator("#token-label")).to_contain_text("does not take that token")
     page.fill("#token-text", SECOND)
     page.press("#token-text", "Enter")

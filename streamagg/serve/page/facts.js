@@ -14,7 +14,7 @@ export function showFacts(status, clock, now) {
     place.value.textContent = fact.value;
     place.note.textContent = fact.note;
   }
-  at("version").textContent = `streamagg ${status.version}`;
+  at("version").textContent = `· streamagg ${status.version}`;
 }
 
 function placeOf({ name, section }) {

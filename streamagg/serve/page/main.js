@@ -295,6 +295,7 @@ async function start() {
     return error.status === 401 ? wantToken() : wait(error.message);
   }
   at("token").hidden = true;
+  document.querySelector("main").removeAttribute("data-locked");
   notice("");
   if (!page.status.calendars.window) return wait("No window is published yet: the page begins with the first one.");
   page.view = readView(location.hash);
@@ -311,6 +312,7 @@ function wait(text) {
 function wantToken() {
   connection("away", "a token is needed");
   at("token-label").textContent = hasToken() ? "This server does not take that token any more, or never did:" : "This server wants a token:";
+  document.querySelector("main").toggleAttribute("data-locked", page.status === null);
   if (at("token").hidden) at("token-text").value = "";
   at("token").hidden = false;
   at("token-text").focus();
