@@ -22,6 +22,8 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 CROWDED: Final = "streamagg.crowded"
 """In the scope of a request on a connection beyond the limit."""
+WHOLE: Final = "streamagg.answer"
+"""An extension of ASGI: such a message has a whole ``Answer``, without headers of its own, in ``answer``."""
 MOST_LOGGED: Final = 200
 """Characters of a path in the log."""
 
@@ -112,7 +114,7 @@ class Front:
         except ClientGone:
             return
         if isinstance(answer, Answer):
-            await _send_whole(answer, send)
+            await _send_whole(answer, scope, send)
         seconds = perf_counter() - began
         self._meter.answered(OTHER if route is None else route.name, answer.status, seconds)
         if self._access_log.wants(answer.status):
@@ -159,7 +161,10 @@ class Front:
         return handler
 
 
-async def _send_whole(answer: Answer, send: Send) -> None:
+async def _send_whole(answer: Answer, scope: Mapping[str, Any], send: Send) -> None:
+    if not answer.headers and WHOLE in scope.get("extensions", ()):
+        await send({"type": WHOLE, "answer": answer})
+        return
     headers = [
         (b"content-type", answer.kind),
         (b"content-length", b"%d" % len(answer.body)),

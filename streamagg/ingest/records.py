@@ -67,7 +67,7 @@ def _of_lines(body: bytes, most_bytes: int) -> Checked:
 
 def _all_right(body: bytes, lines: list[bytes], most_bytes: int) -> bool:
     """Nearly always: then no line is looked at in Python."""
-    if not _is_text(body) or max(map(len, lines), default=0) > most_bytes:
+    if not _is_text(body) or (len(body) > most_bytes and max(map(len, lines), default=0) > most_bytes):
         return False
     try:
         deque(map(_skip, lines), maxlen=0)

@@ -1,6 +1,7 @@
 """What is served over HTTP, what is refused, and what a client may take."""
 
 import asyncio
+import gc
 import socket
 import ssl
 import threading
@@ -132,7 +133,8 @@ def test_what_is_not_http_is_refused(client: Client, request_: bytes) -> None:
 
 
 def test_a_head_that_is_too_large_is_refused(client: Client) -> None:
-    client.send(b"GET /hello HTTP/1.1\r\nx: " + b"y" * MOST_HEAD_BYTES + b"\r\n\r\n")
+    head = b"POST /hello HTTP/1.1\r\ncontent-length: 9\r\nx: " + b"y" * MOST_HEAD_BYTES
+    client.send(head + b"\r\n\r\nsome body")
     assert client.reply().status == 431
     assert client.closed()
 
@@ -186,6 +188,34 @@ def test_a_slow_request_is_given_up(sent: bytes) -> None:
         assert client.reply().status == 408
         assert client.closed()
         assert dict(served.meter.refusals())["slow"] == 1
+
+
+def test_a_connection_without_a_request_is_ended_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamagg.http.server.IDLE_S", 0.1)
+
+    async def slow(request: Request) -> Answer:
+        await asyncio.sleep(0.3)
+        return Answer(200, b"slow")
+
+    with serving({"/slow": Route("slow", {"GET": slow})}) as served, Client(served.port) as client:
+        assert client.ask("GET", "/slow").body == b"slow"
+        assert client.closed()
+        assert not any(count for _, count in served.meter.refusals())
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/echo"), ("GET", "/nowhere")])
+def test_a_request_leaves_nothing_to_look_for(client: Client, method: str, path: str) -> None:
+    """No cycles of objects: workers look for them rarely, and bodies would wait in them."""
+    requests = 50
+    client.ask(method, path, b"1")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(requests):
+            client.ask(method, path, b"1")
+        assert gc.collect() < requests
+    finally:
+        gc.enable()
 
 
 def test_an_answer_is_never_taken_for_that_to_another_request() -> None:

@@ -1,15 +1,13 @@
 """What a destination of records does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 RECORD_BYTES: Final = 64
 """What a record takes beside its bytes: the object that holds them, and its place in a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The records of one request."""
 
     records: list[bytes]
