@@ -1,4 +1,4 @@
-"""``streamagg health``: asks a run whether it is alive or ready, for container checks."""
+"""``streamagg health``: asks a run or an ``ingest`` whether it is alive or ready, for container checks."""
 
 from contextlib import suppress
 from typing import Annotated
@@ -19,7 +19,7 @@ def health(
         opt.After("http"),
     ] = False,
 ) -> None:
-    """Ask the run on this machine whether it is alive.
+    """Ask the run or ingest on this machine whether it is alive.
 
     Exits with 0 if it is, and with 1 and the reasons if it is not or does not answer.
     """

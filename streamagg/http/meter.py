@@ -10,10 +10,10 @@ from streamagg.model.measured import Distribution
 CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 SECONDS_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From an answer without any waiting to one that waits for Kafka to come back."""
-Refusal = Literal["crowded", "head", "malformed", "slow", "unread"]
+Refusal = Literal["crowded", "handshake", "head", "malformed", "slow", "unread"]
 REFUSALS: Final[tuple[Refusal, ...]] = get_args(Refusal)
-"""Connections that were ended: there are too many; the head is too large; it is not HTTP; the request did not
-come in time; the answer is not taken."""
+"""Connections that were ended: there are too many; TLS failed or took too long; the head is too large; it is
+not HTTP; the request did not come in time; the answer is not taken."""
 OTHER: Final = "other"
 """Stands for all paths that there are not."""
 

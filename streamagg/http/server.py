@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from streamagg.errors import SettingsError
 from streamagg.http.front import Front
+from streamagg.http.handshakes import Handshakes
 from streamagg.http.meter import Meter
 from streamagg.model.settings import ListenSettings
 
@@ -102,15 +103,28 @@ def server(
     """
     import uvicorn
 
-    from streamagg.http.connection import Connection, Limits
+    from streamagg.http.connection import SPARE_CONNECTIONS, Connection, Limits
+
+    limits = Limits(settings.max_connections, settings.request_timeout_ms / 1_000)
 
     class Quiet(uvicorn.Server):
-        """Leaves signals to its owner."""
+        """Leaves signals to its owner, and speaks TLS."""
 
         def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
             return nullcontext()
 
-    limits = Limits(settings.max_connections, settings.request_timeout_ms / 1_000)
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets if context is None else [])
+            if context is not None:
+                self.servers += [self._handshakes(one, context) for one in sockets or ()]
+
+        def _handshakes(self, listening: socket.socket, context: ssl.SSLContext) -> Any:
+            make = partial(Connection, limits, meter, self.config, self.server_state, {})
+            return Handshakes(listening, context, make, self._has_room, limits.request_s, meter)
+
+        def _has_room(self, more: int) -> bool:
+            return len(self.server_state.connections) + more < limits.connections + SPARE_CONNECTIONS
+
     config = uvicorn.Config(
         cast(Any, front),
         loop="uvloop",
@@ -126,6 +140,5 @@ def server(
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=DRAIN_S,
         backlog=_BACKLOG,
-        ssl_context_factory=None if context is None else lambda _config, _default: context,
     )
     return Quiet(config)

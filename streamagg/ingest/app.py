@@ -1,4 +1,4 @@
-"""What can be asked of ``ingest``: a POST of records, how to do that, how it is, and its metrics."""
+"""What can be asked of ``ingest``: a POST of records, how to do that, and how it is."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,8 +8,6 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import orjson
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 from streamagg.http.front import Request, Route
 from streamagg.http.meter import Meter
@@ -30,7 +28,7 @@ FORMS: Final[dict[bytes, Form]] = {
     ),
 }
 """By media type."""
-ROUTES: Final = ("records", "how_to", "healthz", "readyz", "metrics")
+ROUTES: Final = ("records", "how_to", "healthz", "readyz")
 """As they stand in metrics."""
 MOST_KEY_BYTES: Final = 255
 MOST_PATH_BYTES: Final = 255
@@ -48,7 +46,6 @@ Idempotency-Key     any text, new for each body: sent again within ten minutes, 
 Authorization       Bearer TOKEN, where tokens are needed.
 
 GET /healthz        the process answers.        GET /readyz     records can be written.
-GET /metrics        for Prometheus.
 """
 
 Write = Callable[[Body], Awaitable[None]]
@@ -87,7 +84,6 @@ class Ingest:
     """Why nothing can be written at present."""
     figures: Figures
     meter: Meter
-    registry: CollectorRegistry
     routes: dict[str, Route] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,7 +92,6 @@ class Ingest:
             "/": Route("how_to", {"GET": self._how_to}, open=True),
             "/healthz": Route("healthz", {"GET": self._healthz}, open=True),
             "/readyz": Route("readyz", {"GET": self._readyz}, open=True),
-            "/metrics": Route("metrics", {"GET": self._metrics}),
         }
 
     async def _post(self, request: Request) -> Answer:
@@ -198,10 +193,6 @@ class Ingest:
         if trouble is None:
             return Answer(200, b'{"ready":true}\n')
         return Answer(503, orjson.dumps({"ready": False, "reasons": [trouble]}) + b"\n")
-
-    async def _metrics(self, request: Request) -> Answer:
-        encode, kind = choose_encoder((request.header(b"accept") or b"").decode("latin-1"))
-        return Answer(200, encode(self.registry), kind.encode())
 
 
 def asked_for(request: Request, limits: Limits) -> _Asked:

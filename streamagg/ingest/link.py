@@ -34,6 +34,12 @@ class Ready(msgspec.Struct, tag=True):
     """From a worker: it takes requests."""
 
 
+class State(msgspec.Struct, tag=True):
+    """From a worker: why it can write nothing from here on, or None when it can again."""
+
+    trouble: str | None
+
+
 class Failed(msgspec.Struct, tag=True):
     """From a worker: it ends, and another one would too."""
 
@@ -42,7 +48,7 @@ class Failed(msgspec.Struct, tag=True):
     text: str
 
 
-Message = Setup | Credentials | Stop | Ready | Failed
+Message = Setup | Credentials | Stop | Ready | State | Failed
 _decode = msgspec.json.Decoder(Message).decode
 
 

@@ -17,16 +17,20 @@ from typing import Final
 from streamagg import errors
 from streamagg.errors import AccessDenied, ExitCode, StreamaggError, WorkersKeepDying
 from streamagg.events import Log
+from streamagg.http.meter import Meter
 from streamagg.http.numbers import SharedNumbers
 from streamagg.http.server import DRAIN_S, check_packages, listeners, tls_context, url_of
+from streamagg.ingest.app import ROUTES
 from streamagg.ingest.destinations.directory import prepared
-from streamagg.ingest.figures import BEAT, Figures
-from streamagg.ingest.link import Credentials, Failed, Link, LinkClosed, Ready, Setup, Stop
+from streamagg.ingest.figures import BEAT, Figures, Seen
+from streamagg.ingest.link import Credentials, Failed, Link, LinkClosed, Ready, Setup, State, Stop
 from streamagg.ingest.seen_keys import SeenKeys
 from streamagg.ingest.worker import numbers_of
 from streamagg.model.settings import IngestSettings
 from streamagg.signals import handled
 from streamagg.telemetry import logs
+from streamagg.telemetry.endpoint import Shown, open_endpoint
+from streamagg.telemetry.health import Health
 from streamagg.telemetry.notify import Notifier
 
 Read = Callable[[], list[str]]
@@ -64,7 +68,9 @@ def run(settings: IngestSettings, read_tokens: Read) -> None:
                 "whoever reaches {address} may write: give --token-file",
                 address=settings.listen.address,
             )
-        supervisor = stack.enter_context(Supervisor(settings, listening, digests).started())
+        supervisor = Supervisor(settings, listening, digests)
+        stack.enter_context(open_endpoint(settings.http, supervisor.shown()))
+        stack.enter_context(supervisor.started())
         stack.enter_context(supervisor.listening_to_signals())
         supervisor.run(read_tokens)
 
@@ -114,7 +120,8 @@ class _Process:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.link = Link(ours)
-        self.ready = False
+        self.trouble: str | None = "does not take requests yet"
+        """Why it takes no records."""
         self.began = monotonic()
         self.send(setup)
         self.send(Credentials(digests))
@@ -138,6 +145,7 @@ class Supervisor:
         self._numbers: SharedNumbers = numbers_of(settings.workers)
         self._figures = Figures(self._numbers)
         self._keys = SeenKeys(settings.idempotency_keys, settings.workers)
+        self._health = Health()
         self._notifier = Notifier()
         self._deaths: deque[float] = deque()
         self._selector = selectors.DefaultSelector()
@@ -145,6 +153,11 @@ class Supervisor:
         self._told_ready = False
         self._stop = False
         self._reload = False
+
+    def shown(self) -> Shown:
+        """What others may ask."""
+        room = self._settings.queue_bytes * self._settings.workers
+        return Shown(Seen(self._figures, Meter(self._numbers, ROUTES), room).registry, self._health)
 
     @contextmanager
     def started(self) -> Iterator["Supervisor"]:
@@ -175,7 +188,7 @@ class Supervisor:
     def run(self, read_tokens: Read) -> None:
         """Until a signal says so. Raises what a worker reports, and WorkersKeepDying."""
         while not self._stop:
-            self._notifier.beat()
+            self._beat()
             ready = {key.data for key, _ in self._selector.select(_LOOK_S)}
             for number, process in enumerate(self._processes):
                 if number in ready:
@@ -187,6 +200,12 @@ class Supervisor:
                 self._reload = False
                 self._renew(read_tokens)
 
+    def _beat(self) -> None:
+        self._notifier.beat()
+        self._health.beat()
+        trouble = [(number, process.trouble) for number, process in enumerate(self._processes)]
+        self._health.show([f"worker-{number}: {text}" for number, text in trouble if text is not None])
+
     def _hear(self, number: int, process: _Process) -> None:
         try:
             messages = process.link.receive()
@@ -196,7 +215,9 @@ class Supervisor:
         for message in messages:
             match message:
                 case Ready():
-                    process.ready = True
+                    process.trouble = None
+                case State(trouble):
+                    process.trouble = trouble
                 case Failed(kind, text):
                     raise getattr(errors, kind, StreamaggError)(text)
 
@@ -238,7 +259,7 @@ class Supervisor:
         return process
 
     def _tell_ready(self) -> None:
-        if self._told_ready or not all(process.ready for process in self._processes):
+        if self._told_ready or any(process.trouble for process in self._processes):
             return
         self._told_ready = True
         self._notifier.ready()

@@ -34,8 +34,8 @@ from streamagg.ingest.app import ROUTES, Ingest, Limits
 from streamagg.ingest.committer import Committer
 from streamagg.ingest.destinations.contract import Destination
 from streamagg.ingest.destinations.directory import Directory, folder_of
-from streamagg.ingest.figures import BEAT, KEYS, Figures, Seen
-from streamagg.ingest.link import Credentials, Failed, Link, LinkClosed, Message, Ready, Setup, Stop
+from streamagg.ingest.figures import BEAT, KEYS, Figures
+from streamagg.ingest.link import Credentials, Failed, Link, LinkClosed, Message, Ready, Setup, State, Stop
 from streamagg.ingest.room import Room
 from streamagg.ingest.seen_keys import SeenKeys
 from streamagg.model.settings import IngestSettings
@@ -75,6 +75,8 @@ class Worker:
         )
         self._seen.begin_life()
         self._room = Room(setup.settings.queue_bytes)
+        self._told: str | None = None
+        """What the parent was told last: why nothing can be written."""
         self._context: ssl.SSLContext | None = tls_context(setup.settings.listen)
         self._destination = _destination(setup.settings, setup.worker)
 
@@ -87,7 +89,7 @@ class Worker:
         front = Front(routes.get, self._tokens, self._meter, AccessLog(listen.access_log_ms))
         http = server(front, listen, self._meter, self._context)
         loop.add_reader(self._link, self._hear, http)
-        self._beat(loop)
+        self._beat(loop, committer)
         self._obey(told, http)
         self._link.send(Ready())
         await http.serve(sockets=[self._listening])
@@ -104,7 +106,6 @@ class Worker:
             lambda: committer.trouble,
             self._figures,
             self._meter,
-            Seen(self._figures, self._meter, settings.queue_bytes * settings.workers).registry,
         )
 
     def _hear(self, http: Any) -> None:
@@ -131,10 +132,15 @@ class Worker:
         except StreamaggError as error:
             log.warning("not_renewed", "{error} The former ones are kept.", error=error)
 
-    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _beat(self, loop: asyncio.AbstractEventLoop, committer: Committer) -> None:
         self._numbers.set(BEAT, monotonic())
         self._figures.waiting(self._room.taken)
-        loop.call_later(BEAT_S, self._beat, loop)
+        if committer.trouble != self._told:
+            self._told = committer.trouble
+            # The parent may be gone; then this ends, too.
+            with suppress(LinkClosed):
+                self._link.send(State(self._told))
+        loop.call_later(BEAT_S, self._beat, loop, committer)
 
 
 def _destination(settings: IngestSettings, worker: int) -> Destination:

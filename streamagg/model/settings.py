@@ -308,6 +308,7 @@ class IngestSettings:
     workers: int = 1
     max_restarts: int = 5
     """Restarts of workers within ten minutes before the program gives up."""
+    http: HttpSettings | None = HttpSettings()
 
     @property
     def sink(self) -> Place:

@@ -224,6 +224,7 @@ class Resolver:
             listen=self.listen(INGEST_ADDRESS),
             kafka=self.kafka() if topic else KafkaSettings(),
             workers=self._layers.value("workers") or min(usable_cores(), MOST_UNMARSHALLERS),
+            http=self.http(),
         )
 
     def listen(self, default: str) -> ListenSettings:

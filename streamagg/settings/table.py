@@ -687,7 +687,7 @@ _ROWS: Final = (
         "HOST:PORT",
         REPORTS,
         "127.0.0.1:9464",
-        verbs="run health",
+        verbs="run ingest health",
     ),
     Setting(
         "store",

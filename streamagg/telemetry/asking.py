@@ -1,4 +1,4 @@
-"""Asks a running ``streamagg run`` how it is, from another process."""
+"""Asks a running ``streamagg run`` or ``ingest`` how it is, from another process."""
 
 import http.client
 from typing import Final, Literal, NamedTuple
@@ -15,7 +15,7 @@ _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "::1"}
 
 
 class Verdict(NamedTuple):
-    """What a run says of itself."""
+    """What it says of itself."""
 
     good: bool
     text: str
@@ -35,7 +35,9 @@ def ask(settings: HttpSettings | None, what: Literal["live", "ready"]) -> Verdic
         reasons = msgspec.json.decode(answer, type=dict[str, bool | list[str]])["reasons"]
         assert isinstance(reasons, list)
     except (msgspec.DecodeError, KeyError, AssertionError):
-        raise StreamaggError(f"What answers at {settings.address} is no streamagg run.") from None
+        raise StreamaggError(
+            f"What answers at {settings.address} is neither streamagg run nor ingest."
+        ) from None
     return Verdict(not reasons, f"not {what}: {'; '.join(reasons)}" if reasons else what)
 
 
@@ -45,8 +47,9 @@ def _get(host: str, port: int, path: str) -> bytes:
         connection.request("GET", path)
         return connection.getresponse().read()
     except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "strerror", None) or error
         raise StreamaggError(
-            f"No streamagg run answers at {host}:{port}: {getattr(error, 'strerror', None) or error}."
+            f"Neither streamagg run nor ingest answers at {host}:{port}: {why}."
             " Start it, or name its address with --http."
         ) from error
     finally:

@@ -58,7 +58,7 @@ def open_endpoint(settings: HttpSettings | None, shown: Shown) -> AbstractContex
             raise
         log.warning(
             "http_unavailable",
-            "the run goes on without metrics and health: {error}",
+            "it goes on without metrics and health: {error}",
             error=error,
             address=settings.address,
         )

@@ -1,6 +1,8 @@
 """``streamagg ingest`` as a program: into a topic and into a directory, with workers that are killed."""
 
 import os
+import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -198,11 +201,12 @@ def test_tokens_and_tls_are_renewed(tmp_path: Path) -> None:
 
 
 def test_a_request_under_way_is_answered_at_the_end(tmp_path: Path) -> None:
-    with program("--output", f"dir:{tmp_path}", "--workers", "2") as running, Client(running.port) as client:
+    flags = ("--output", f"dir:{tmp_path}", "--workers", "2", "--http", "127.0.0.1:0")
+    with program(*flags) as running, Client(running.port) as client:
         body = numbered(range(3))
         client.send(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode())
         client.send(body[:-5])
-        wait_until(lambda: connected(running.port), "it is accepted")
+        wait_until(lambda: b"streamagg_ingest_connections 1.0\n" in metrics(running), "it is accepted")
         running.process.terminate()
         wait_until(lambda: any("stopping" in line for line in running.log), "it has begun")
         client.send(body[-5:])
@@ -235,10 +239,40 @@ def printed(*words: str) -> bytes:
     return subprocess.run(command, capture_output=True, check=True, env={**os.environ, **CALM}).stdout
 
 
-def connected(port: int) -> bool:
-    with Client(port) as client:
-        page = client.ask("GET", "/metrics").body
-    return b"streamagg_ingest_connections 2.0\n" in page
+def aside(running: Program) -> str:
+    """Where its metrics and its health are served."""
+    found = re.search(r"metrics at http://(\S+)/metrics", "".join(running.log))
+    assert found is not None
+    return found[1]
+
+
+def metrics(running: Program) -> bytes:
+    with urlopen(f"http://{aside(running)}/metrics", timeout=30) as reply:
+        page: bytes = reply.read()
+    return page
+
+
+def health(address: str, *flags: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "streamagg", "health", "--http", address, *flags]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **CALM})
+    return asked.returncode, asked.stdout
+
+
+def test_health_asks_how_it_is(tmp_path: Path) -> None:
+    """Ready, and not when nothing can be written."""
+    with program("--output", f"dir:{tmp_path}", "--workers", "1", "--http", "127.0.0.1:0") as running:
+        address = aside(running)
+        assert health(address) == (0, "live\n")
+        assert health(address, "--ready") == (0, "ready\n")
+        with Client(running.port) as client:
+            assert client.ask("POST", PATH, numbered([1]), LINES).status == 200
+            wait_until(lambda: written(tmp_path) != [], "the file is finished")
+            shutil.rmtree(tmp_path / "worker-0")
+            assert client.ask("POST", PATH, numbered([1]), LINES).status == 503
+        # It is told within a second.
+        wait_until(lambda: "worker-0: " in health(address, "--ready")[1], "it is told")
+        assert health(address) == (0, "live\n")
+        assert b"streamagg_ingest_records_total 1.0\n" in metrics(running)
 
 
 @pytest.mark.kafka

@@ -16,7 +16,7 @@ from streamagg.http.meter import Meter
 from streamagg.http.numbers import SharedNumbers
 from streamagg.ingest.app import ROUTES, Ingest, Limits
 from streamagg.ingest.destinations.contract import Body, NotWritten
-from streamagg.ingest.figures import Figures, Seen
+from streamagg.ingest.figures import Figures
 from streamagg.ingest.room import Room
 from streamagg.ingest.seen_keys import SeenKeys
 from streamagg.ingest.worker import numbers_of
@@ -64,7 +64,6 @@ def ingest_of(desk: Desk, *, room: int = 1 << 20, body: int = 1 << 16, keyed: bo
         lambda: desk.trouble,
         figures,
         meter,
-        Seen(figures, meter, room).registry,
     )
 
 

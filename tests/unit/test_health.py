@@ -165,7 +165,7 @@ def test_nobody_there_is_a_failure_in_one_sentence(capsys: pytest.CaptureFixture
         address = f"127.0.0.1:{gone.getsockname()[1]}"
     assert execute(["health", "--http", address]) == ExitCode.FAILURE
     said = capsys.readouterr()
-    assert f"No streamagg run answers at {address}" in said.err
+    assert f"Neither streamagg run nor ingest answers at {address}" in said.err
     assert len(said.err.splitlines()) == 1
 
 

@@ -298,16 +298,74 @@ def accepts(port: int) -> bool:
     return True
 
 
-def test_tls(tmp_path: Path) -> None:
-    authority = Authority("anybody")
-    issued = authority.server("127.0.0.1")
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    certificate.write_text(issued.certificate, "utf-8")
-    key.write_text(issued.key, "utf-8")
-    settings = ListenSettings("127.0.0.1:0", str(certificate), str(key), access_log_ms=0)
-    context = ssl.create_default_context(cadata=authority.pem)
-    with serving(ROUTES, settings) as served, Client(served.port, context) as client:
-        assert client.ask("POST", "/echo", b"1").body == b"1"
+class Secure:
+    """A certificate, and a client's context that knows it."""
+
+    def __init__(self, directory: Path) -> None:
+        authority = Authority("anybody")
+        issued = authority.server("127.0.0.1")
+        self.certificate, self.key = directory / "cert.pem", directory / "key.pem"
+        self.certificate.write_text(issued.certificate, "utf-8")
+        self.key.write_text(issued.key, "utf-8")
+        self.context = ssl.create_default_context(cadata=authority.pem)
+
+    def limited(self, **limits: int) -> ListenSettings:
+        return ListenSettings("127.0.0.1:0", str(self.certificate), str(self.key), access_log_ms=0, **limits)
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Secure:
+    return Secure(tmp_path_factory.mktemp("secure"))
+
+
+def test_tls(secure: Secure) -> None:
+    with serving(ROUTES, secure.limited()) as served, Client(served.port, secure.context) as client:
+        for body in (b"1", b"x" * 1_000_000):
+            assert client.ask("POST", "/echo", body).body == body
+
+
+def test_a_handshake_without_an_end_is_given_up(secure: Secure) -> None:
+    """Nothing, the first bytes of a hello, and what is no TLS at all."""
+    with serving(ROUTES, secure.limited(request_timeout_ms=200)) as served:
+        for sent in (b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"):
+            with Client(served.port) as client:
+                client.send(sent)
+                client.closed()
+        wait_until(lambda: dict(served.meter.refusals())["handshake"] == 3, "all are counted")
+        with Client(served.port, secure.context) as client:
+            assert client.ask("GET", "/hello").body == b"hello"
+
+
+def test_handshakes_keep_nobody_out_whose_own_is_done(secure: Secure) -> None:
+    """They count as connections do, and those beyond the limit are ended at once."""
+    most = 1 + SPARE_CONNECTIONS
+    with serving(ROUTES, secure.limited(max_connections=1)) as served:
+        with Client(served.port, secure.context) as client:
+            assert client.ask("GET", "/hello").body == b"hello"
+            silent = [Client(served.port) for _ in range(most)]
+            assert silent[-1].closed()
+            assert dict(served.meter.refusals())["crowded"] == 1
+            assert client.ask("GET", "/hello").body == b"hello"
+            for one in silent:
+                one.__exit__()
+            wait_until(lambda: dict(served.meter.refusals())["handshake"] == most - 1, "they are gone")
+        with Client(served.port, secure.context) as client:
+            assert client.ask("GET", "/hello").body == b"hello"
+
+
+def test_what_is_under_way_is_answered_before_the_end_with_tls(secure: Secure) -> None:
+    gate = Gate()
+    with serving({"/gate": Route("gate", {"GET": gate})}, secure.limited()) as served:
+        silent = Client(served.port)
+        with Client(served.port, secure.context) as client:
+            client.send(b"GET /gate HTTP/1.1\r\nhost: x\r\n\r\n")
+            gate.entered.wait()
+            served.stop.set()
+            wait_until(lambda: not accepts(served.port), "nothing is accepted")
+            gate.open.set()
+            assert client.reply().body == b"passed"
+        assert silent.closed()
+        silent.__exit__()
 
 
 def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:
