@@ -1,10 +1,11 @@
 """``streamagg serve`` as a process."""
 
+import os
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,7 +20,16 @@ _SERVING: Final = "the page is at "
 class Serving:
     """One process; ``url`` is where it answers."""
 
-    def __init__(self, bootstrap: str, topic: str, store: Path, *flags: str) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        store: Path,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        waits: bool = True,
+    ) -> None:
+        """``env``: variables beside those of this process. Without ``waits`` there is no ``url``."""
         self._log = store.parent / f"{store.name}.log"
         command = [sys.executable, "-m", "streamagg", "serve", "--from", topic, "--store", str(store)]
         command += [
@@ -34,8 +44,8 @@ class Serving:
         # Only this process writes to it from here on.
         self._log.write_bytes(b"")
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
-        self.url = self._wait_for_url()
+            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **(env or {})})
+        self.url = self._wait_for_url() if waits else ""
 
     def _wait_for_url(self) -> str:
         found: list[str] = []
@@ -91,9 +101,11 @@ class Serving:
 
 
 @contextmanager
-def serving(bootstrap: str, topic: str, store: Path, *flags: str) -> Iterator[Serving]:
+def serving(
+    bootstrap: str, topic: str, store: Path, *flags: str, env: Mapping[str, str] | None = None
+) -> Iterator[Serving]:
     """While the context lasts."""
-    made = Serving(bootstrap, topic, store, *flags)
+    made = Serving(bootstrap, topic, store, *flags, env=env)
     try:
         yield made
     finally:

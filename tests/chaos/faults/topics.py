@@ -34,6 +34,12 @@ GROWN: Final = 8
 ORDERLY: Final = Shape(max_lag_ms=4_000, disorder=0.0, late=0.0)
 """For partitions that begin without a clock, as those of the feeder do in their first seconds."""
 NOT_IDLE: Final = Shape(idle_timeout_s=300)
+COMPACTED: Final = {
+    "cleanup.policy": "compact",
+    "segment.ms": "100",
+    "min.cleanable.dirty.ratio": "0.01",
+    "max.compaction.lag.ms": "100",
+}
 SOON_IDLE: Final = Shape(idle_timeout_s=3)
 
 
@@ -301,26 +307,20 @@ def hanging_transactions(world: World, random: Random) -> int:
 @contextmanager
 def compacting(world: World) -> Iterator[None]:
     """The input is compacted as fast as the broker can."""
-    config = {
-        "cleanup.policy": "compact",
-        "segment.ms": "100",
-        "min.cleanable.dirty.ratio": "0.01",
-        "max.compaction.lag.ms": "100",
-    }
-    alter(world, config)
+    alter(world, COMPACTED)
     try:
         yield
     finally:
         alter(world, {"cleanup.policy": "delete"})
 
 
-def alter(world: World, config: Mapping[str, str]) -> None:
-    """Change the configuration of the input."""
+def alter(world: World, config: Mapping[str, str], topic: str | None = None) -> None:
+    """Change the configuration of a topic, of the input if none is named."""
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         for name, value in config.items()
     ]
-    resource = ConfigResource(ResourceType.TOPIC, world.run.input, incremental_configs=entries)
+    resource = ConfigResource(ResourceType.TOPIC, topic or world.run.input, incremental_configs=entries)
     client = admin(world)
     for future in client.incremental_alter_configs([resource]).values():
         future.result(PATIENCE_S)
