@@ -95,6 +95,11 @@ class Store:
         return self.blobs.size_bytes + sum(map(_size, self.directory.glob(f"{NAME}*")))
 
     def positions(self) -> dict[Position, str]:
+    @property
+    def has_sketches(self) -> bool:
+        """Whether any came."""
+        return self._freshest_sketch_ms >= 0
+
         """Up to where each part has been read."""
         rows = self.connection.execute("SELECT place, part, position FROM positions").fetchall()
         return {(place, part): position for place, part, position in rows}

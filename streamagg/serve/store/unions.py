@@ -38,7 +38,7 @@ def levels(granularity_ms: int) -> list[Level]:
 def unite(store: Store) -> bool:
     """Make one that is missing; False if none is."""
     extent = store.extents.get(WINDOW)
-    if extent is None:
+    if extent is None or not store.has_sketches:
         return False
     windows = store.layout.calendars[WINDOW].number
     finer = Level(windows, extent.end_ms - extent.freshest_ms)
