@@ -6,8 +6,8 @@ For each calendar, windows included, there are two tables with the same columns:
               min, max time known  | min, max time known
     tail_N    what has come since, in the order in which it came
 
-A question about one group reads a few stretches of the segments whose time it touches, and the whole tail. A
-tail that is large, or older than a day, becomes a segment.
+A question about one group reads a few stretches of the segments whose time it touches, and the whole tail, if
+it touches that. A tail that is large, or older than a day, becomes a segment.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,8 @@ UNION_LENGTHS_MS: Final[Mapping[int, int]] = {-1: 60_000, -2: 3_600_000, -3: 86_
 calendar's."""
 ALL_USERS: Final = 0
 """The group of the rows of all users together."""
+NEVER_MS: Final = 1 << 62
+"""Behind all times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Calendar:
     name: str
     measures: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
+    tail_from_ms: int = NEVER_MS
+    """No row of the tail begins before; one that is being stored counts already."""
 
     @property
     def sorted_table(self) -> str:
@@ -103,6 +107,10 @@ class Layout:
     def next(self, *changed: Calendar) -> "Layout":
         """With these in the place of those of their names."""
         return Layout(self.version + 1, {**self.calendars, **{one.name: one for one in changed}})
+
+    def changed(self, calendar: Calendar) -> "Layout":
+        """The same one, with this in the place of that of its name."""
+        return Layout(self.version, {**self.calendars, calendar.name: calendar})
 
     def new_calendar(self, name: str) -> Calendar:
         """One that has no rows yet."""

@@ -56,11 +56,14 @@ class Reading:
         tail = f"SELECT {columns} FROM {calendar.tail_table} WHERE {within}"
         touched = calendar.touched(from_ms, to_ms)
         self.segments_read += len(touched)
-        if not touched:
-            return f"({tail})"
-        segments = _within("segment", [segment.number for segment in touched])
-        whole = f"SELECT {columns} FROM {calendar.sorted_table} WHERE ({segments}) AND {within}"
-        return f"({whole} UNION ALL {tail})"
+        parts = []
+        if touched:
+            segments = _within("segment", [segment.number for segment in touched])
+            parts.append(f"SELECT {columns} FROM {calendar.sorted_table} WHERE ({segments}) AND {within}")
+        if not touched or calendar.tail_from_ms < to_ms:
+            # One table alone is asked twice as fast as two: DuckDB knows which values there can be.
+            parts.append(f"SELECT {columns} FROM {calendar.tail_table} WHERE {within}")
+        return f"({' UNION ALL '.join(parts)})"
 
 
 def _within(column: str, numbers: Iterable[int]) -> str:

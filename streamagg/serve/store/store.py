@@ -19,6 +19,7 @@ from streamagg.serve.store.layout import (
     ALL_USERS,
     COLUMNS,
     DAY_MS,
+    NEVER_MS,
     UNION_LENGTHS_MS,
     Calendar,
     Extent,
@@ -94,12 +95,12 @@ class Store:
         """Of its files."""
         return self.blobs.size_bytes + sum(map(_size, self.directory.glob(f"{NAME}*")))
 
-    def positions(self) -> dict[Position, str]:
     @property
     def has_sketches(self) -> bool:
         """Whether any came."""
         return self._freshest_sketch_ms >= 0
 
+    def positions(self) -> dict[Position, str]:
         """Up to where each part has been read."""
         rows = self.connection.execute("SELECT place, part, position FROM positions").fetchall()
         return {(place, part): position for place, part, position in rows}
@@ -127,6 +128,8 @@ class Store:
         """
         self._check_room()
         self._make_tables(batch)
+        for rows in batch.rows:
+            self._reach(rows.calendar, int(rows.columns["ts"].min()))
         with self.transaction():
             tails = {rows.calendar: self._insert(rows) for rows in batch.rows}
             if batch.sketches:
@@ -189,6 +192,7 @@ class Store:
         self._tails.pop(calendar.name, None)
         if found[2]:
             self._tails[calendar.name] = Segment(0, *found)
+            self._reach(calendar.name, found[0])
         extent = ask(
             "SELECT min(ts), max(ts), max(ts + span), max(span) FROM ("
             f"SELECT ts, span FROM {calendar.sorted_table} WHERE grp = {ALL_USERS} UNION ALL"
@@ -197,6 +201,14 @@ class Store:
         self.extents.pop(calendar.name, None)
         if extent is not None and extent[0] is not None:
             self.extents[calendar.name] = Extent(*extent)
+
+    def _reach(self, name: str, from_ms: int) -> None:
+        """Rows of the tail may begin there: known before they are there, as readings may see them at once."""
+        calendar = self._layout.calendars[name]
+        if from_ms < calendar.tail_from_ms:
+            layout = self._layout.changed(replace(calendar, tail_from_ms=from_ms))
+            with self._lock:
+                self._layout = self._layouts[layout.version] = layout
 
     # Changing
 
@@ -399,7 +411,7 @@ class Store:
         ask = self.connection.execute
         number = 1 + max((segment.number for segment in calendar.segments), default=0)
         segment = replace(tail, number=number)
-        changed = replace(calendar, segments=(*calendar.segments, segment))
+        changed = replace(calendar, segments=(*calendar.segments, segment), tail_from_ms=NEVER_MS)
         with self.transaction(self._layout.next(changed)):
             ask(
                 f"INSERT INTO {calendar.sorted_table} (segment, {calendar.columns}) SELECT {number},"
