@@ -198,17 +198,17 @@ def _rows(reading: Reading, calendar: Calendar, starts: list[int], asked: TopQue
         columns.append(column)
         measured = f"{MEASURED[asked.how]}, sum(records) FILTER ({{0}} IS NOT NULL)".format(column)
     source = reading.source(calendar, min(starts), max(starts) + 1, ", ".join(columns), f"grp > {ALL_USERS}")
-    rows = reading.rows(
+    rows = reading.rows_of(
+        starts,
         f"SELECT grp, count(*), sum(records), sum(cnt), max(cnt), max(flags & {APPROXIMATE}), {measured}"
-        f" FROM {source} WHERE ts IN ({', '.join(map(str, starts))}) GROUP BY grp"
+        f" FROM {source} SEMI JOIN starts USING (ts) GROUP BY grp",
     )
     return [_Row(*row) for row in rows]
 
 
 def _left_out(reading: Reading, calendar: Calendar, starts: list[int], rows: int) -> bool:
     source = reading.source(calendar, min(starts), max(starts) + 1, "ts, groups, flags", f"grp = {ALL_USERS}")
-    within = f"ts IN ({', '.join(map(str, starts))})"
-    ((groups, dropped),) = reading.rows(
-        f"SELECT sum(groups), max(flags & {DROPPED}) FROM {source} WHERE {within}"
+    ((groups, dropped),) = reading.rows_of(
+        starts, f"SELECT sum(groups), max(flags & {DROPPED}) FROM {source} SEMI JOIN starts USING (ts)"
     )
     return bool(dropped) or (groups or 0) > rows

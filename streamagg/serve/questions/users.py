@@ -176,9 +176,10 @@ def _by_counts(reading: Reading, crowd: Crowd) -> Users:
     for number, starts in covering.by_calendar().items():
         calendar = _calendar(reading, number)
         assert calendar is not None
-        where = f"grp IN ({', '.join(map(str, groups)) or -1}) AND ts IN ({', '.join(map(str, starts))})"
-        source = reading.source(calendar, min(starts), max(starts) + 1, "cnt", where)
-        counts += [count for (count,) in reading.rows(f"SELECT cnt FROM {source}")]
+        where = f"grp IN ({', '.join(map(str, groups)) or -1})"
+        source = reading.source(calendar, min(starts), max(starts) + 1, "ts, cnt", where)
+        rows = reading.rows_of(starts, f"SELECT cnt FROM {source} SEMI JOIN starts USING (ts)")
+        counts += [count for (count,) in rows]
     if None in counts:
         raise Unanswerable(NO_USERS)
     low, high = max(counts, default=0), sum(counts)
