@@ -24,8 +24,8 @@ from tests.chaos.world import World
 from tests.support.pipeline import QUICK_GROUP
 from tests.support.serving import Serving, serving
 
-MOST_S: Final = 4.0
-"""Until it is killed: from before it has opened its store to well behind the first windows."""
+MOST_S: Final = 2.0
+"""From its start, or from its first answer, until it is killed."""
 
 
 def store(world: World) -> Path:
@@ -39,11 +39,14 @@ def place(world: World) -> str:
 
 
 def kill_again_and_again(world: World, followed: str, random: Random) -> int:
-    """At moments that are drawn; once its store is of an older format then."""
-    times = 4 if world.quick else 16
+    """Before it has opened its store, and well behind that; once its store is of an older format then."""
+    times = 6 if world.quick else 16
     for number in range(times):
-        serve = Serving(world.site.address, followed, store(world), waits=False)
+        answers = number % 2 == 1
+        serve = Serving(world.site.address, followed, store(world), waits=answers)
         try:
+            if answers:
+                serve.wait_until(lambda status: freshest(status) > 0)
             time.sleep(random.uniform(0, MOST_S))
         finally:
             serve.kill()
