@@ -125,6 +125,10 @@ bench-quick: $(INSTALLED) ## The main rows of it, about 3 minutes once the topic
 soak: $(INSTALLED) ## An hour (MINUTES=n) under load with a fault every half minute: right, and no growth?
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(FLAGS)
 
+.PHONY: soak-serve
+soak-serve: $(INSTALLED) ## An hour (MINUTES=n) of serve with fifty clients: right, and no growth?
+	@$(BIN)/python -m tests.soak.serving --minutes $(MINUTES) $(FLAGS)
+
 # In an environment of its own, so that nothing of what is looked at takes part in looking.
 .PHONY: audit
 audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions of the native code in them

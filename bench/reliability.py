@@ -59,6 +59,17 @@ def soak(found: Found) -> list[Block]:
     return [Block("soak", "\n\n".join([*parts, source(found["command"], found["made"])]), title, svg)]
 
 
+def soak_serve(found: Found) -> list[Block]:
+    """What grew in the second half of a long run of ``serve``."""
+    outcome = (
+        f"{found['minutes']:g} minutes, {found['clients']} clients, {found['windows']:,} windows:"
+        f" {found['answers']:,} answers, {found['refused']:,} refused, {found['told']:,} events told."
+        + "".join(f" Problem: {problem}." for problem in found["problems"])
+    )
+    parts = [outcome, _soak_lines(found["lines"]), source(found["command"], found["made"])]
+    return [Block("soak-serve", "\n\n".join(parts))]
+
+
 def _memory(sample: Found, kind: str) -> tuple[float, float] | None:
     """Minute and MB; None where none of the kind ran."""
     found = [usage["resident_bytes"] for role, usage in sample["usage"].items() if role.startswith(kind)]

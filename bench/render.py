@@ -45,6 +45,7 @@ PLOTS: Final = {
     "tools": plots.tools,
     "strictness": plots.strictness,
     "soak": reliability.soak,
+    "soak-serve": reliability.soak_serve,
     "chaos": reliability.chaos,
     **flink.FIGURES,
 }

@@ -95,11 +95,11 @@ def _usage(world: World) -> dict[str, Usage]:
     pids = {"broker": broker_pid(world)}
     for instance in world.running[:1]:
         pids |= {"coordinator": instance.pid, **workers_by_name(instance)}
-    found = {role: _of_process(pid) for role, pid in sorted(pids.items()) if pid is not None}
+    found = {role: of_process(pid) for role, pid in sorted(pids.items()) if pid is not None}
     return {role: usage for role, usage in found.items() if usage is not None}
 
 
-def _of_process(pid: int) -> Usage | None:
+def of_process(pid: int) -> Usage | None:
     """None when it is gone."""
     seen = sample(pid)
     if seen is None or seen.ended:

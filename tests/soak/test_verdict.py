@@ -9,7 +9,7 @@ import pytest
 from bench.reliability import soak
 from tests.chaos.outcome import Verdict
 from tests.soak.lasting import KILLING, SPARING, deck
-from tests.soak.samples import Sample, Usage, _of_process, lag_of
+from tests.soak.samples import Sample, Usage, lag_of, of_process
 from tests.soak.verdict import Hit, SoakResult, lines_of
 
 MB = 1_000_000
@@ -85,14 +85,14 @@ def test_too_few_samples_prove_nothing() -> None:
 
 
 def test_usage_of_a_process() -> None:
-    usage = _of_process(os.getpid())
+    usage = of_process(os.getpid())
     assert usage is not None
     assert usage.resident_bytes > MB
     assert usage.descriptors > 2
 
 
 def test_no_usage_of_a_process_that_is_gone() -> None:
-    assert _of_process(2**22 + 1) is None
+    assert of_process(2**22 + 1) is None
 
 
 def test_lag_is_that_of_all_partitions() -> None:
