@@ -104,10 +104,9 @@ class DirectoryBench:
         self._append(partition, "b.jsonl", payloads[half:])
 
     def hide(self) -> None:
-        """Begin a line that may be written on."""
+        """A file that is read when nobody writes to it."""
         directory = self._root / "0"
-        with (directory / "b.jsonl").open("ab") as file:
-            file.write(b'{"n":')
+        (directory / "c.csv").write_bytes(b"n\n1\n")
         os.utime(directory / "a.jsonl", (0, 0))
         self._settle_ms = PATIENCE_S * 1_000
 

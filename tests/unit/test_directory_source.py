@@ -12,6 +12,7 @@ from streamagg.core import checkpoint
 from streamagg.core.checkpoint import Checkpoint
 from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError
+from streamagg.model.batch import Standing
 from streamagg.model.settings import WindowSettings
 from tests.support.spool import SETTLE_MS, Spool, wait_for_another_time
 
@@ -118,6 +119,21 @@ def test_the_end_is_known_before_files_have_settled(bench: Spool) -> None:
     bench.settle()
     bench.read()
     assert end == bench.at
+
+
+@pytest.mark.parametrize(
+    ("name", "torn"),
+    [("a.jsonl", b'{"a":1}\n{"a":'), ("a.csv", b'uid\nu\n"v'), ("a.csv", b"uid\nu\nv"), ("a.jsonl", b"{")],
+)
+def test_the_end_is_before_a_record_that_is_being_written(bench: Spool, name: str, torn: bytes) -> None:
+    """A bounded run reads what is whole when it begins, and waits for nobody to finish the last line."""
+    bench.write(f"0{name}", b"")
+    bench.write(name, torn)
+    end = bench.source.log_ends([0])[0]
+    bench.settle()
+    bench.read()
+    assert end == bench.at == 1 + torn.rfind(b"\n") + 1
+    assert bench.source.held({0: Standing(end, end)}) == {}
 
 
 def test_a_place_is_found_again(bench: Spool) -> None:

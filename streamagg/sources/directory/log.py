@@ -112,17 +112,20 @@ class DirectoryLog:
         self._measure(now_ms)
 
     def log_end(self, now_ms: int) -> int:
-        """Behind everything that is there, whether readers get to it or not."""
+        """Behind every whole record that is there, whether readers get to it or not."""
         if self._pending:
-            stats = ((form_of(name), self._stat(name)) for name in self._pending)
-            rooms = [(form, form.room(found.size)) for form, found in stats if found is not None]
+            stats = [(name, found) for name in self._pending if (found := self._stat(name)) is not None]
             begin = self._next if self._open is None else self._behind_last(self._open.size)
-            # Nothing stands in for a newline at the end of the last one while nothing follows.
-            open_last = bool(rooms) and not rooms[0][0].shift
-            return begin + sum(room for _, room in rooms) - open_last
+            rooms = (form_of(name).room(found.size) for name, found in stats[1:])
+            return begin + sum(rooms) + sum(self._room_of_last(name, found) for name, found in stats[:1])
         if self._open is None or self._is_settled(self._files.names[-1], self._open, now_ms):
             return self._end
-        return self._files.bases[-1] + self._open.size
+        return self._files.bases[-1] + self._whole(self._files.names[-1], self._known[1], self._open)
+
+    def _room_of_last(self, name: str, found: Stat) -> int:
+        """Nothing stands in for a newline at its end while nothing follows."""
+        form = form_of(name)
+        return form.room(found.size) if form.shift else self._whole(name, 0, found)
 
     def stretch(self, start: int, most: int, limit: int) -> Stretch:
         """A lease from ``start`` on, of about ``most`` bytes on the disk, no further than ``limit``."""
@@ -306,16 +309,20 @@ class DirectoryLog:
         name, found = self._files.names[-1], self._open
         csv = form_of(name).csv
         if found.size != self._known[0] and (not csv or self._is_settled(name, found, now_ms)):
-            self._read_on(name, found, csv=csv)
+            self._read_on(name, found)
         self._end = self._files.bases[-1] + self._known[1]
 
-    def _read_on(self, name: str, found: Stat, *, csv: bool) -> None:
+    def _read_on(self, name: str, found: Stat) -> None:
         """The last file has grown."""
         self._files.sizes[-1] = found.size
         self._changed_ns = max(self._changed_ns, found.changed_ns)
-        path, hashed = self._under(name), min(found.size, HASHED_BYTES)
-        self._front = (hashed, digest_of(self._disk, path, hashed))
-        self._known = (found.size, whole_lines(self._disk, path, self._known[1], found.size, csv=csv))
+        hashed = min(found.size, HASHED_BYTES)
+        self._front = (hashed, digest_of(self._disk, self._under(name), hashed))
+        self._known = (found.size, self._whole(name, self._known[1], found))
+
+    def _whole(self, name: str, begin: int, found: Stat) -> int:
+        """Where the whole records of a file end that begin at a byte or later."""
+        return whole_lines(self._disk, self._under(name), begin, found.size, csv=form_of(name).csv)
 
     def _drop_finished(self) -> None:
         """Forget the files that are committed as a whole, or put them away."""
