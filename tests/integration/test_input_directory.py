@@ -7,16 +7,17 @@ import json
 import random
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psycopg
 import pytest
 import zstandard
 
 from streamagg.errors import ExitCode
-from tests.integration.test_pairs import PROGRAM, TIMEOUT_S, ended, published
+from tests.integration.test_pairs import PROGRAM, TIMEOUT_S, canonical, ended, published, rows
 from tests.support.environment import CALM
-from tests.support.instances import wait_until
+from tests.support.instances import Instance, wait_until
 
 RULES = ("--granularity", "10s", "--max-lag", "5s", "--group-by", "country", "--measure", "spent=sum(price)")
 COLUMNS = ("ts", "uid", "country", "price")
@@ -121,3 +122,45 @@ def grown(spool: Spool, before: bytes) -> bool:
         return len(spool.counted()) > len(before)
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize("sink", ["directory", "postgres"])
+def test_a_standby_takes_over_when_its_leader_is_killed(
+    sink: str, spool: Spool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Nobody but the lock at the output decides who leads, and it is not given back."""
+    output, counted = f"dir:{spool.out}", spool.counted
+    if sink == "postgres":
+        url = request.getfixturevalue("postgres").url(request.getfixturevalue("database"))
+        output, counted = url, lambda: rows(url)
+    arguments = spool.arguments("--output", output, "--inline", "--settle", "0s")[1:]
+    spool.bring(3)
+    with Instance(arguments, tmp_path / "1.log") as leader, Instance(arguments, tmp_path / "2.log") as other:
+        wait_until(lambda: "leading:" in leader.log + other.log, "a leader")
+        if "leading:" in other.log:
+            leader, other = other, leader
+        other.wait_for("standing by")
+        before = seen(counted)
+        wait_until(lambda: seen(counted) != before, "windows of the leader")
+        assert "leading:" not in other.log
+        leader.kill()
+        other.wait_for("leading:")
+        before = seen(counted)
+        spool.bring(3)
+        wait_until(lambda: seen(counted) != before, "windows of the standby")
+        other.signal(signal.SIGTERM)
+        assert other.wait() == ExitCode.OK
+    spool.bring(2)
+    ended("run", *arguments, "--until-end")
+    expected = spool.expected
+    if sink == "postgres":
+        expected = canonical(map(json.loads, expected.splitlines()))
+    assert counted() == expected
+
+
+def seen(counted: Callable[[], bytes]) -> bytes:
+    """What is out; nothing before anything is."""
+    try:
+        return counted()
+    except (FileNotFoundError, psycopg.errors.UndefinedTable):
+        return b""
