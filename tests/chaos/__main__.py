@@ -57,7 +57,7 @@ def run(wanted: list[Scenario], options: argparse.Namespace, console: Console) -
     with ExitStack() as stack:
         directory = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         shared = None
-        if any(scenario.site is None for scenario in wanted):
+        if any(scenario.site is None and scenario.places.in_kafka for scenario in wanted):
             shared = stack.enter_context(one_broker(directory / "broker"))
         runner = Runner(directory, options.seed, quick=options.quick, shared=shared)
         for scenario in wanted:

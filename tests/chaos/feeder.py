@@ -1,6 +1,5 @@
-"""Keeps producing while things break, and tells the truth what it has sent."""
+"""A stream of records into a topic."""
 
-import threading
 import time
 from collections import Counter, defaultdict, deque
 from random import Random
@@ -13,40 +12,22 @@ from streamagg.kafka.admin import log_ends
 from streamagg.kafka.broker_silence import BrokerSilence
 from streamagg.model.settings import KafkaSettings
 from tests.chaos.shape import Shape
+from tests.chaos.stream import FLUSH_S, Stream
 from tests.chaos.truth import Truth
 
-TICK_MS: Final = 20
-_ORDERLY_MS: Final = 2_000
-"""How long a partition begins in order, so that it has a clock."""
-_FLUSH_S: Final = 60.0
 _FLUSH_SLICE_S: Final = 1.0
 _PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
-_JUNK: Final = (b"", b"{", b"[]", b'{"ts":null,"uid":"x"}', b'{"ts":1,"uid":""}', b"\xff\xfe", b'{"uid":"x"}')
 
 
-class Feeder(threading.Thread):
-    """Event time passes as the wall clock does, in steps of ``TICK_MS``; it begins at the present."""
+class Feeder(Stream):
+    """Keeps on through whatever happens to its broker."""
+
+    junk = (*Stream.junk, b"\xff\xfe")
 
     def __init__(self, address: str, topic: str, truth: Truth, shape: Shape, random: Random) -> None:
-        super().__init__(name="feeder", daemon=True)
-        self.rate: float = shape.rate
-        """Records a second from the next step on."""
-        self.partitions = list(range(shape.partitions))
-        """Where records go; may be replaced by another list at any time."""
-        self.behind_ms: dict[int, int] = {}
-        """By how much a partition lies behind the others; set it before the start."""
+        super().__init__(truth, shape, random)
         self.failed: list[KafkaError] = []
-        self.sent = 0
         self._topic = topic
-        self._truth = truth
-        self._shape = shape
-        self._random = random
-        self.now_ms = int(time.time() * 1000)
-        """Event time in ms of the step that is fed."""
-        self._since_ms: dict[int, int] = {}
-        self._owed = 0.0
-        self._paused = threading.Event()
-        self._ending = threading.Event()
         self._address = address
         self._waiting: defaultdict[int, deque[bytes]] = defaultdict(deque)
         """Records that are not acknowledged, by partition, in order."""
@@ -69,56 +50,18 @@ class Feeder(threading.Thread):
         )
         self._contact = BrokerSilence(self._producer, self._topic)
 
-    def run(self) -> None:
-        """Feed until ``stop``."""
-        due = time.monotonic()
-        while not self._ending.is_set():
-            if not self._paused.is_set():
-                self._step(self._random)
-            if any(self._waiting.values()) and self._contact.lost():
-                self._reconnect()
-            # What the machine was too busy for is not made up: event time stands still meanwhile.
-            due = max(due + TICK_MS / 1000, time.monotonic())
-            while (left := due - time.monotonic()) > 0:
-                self._producer.poll(left)
-
     def spread(self, partitions: list[int]) -> None:
         """Records go to these partitions from here on, once the producer has heard of all of them."""
-        deadline = time.monotonic() + _FLUSH_S
-        while len(self._producer.list_topics(self._topic, _FLUSH_S).topics[self._topic].partitions) <= max(
+        deadline = time.monotonic() + FLUSH_S
+        while len(self._producer.list_topics(self._topic, FLUSH_S).topics[self._topic].partitions) <= max(
             partitions
         ):
             assert time.monotonic() < deadline, f"{self._topic} has no {len(partitions)} partitions"
         self.partitions = partitions
 
-    def pause(self) -> None:
-        """Send nothing until ``resume``; event time stands still."""
-        self._paused.set()
-
-    def resume(self) -> None:
-        """End a ``pause``."""
-        self._paused.clear()
-
-    def stop(self) -> None:
-        """Send nothing more."""
-        self._ending.set()
-        if self.is_alive():
-            self.join()
-
-    def finish(self) -> None:
-        """Stop, and send what it takes to close every window that holds a record so far."""
-        self.stop()
-        closing_ms = self.now_ms + self._shape.window.max_lag_ms + 2 * self._shape.granularity_ms
-        self._owed = 0.0
-        while self.now_ms < closing_ms:
-            self.now_ms += TICK_MS
-            for partition in self.partitions:
-                self._send(partition, self.now_ms - self.behind_ms.get(partition, 0))
-        self.flush()
-
     def flush(self) -> None:
         """Wait until the broker has everything."""
-        deadline = time.monotonic() + _FLUSH_S
+        deadline = time.monotonic() + FLUSH_S
         while left := self._producer.flush(_FLUSH_SLICE_S):
             assert time.monotonic() < deadline, f"the feeder could not deliver {left} records in time"
             if self._contact.lost():
@@ -131,34 +74,12 @@ class Feeder(threading.Thread):
         ends = log_ends(KafkaSettings(self._address), self._topic, self.partitions)
         return [partition for partition, end in ends.items() if end != self._arrived[partition]]
 
-    def _step(self, chance: Random) -> None:
-        self.now_ms += TICK_MS
-        self._owed += self.rate * TICK_MS / 1000
-        number = int(self._owed)
-        self._owed -= number
-        for row in range(number):
-            partition = chance.choice(self.partitions)
-            time_ms = self.now_ms + row * TICK_MS // number - self.behind_ms.get(partition, 0)
-            if chance.random() < self._shape.broken:
-                self._produce(partition, chance.choice(_JUNK))
-            else:
-                self._send(partition, time_ms - self._delay_ms(partition, chance))
-        if self.now_ms // 1_000 != (self.now_ms - TICK_MS) // 1_000:
-            self._truth.settle()
+    def _stepped(self) -> None:
+        if any(self._waiting.values()) and self._contact.lost():
+            self._reconnect()
 
-    def _delay_ms(self, partition: int, chance: Random) -> int:
-        if self.now_ms < self._since_ms.setdefault(partition, self.now_ms) + _ORDERLY_MS:
-            return 0
-        kind = chance.random()
-        window = self._shape.window
-        if kind < self._shape.late:
-            return chance.randint(1, 5_000) + 2 * window.granularity_ms + window.max_lag_ms
-        return chance.randint(0, window.max_lag_ms * 3 // 4) if kind < self._shape.disorder else 0
-
-    def _send(self, partition: int, time_ms: int) -> None:
-        user = self._random.randrange(self._shape.users)
-        self._truth.add(partition, time_ms, user)
-        self._produce(partition, b'{"ts":%d,"uid":"%d"}' % (time_ms, user))
+    def _wait(self, seconds: float) -> None:
+        self._producer.poll(seconds)
 
     def _reconnect(self) -> None:
         """With another producer: one that has heard of a cluster without brokers never comes back.
@@ -190,20 +111,19 @@ class Feeder(threading.Thread):
         placed: list[int | None] = []
         self._producer.produce(
             self._topic,
-            _JUNK[0],
+            self.junk[0],
             partition=partition,
             on_delivery=lambda error, message: placed.append(None if error else message.offset()),
         )
-        assert self._producer.flush(_FLUSH_S) == 0, "no broker takes records"
+        assert self._producer.flush(FLUSH_S) == 0, "no broker takes records"
         self.sent += 1
         (offset,) = placed
         assert offset is not None
         return offset
 
-    def _produce(self, partition: int, payload: bytes) -> None:
+    def _put(self, partition: int, payload: bytes) -> None:
         self._waiting[partition].append(payload)
         self._enqueue(partition, payload)
-        self.sent += 1
 
     def _enqueue(self, partition: int, payload: bytes) -> None:
         while True:

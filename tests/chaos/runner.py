@@ -8,7 +8,7 @@ from random import Random
 
 from tests.chaos.outcome import Outcome
 from tests.chaos.scenario import Scenario
-from tests.chaos.sites import Site, one_broker
+from tests.chaos.sites import Running, Site, one_broker
 from tests.chaos.world import World
 
 
@@ -41,6 +41,9 @@ class Runner:
 
     @contextmanager
     def _site(self, scenario: Scenario, directory: Path) -> Iterator[Site]:
+        if not scenario.places.in_kafka:
+            yield Running("127.0.0.1:1")
+            return
         if scenario.site is None and self._shared is not None:
             yield self._shared
             return
@@ -51,7 +54,7 @@ class Runner:
         # Of its own for each, so that one scenario alone does the same as it does among the others.
         chance = Random(f"{self.seed} {scenario.name}")
         feed = Random(chance.random())
-        world = World(site, directory, scenario.shape, feed, quick=self.quick)
+        world = World(site, directory, scenario.shape, feed, quick=self.quick, places=scenario.places)
         try:
             scenario.prepare(world)
             world.begin()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.chaos.outcome import Verdict
+from tests.chaos.places import Places
 from tests.chaos.shape import Shape
 from tests.chaos.sites import SiteFactory
 from tests.chaos.world import World
@@ -26,5 +27,7 @@ class Scenario:
     """What must be set before the first record is fed."""
     judge: Callable[[World], Verdict] = World.judge
     """Ends everything and compares."""
+    places: Places = field(default_factory=Places)
+    """What is read, and published to."""
     quick: bool = False
     """Part of ``--quick``."""

@@ -1,10 +1,11 @@
-"""One scenario's surroundings: a Kafka, topics, records that keep coming, instances, and the judgement."""
+"""One scenario's surroundings: places, records that keep coming, instances, and the judgement."""
 
 import os
 import signal
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -15,24 +16,36 @@ from confluent_kafka.cimpl import NewTopic
 
 from streamagg.errors import ExitCode
 from tests.chaos.feeder import Feeder
+from tests.chaos.files import FileFeeder
 from tests.chaos.outcome import Verdict, compare_all
+from tests.chaos.outputs import Output
+from tests.chaos.places import Places, opened_output
 from tests.chaos.shape import DECODE, Shape
 from tests.chaos.sites import Site
+from tests.chaos.stream import Stream
 from tests.chaos.truth import Truth
-from tests.chaos.watch import Watch
 from tests.support.instances import Instance, wait_until
-from tests.support.pipeline import QUICK_GROUP, Run, read_all
+from tests.support.pipeline import QUICK_GROUP, Run
 
 PATIENCE_S: Final = 90.0
 """How long anything that has to happen may take on a busy machine."""
 _END_S: Final = 30.0
+_SETTLE_MS: Final = 200
+_TOPICS: Final = Places()
 
 
 class World:
     """What a scenario may use. Nothing here waits without a deadline."""
 
     def __init__(
-        self, site: Site, directory: Path, shape: Shape, random: Random, *, quick: bool = False
+        self,
+        site: Site,
+        directory: Path,
+        shape: Shape,
+        random: Random,
+        *,
+        quick: bool = False,
+        places: Places = _TOPICS,
     ) -> None:
         self.site = site
         self.shape = shape
@@ -40,11 +53,24 @@ class World:
         """Take short faults, and few."""
         self.directory = directory
         name = f"chaos-{uuid.uuid4().hex[:8]}"
-        self.run = Run(site.address, f"{name}-in", f"{name}-out", directory, shape.window, DECODE)
-        self._create_topics(site.direct)
         self.truth = Truth(shape.window, shape.partitions)
-        self.feeder = Feeder(site.direct, self.run.input, self.truth, shape, random)
-        self.watch = Watch(site.direct, self.run.output)
+        self._places = places
+        self._opened = ExitStack()
+        self.feeder: Stream
+        if places.source == "topic":
+            place = f"{name}-in"
+            self._create_topic(place, shape.partitions)
+            self.feeder = Feeder(site.direct, place, self.truth, shape, random)
+        else:
+            place = f"dir:{directory / 'in'}"
+            self.feeder = FileFeeder(directory / "in", self.truth, shape, random)
+        if places.sink == "topic":
+            self._create_topic(f"{name}-out", 1)
+        self.output: Output = self._opened.enter_context(
+            opened_output(places, site.direct, f"{name}-out", directory)
+        )
+        self.watch = self.output.watch
+        self.run = Run(site.address, place, self.output.place, directory, shape.window, DECODE, f"{name}-out")
         self.instances: list[Instance] = []
         self.recoveries_s: list[float] = []
         self.problems: list[str] = []
@@ -54,7 +80,9 @@ class World:
     def start_instance(self, *flags: str, env: Mapping[str, str] | None = None) -> Instance:
         """One more instance of the group; flags given here win over those of the frame."""
         idle = f"{self.shape.idle_timeout_s:g}s"
-        own = ("--unmarshallers", "2", "--aggregators", "2", "--max-restarts", "1000", "--idle-timeout", idle)
+        own = ["--unmarshallers", "2", "--aggregators", "2", "--max-restarts", "1000", "--idle-timeout", idle]
+        if self._places.source == "directory":
+            own += ("--settle", f"{_SETTLE_MS}ms")
         instance = self.run.start(*QUICK_GROUP, *own, *flags, env=env)
         self.instances.append(instance)
         return instance
@@ -106,6 +134,18 @@ class World:
         assert found is not None
         return found
 
+    @property
+    def topic_feeder(self) -> Feeder:
+        """Where the input is a topic."""
+        assert isinstance(self.feeder, Feeder)
+        return self.feeder
+
+    @property
+    def file_feeder(self) -> FileFeeder:
+        """Where it is a directory."""
+        assert isinstance(self.feeder, FileFeeder)
+        return self.feeder
+
     def begin(self) -> None:
         """Let records come, and have the output watched."""
         self.watch.start()
@@ -125,8 +165,7 @@ class World:
         self._note(lambda: self._wait_for_all(expected))
         self._end_instances()
         self.watch.stop()
-        records = [(m.key() or b"", m.value() or b"") for m in read_all(self.site.direct, self.run.output)]
-        return compare_all(records, self.truth)
+        return compare_all(self.output.records(), self.truth)
 
     def close(self) -> None:
         """Leave nothing running, whatever happened."""
@@ -138,6 +177,7 @@ class World:
                 os.killpg(instance.pid, signal.SIGKILL)
         for thread in (self.feeder, self.watch):
             thread.stop()
+        self._opened.close()
 
     def _wait_for_all(self, expected: set[bytes]) -> None:
         def all_out() -> bool:
@@ -172,10 +212,9 @@ class World:
         except AssertionError as error:
             self.problems.append(str(error)[:2_000])
 
-    def _create_topics(self, address: str) -> None:
-        admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
-        new = [NewTopic(self.run.input, self.shape.partitions, -1), NewTopic(self.run.output, 1, -1)]
-        for future in admin.create_topics(new).values():
+    def _create_topic(self, name: str, partitions: int) -> None:
+        admin = AdminClient({"bootstrap.servers": self.site.direct, "log_level": 0})
+        for future in admin.create_topics([NewTopic(name, partitions, -1)]).values():
             future.result(PATIENCE_S)
 
 

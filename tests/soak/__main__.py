@@ -109,7 +109,7 @@ def run(options: argparse.Namespace, console: Console) -> SoakResult:
             hits = break_things(world, options, chance, console)
         verdict: Verdict = world.judge()
         world.problems += [
-            f"partition {p}: records came twice, or not at all" for p in world.feeder.mistaken()
+            f"partition {p}: records came twice, or not at all" for p in world.topic_feeder.mistaken()
         ]
     lines, unjudged = lines_of(sampler.samples)
     failed = [f"sampling failed: {error!r}" for error in sampler.failed]

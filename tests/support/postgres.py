@@ -40,10 +40,15 @@ class PostgresFailed(Exception):
 class Postgres:
     """One server with its data and log; ended by its process id."""
 
-    def __init__(self, settings: Mapping[str, object] | None = None) -> None:
-        """Raises PostgresMissing. ``settings`` take the place of the usual ones."""
+    def __init__(self, settings: Mapping[str, object] | None = None, home: Path | None = None) -> None:
+        """Raises PostgresMissing. ``settings`` take the place of the usual ones.
+
+        ``home``: where its data are, made here; None: anywhere.
+        """
         self._programs = _programs()
-        self._home = Path(tempfile.mkdtemp(prefix="streamagg-postgres-"))
+        if home is not None:
+            home.mkdir()
+        self._home = home or Path(tempfile.mkdtemp(prefix="streamagg-postgres-"))
         self.port = free_port()
         self._settings = {**SETTINGS, "port": self.port, "unix_socket_directories": self._home}
         self._settings |= settings or {}

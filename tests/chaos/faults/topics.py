@@ -126,7 +126,7 @@ def grow(world: World, random: Random) -> int:
     grown = [NewPartitions(world.run.input, GROWN)]
     client = admin(world)
     client.create_partitions(grown)[world.run.input].result(PATIENCE_S)
-    world.feeder.spread(list(range(GROWN)))
+    world.topic_feeder.spread(list(range(GROWN)))
     world.recovered()
     world.wait_for_windows(8)
     instance = world.wait_for_leader()
