@@ -135,7 +135,7 @@ audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions 
 	@$(BIN)/python -m supply.bundled
 	@$(call tools,audit)
 	@failed=0; \
-	for set in run build dev audit deploy wheels; do \
+	for set in run image build dev audit deploy wheels; do \
 	  echo "requirements/$$set.lock:"; \
 	  .streamagg/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$set.lock $(FLAGS) \
 	    || failed=1; \
@@ -146,7 +146,7 @@ audit: $(INSTALLED) ## Known holes in the pinned packages (asks PyPI); versions 
 check-deploy: ## Lint the Dockerfile; hold compose and Kubernetes files against their schemas
 	@$(call tools,deploy)
 	@.streamagg/deploy/bin/hadolint docker/Dockerfile
-	@.streamagg/deploy/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml deploy/flink/compose.yaml
+	@.streamagg/deploy/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.files.yaml deploy/flink/compose.yaml
 	@.streamagg/deploy/bin/kubernetes-validate --strict $(MANIFESTS)
 
 # What the Dockerfile says is done in an overlay of this machine's root: needs root, the network and a minute.
@@ -191,10 +191,14 @@ lock: ## Pin the newest versions of all dependencies, with their hashes
 	@.streamagg/lock/bin/pip install --quiet 'uv>=0.9'
 	@$(call pin,dev) --upgrade --extra dev pyproject.toml
 	@$(call pin,run) --constraints requirements/dev.lock pyproject.toml
+	@$(call pin,image) --constraints requirements/dev.lock $(IMAGE_EXTRAS:%=--extra %) pyproject.toml
 	@$(call pin,audit) --upgrade requirements/audit.in
 	@$(call pin,deploy) --upgrade requirements/deploy.in
 	@$(call pin,wheels) --upgrade requirements/wheels.in
 	@echo setuptools | $(call pin,build) --constraints requirements/dev.lock -
+
+# What docker/Dockerfile has beside what every installation has.
+IMAGE_EXTRAS := postgres parquet watch serve
 
 tools = $(PYTHON) -m venv .streamagg/$(1) && .streamagg/$(1)/bin/pip install --quiet --disable-pip-version-check \
   --require-hashes -r requirements/$(1).lock

@@ -1,11 +1,12 @@
 """The bill of materials of an installed streamagg, as CycloneDX JSON: ``python -m supply.sbom FILE``.
 
-Lists what the run lock pins for this platform, with the hashes of the files that it accepts and the licence
-of each, and inside each package the libraries that its wheel bundles; and what is kept in the repository.
+Lists what the lock of the image pins for this platform, with the hashes of the files that it accepts and the
+licence of each, and inside each package the libraries that its wheel bundles; and what is kept in the
+repository.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Final
@@ -20,10 +21,12 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from supply.bundled import RUN_LOCK, Bundled, all_bundled
+from supply.bundled import IMAGE_LOCK, Bundled, all_bundled
 from supply.pins import Pin, read_pins
 from supply.vendored import VENDOR, Vendored, read_vendored
 
+EXTRAS: Final = ("http", "parquet", "postgres", "serve", "watch")
+"""That the image has."""
 CLASSIFIED: Final = {
     "Apache Software License": "Apache-2.0",
     "ISC License (ISCL)": "ISC",
@@ -35,7 +38,7 @@ CLASSIFIED: Final = {
 _licenses: Final = LicenseFactory()
 
 
-def bill_of_materials(lock: Path = RUN_LOCK) -> Bom:
+def bill_of_materials(lock: Path = IMAGE_LOCK) -> Bom:
     """Of the packages of a lock that this platform needs.
 
     Raises PackageNotFoundError when one of them is not installed.
@@ -48,7 +51,9 @@ def bill_of_materials(lock: Path = RUN_LOCK) -> Bom:
     bom = Bom(components=[*packages.values(), *vendored])
     own = distribution("streamagg")
     bom.metadata.component = root = _component(own, ComponentType.APPLICATION)
-    bom.register_dependency(root, [packages[name] for name in _needs(own) & packages.keys()] + vendored)
+    bom.register_dependency(
+        root, [packages[name] for name in _needs(own, EXTRAS) & packages.keys()] + vendored
+    )
     for library in vendored:
         bom.register_dependency(library)
     for name, component in packages.items():
@@ -98,11 +103,13 @@ def _licenses_of(package: Distribution) -> Iterator[License]:
         yield _licenses.make_from_string(metadata["License"].splitlines()[0])
 
 
-def _needs(package: Distribution) -> set[str]:
-    """Names of what a package requires here, without its extras."""
+def _needs(package: Distribution, extras: Sequence[str] = ("",)) -> set[str]:
+    """Names of what a package requires here, with one or more of its extras or none."""
     wanted = map(Requirement, package.requires or ())
     return {
-        _canonical(each.name) for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})
+        _canonical(each.name)
+        for each in wanted
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)
     }
 
 

@@ -26,6 +26,7 @@ USER: Final = "10001"
 RECORDS: Final = 5_000
 PROGRAMS: Final = ("pip", "gcc")
 """What the environment in the image must not hold."""
+OF_EXTRAS: Final = ("duckdb", "httptools", "psycopg", "pyarrow", "uvicorn", "uvloop", "watchdog")
 
 
 def check(what: str, right: bool) -> None:
@@ -42,9 +43,11 @@ def look_at(image: Built) -> None:
     check(f"not root, by number: {image.user}", image.user == f"{USER}:{USER}")
     found = [name for name in PROGRAMS if root.path(f"/opt/streamagg/bin/{name}").exists()]
     check("no pip and no compiler beside the program", not found)
-    parts = sorted(path.name for path in root.path("/opt/streamagg").rglob("_*.abi3.so"))
-    wanted = [f"_{name}.abi3.so" for name in ("fetcher", "scanner", "stepper")]
+    parts = sorted(path.name for path in root.path("/opt/streamagg").rglob("streamagg/**/_*.abi3.so"))
+    wanted = [f"_{name}.abi3.so" for name in ("csv", "fetcher", "scanner", "stepper")]
     check(f"the parts in C are there: {', '.join(parts)}", parts == wanted)
+    owner = root.path("/var/spool/streamagg").stat()
+    check(f"the spool is {owner.st_uid}'s", f"{owner.st_uid}:{owner.st_gid}" == image.user)
     print(f"/opt/streamagg: {size_mb(root.path('/opt/streamagg')):.0f} MB")
 
 
@@ -70,6 +73,8 @@ def run(image: Built, bootstrap: str, scratch: Path) -> None:
         check("without capabilities", {kernel[f"Cap{each}"] for each in ("Eff", "Prm", "Bnd")} == {"0" * 16})
         check("and cannot get any", kernel["NoNewPrivs"] == "1")
         wait_until(lambda: consumed(address) == RECORDS, "all records, in its metrics")
+        found = container.execute(["python", "-c", f"import {', '.join(OF_EXTRAS)}"])
+        check(f"what extras need is there: {', '.join(OF_EXTRAS)}{found.stderr}", found.returncode == 0)
         check("nothing can be written", container.execute(["touch", "/tmp/here"]).returncode != 0)
         code = container.stop()
         check(f"SIGTERM ends it: {code}", code == 0)

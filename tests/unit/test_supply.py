@@ -11,7 +11,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from supply.bundled import RUN_LOCK, TRACES, library_name, linked_version
+from supply.bundled import IMAGE_LOCK, TRACES, library_name, linked_version
 from supply.pins import Pin, read_pins
 from supply.sbom import bill_of_materials
 from supply.vendored import read_vendored
@@ -81,7 +81,7 @@ def test_the_bill_is_valid(text: str) -> None:
 
 
 def test_the_bill_names_what_is_pinned(packages: dict[str, dict[str, Any]]) -> None:
-    pins = {pin.name: pin for pin in read_pins(RUN_LOCK) if pin.applies}
+    pins = {pin.name: pin for pin in read_pins(IMAGE_LOCK) if pin.applies}
     pinned = {name: one for name, one in packages.items() if one["purl"].startswith("pkg:pypi/")}
     assert {name: component["version"] for name, component in pinned.items()} == {
         name: pin.version for name, pin in pins.items()
