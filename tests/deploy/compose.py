@@ -1,19 +1,29 @@
-"""docker/compose.yaml, and its containers as processes of this machine."""
+"""The compose files of docker/, and their containers as processes of this machine."""
 
+import os
 import re
 import shlex
-from collections.abc import Mapping
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from tests.support.environment import CALM
+from tests.support.instances import READY_S
+
 PATH: Final = Path(__file__).resolve().parents[2] / "docker" / "compose.yaml"
+FILES_PATH: Final = PATH.with_name("compose.files.yaml")
+"""The example without Kafka."""
 
 
-def services() -> dict[str, dict[str, Any]]:
+def services(path: Path = PATH) -> dict[str, dict[str, Any]]:
     """The services by name, merges resolved."""
-    found: dict[str, dict[str, Any]] = yaml.safe_load(PATH.read_text())["services"]
+    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["services"]
     return found
 
 
@@ -46,6 +56,32 @@ def flags(service: Mapping[str, Any], root: Path) -> list[str]:
 def shell(service: Mapping[str, Any]) -> list[str]:
     """Entry point and command of a service that is a line for a shell."""
     return [*service["entrypoint"], *service["command"]]
+
+
+def placed(words: Sequence[str], addresses: Mapping[str, str], paths: Mapping[str, Path]) -> list[str]:
+    """A command with other addresses and paths in the places of those of containers."""
+    found = []
+    for word in words:
+        for inside, here in paths.items():
+            word = word.replace(inside, str(here))
+        found.append(moved(word, addresses))
+    return found
+
+
+@contextmanager
+def started(command: Sequence[str], variables: Mapping[str, str], log: Path) -> Iterator[None]:
+    """What a container runs, in a process group of its own; it must still run at the end."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **CALM, **variables, "PATH": path}
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
+    try:
+        yield
+        assert process.poll() is None, log.read_text()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(READY_S)
 
 
 def words(line: str) -> list[list[str]]:

@@ -1,10 +1,6 @@
 """docker/compose.yaml without containers: its commands, variables and files as they stand, as processes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,12 +10,13 @@ import pytest
 
 from streamagg.kafka.admin import ensure_topic
 from streamagg.model.settings import KafkaSettings
-from tests.deploy.compose import flags, kafka_properties, lay_out, services, shell
+from tests.deploy.compose import flags, kafka_properties, lay_out, mounts, placed, services, shell
+from tests.deploy.compose import started as started_here
 from tests.support import broker as broker_module
 from tests.support import jars
 from tests.support.broker import HOST, Broker, free_port
 from tests.support.environment import CI
-from tests.support.instances import READY_S, Instance, wait_until
+from tests.support.instances import Instance, wait_until
 from tests.support.prometheus import Prometheus, fetch, program, started
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -57,11 +54,17 @@ def kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
 
 def test_the_example_counts_and_nothing_fires(kafka: Broker, tmp_path: Path) -> None:
-    here = {f"{name}:9464": f"{HOST}:{free_port()}" for name in COUNTING}
-    here |= {"alertmanager:9093": f"{HOST}:{free_port()}"}
+    here = {f"{name}:9464": f"{HOST}:{free_port()}" for name in (*COUNTING, "ingest")}
+    here |= {name: f"{HOST}:{free_port()}" for name in ("alertmanager:9093", "ingest:8080")}
     make_topic(kafka)
     with ExitStack() as running:
-        running.enter_context(producing(kafka, tmp_path))
+        ingest = placed(SERVICES["ingest"]["command"], {"0.0.0.0:8080": here["ingest:8080"]}, {})
+        for name, command in (
+            ("ingest", ["streamagg", *ingest]),
+            ("producer", placed(shell(SERVICES["producer"]), here, mounts(SERVICES["producer"]))),
+        ):
+            given = variables(name, kafka, here)
+            running.enter_context(started_here(command, given, tmp_path / f"{name}.log"))
         for name in COUNTING:
             log = tmp_path / f"{name}.log"
             arguments = SERVICES[name]["command"][1:]
@@ -71,7 +74,10 @@ def test_the_example_counts_and_nothing_fires(kafka: Broker, tmp_path: Path) -> 
         running.enter_context(serving("prometheus", address, tmp_path, here))
         server = Prometheus(f"http://{address}")
         for expression in (
-            'sum(up{job="streamagg"}) == 2',
+            'sum(up{job="streamagg"}) == 3',
+            "sum(streamagg_ingest_records_total) > 0",
+            # What is no JSON.
+            "sum(streamagg_ingest_rejected_lines_total) > 0",
             "sum(streamagg_leader) == 1",
             'sum(streamagg_windows_published_total{kind="final"}) >= 2',
             "sum(rate(streamagg_records_consumed_total[30s])) > 0",
@@ -99,29 +105,11 @@ def make_topic(kafka: Broker) -> None:
 
 def variables(name: str, kafka: Broker, here: dict[str, str]) -> dict[str, str]:
     """The environment of a service, with the addresses of this machine."""
-    found: dict[str, str] = dict(SERVICES[name]["environment"])
+    found: dict[str, str] = dict(SERVICES[name].get("environment", {}))
     found["STREAMAGG_BOOTSTRAP_SERVERS"] = kafka.address
     if "STREAMAGG_HTTP" in found:
         found["STREAMAGG_HTTP"] = here[f"{name}:9464"]
     return found
-
-
-@contextmanager
-def producing(kafka: Broker, directory: Path) -> Iterator[None]:
-    """The producer's shell and its pipe, in a process group of their own."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **variables("producer", kafka, {}), "PATH": path}
-    log = directory / "producer.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            shell(SERVICES["producer"]), env=environment, stdout=file, stderr=file, start_new_session=True
-        )
-    try:
-        yield
-        assert process.poll() is None, log.read_text()
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(READY_S)
 
 
 @contextmanager
