@@ -12,6 +12,7 @@ import yaml
 
 from deploy.grafana import counts
 from streamagg import __version__
+from streamagg.settings.resolve import Resolver
 from tests.deploy.compose import FILES_PATH, PATH, flags, lay_out, mounts, services, words
 from tests.support.dockerfile import stages
 from tests.support.prometheus import program, promtool
@@ -20,11 +21,18 @@ SERVICES = services()
 FILES = services(FILES_PATH)
 ALL = {f"{path.stem}: {name}": one for path in (PATH, FILES_PATH) for name, one in services(path).items()}
 COUNTING = ("streamagg", "standby")
-ON_LOOPBACK = {"kafka": 9092, "ingest": 8080, "prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+ON_LOOPBACK = {
+    "kafka": 9092,
+    "ingest": 8080,
+    "serve": 8181,
+    "prometheus": 9090,
+    "alertmanager": 9093,
+    "grafana": 3000,
+}
 
 
 def test_the_example_has_all_that_is_promised() -> None:
-    others = {"kafka", "topics", "ingest", "producer", "prometheus", "alertmanager", "grafana"}
+    others = {"kafka", "topics", "ingest", "producer", "serve", "prometheus", "alertmanager", "grafana"}
     assert set(SERVICES) == {*COUNTING, *others}
     assert set(FILES) == {"producer", "ingest", "streamagg", "cleaner", "postgres", "grafana"}
 
@@ -46,7 +54,7 @@ def test_ports_of_the_host_are_on_loopback() -> None:
 
 def test_what_runs_streamagg_is_the_image_of_this_version() -> None:
     ours = [service for service in ALL.values() if service["image"].startswith("streamagg:")]
-    assert len(ours) == 8
+    assert len(ours) == 9
     for service in ours:
         assert service["image"] == f"streamagg:{__version__}"
         assert service["read_only"] is True
@@ -99,6 +107,23 @@ def test_the_producer_makes_as_much_as_it_sends(given: dict[str, Any]) -> None:
     assert urlsplit(url).path == "/v1/records"
 
 
+def test_what_serves_the_page_follows_the_run_and_asks_its_instances() -> None:
+    service = SERVICES["serve"]
+    verb, *words_of_it = service["command"]
+    given = [word.lstrip("-").split("=", 1) for word in words_of_it]
+    flags_of = {name: value for name, value in given if name != "run-metrics"}
+    run = SERVICES["streamagg"]["command"]
+    assert (verb, flags_of["from"]) == ("serve", run[run.index("--output") + 1])
+    assert flags_of["listen"] == service["environment"]["STREAMAGG_HTTP"]
+    pages = [value for name, value in given if name == "run-metrics"]
+    port = SERVICES["streamagg"]["environment"]["STREAMAGG_HTTP"].rpartition(":")[2]
+    assert pages == [f"http://{name}:{port}/metrics" for name in COUNTING]
+    (volume,) = service["volumes"]
+    assert flags_of["store"].startswith(volume.partition(":")[2])
+    flags = {"serve_from": flags_of["from"], "run_metrics": pages, "listen": flags_of["listen"]}
+    assert Resolver(flags, service["environment"]).serve().run_metrics == tuple(pages)
+
+
 def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
     service = SERVICES["prometheus"]
     lay_out(service, tmp_path, {})
@@ -117,7 +142,7 @@ def test_prometheus_scrapes_all_where_they_serve() -> None:
     }
     wanted = [f"{name}:{where.rpartition(':')[2]}" for name, where in serving.items() if where]
     assert sorted(job["static_configs"][0]["targets"]) == sorted(wanted)
-    assert len(wanted) == 3
+    assert len(wanted) == 4
 
 
 def test_alertmanager_accepts_its_configuration() -> None:

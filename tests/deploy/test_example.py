@@ -55,12 +55,15 @@ def kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
 def test_the_example_counts_and_nothing_fires(kafka: Broker, tmp_path: Path) -> None:
     here = {f"{name}:9464": f"{HOST}:{free_port()}" for name in (*COUNTING, "ingest")}
-    here |= {name: f"{HOST}:{free_port()}" for name in ("alertmanager:9093", "ingest:8080")}
+    here |= {name: f"{HOST}:{free_port()}" for name in ("alertmanager:9093", "ingest:8080", "serve:8181")}
     make_topic(kafka)
     with ExitStack() as running:
         ingest = placed(SERVICES["ingest"]["command"], {"0.0.0.0:8080": here["ingest:8080"]}, {})
+        kept = {"/var/spool/streamagg": tmp_path / "kept"}
+        serve = placed(SERVICES["serve"]["command"], here | {"0.0.0.0:8181": here["serve:8181"]}, kept)
         for name, command in (
             ("ingest", ["streamagg", *ingest]),
+            ("serve", ["streamagg", *serve]),
             ("producer", placed(shell(SERVICES["producer"]), here, mounts(SERVICES["producer"]))),
         ):
             given = variables(name, kafka, here)
@@ -74,7 +77,7 @@ def test_the_example_counts_and_nothing_fires(kafka: Broker, tmp_path: Path) -> 
         running.enter_context(serving("prometheus", address, tmp_path, here))
         server = Prometheus(f"http://{address}")
         for expression in (
-            'sum(up{job="streamagg"}) == 3',
+            'sum(up{job="streamagg"}) == 4',
             "sum(streamagg_ingest_records_total) > 0",
             # What is no JSON.
             "sum(streamagg_ingest_rejected_lines_total) > 0",
@@ -83,10 +86,14 @@ def test_the_example_counts_and_nothing_fires(kafka: Broker, tmp_path: Path) -> 
             "sum(rate(streamagg_records_consumed_total[30s])) > 0",
             # The records are of the present: a window is out some seconds after its end.
             "time() - max(streamagg_watermark_timestamp_seconds) < 60",
+            # The page has them, too.
+            "time() - max(streamagg_serve_freshest_window_timestamp_seconds) < 60",
         ):
             wait_until(lambda shown=expression: bool(server.query(shown)), expression, PATIENCE_S)
         assert {rule["health"] for rule in server.rules()} == {"ok"}
         assert server.query('ALERTS{alertstate="firing"}') == []
+        told = lambda: json.loads(fetch(f"http://{here['serve:8181']}/v1/status"))["run"]  # noqa: E731
+        wait_until(lambda: told() is not None and told()["consumed"] > 0, "what the run says", PATIENCE_S)
         known = json.loads(fetch(f"{server.url}/api/v1/alertmanagers"))["data"]["activeAlertmanagers"]
         assert [each["url"].split("/")[2] for each in known] == [here["alertmanager:9093"]]
 
@@ -108,7 +115,7 @@ def variables(name: str, kafka: Broker, here: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = dict(SERVICES[name].get("environment", {}))
     found["STREAMAGG_BOOTSTRAP_SERVERS"] = kafka.address
     if "STREAMAGG_HTTP" in found:
-        found["STREAMAGG_HTTP"] = here[f"{name}:9464"]
+        found["STREAMAGG_HTTP"] = here[f"{name}:{found['STREAMAGG_HTTP'].rpartition(':')[2]}"]
     return found
 
 

@@ -1,9 +1,7 @@
 """The dashboard of what is in PostgreSQL: its queries run on tables that the output has made and filled."""
 
 import json
-import os
 import re
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,10 @@ import yaml
 
 from deploy.grafana.counts import DATASOURCE, FILE, JOBS, PANELS, text
 from streamagg.sinks.postgres.schema import schema
-from tests.support.postgres import PROGRAMS, Postgres
+from tests.support.postgres import Postgres
 
 JOB = "streamagg"
 FOLDER = FILE.parent
-COMPOSE: dict[str, Any] = yaml.safe_load(Path(FOLDER, "compose.yaml").read_text())["services"]
 INSERT = """
 INSERT INTO streamagg_results VALUES
   (%(job)s, %(calendar)s, %(ts)s, %(ts)s + %(length)s::interval, '1 min', %(group)s, %(key)s, %(cnt)s,
@@ -82,53 +79,6 @@ def test_its_queries_say_what_is_in_the_tables(connection: Any) -> None:
     assert sorted(key for _, key, _ in groups) == ['["DE"]'] * 11 + ['["FR"]'] * 11
     ((_, users, is_partial, *_),) = rows(of("Windows that are not what they would be"))
     assert (users, is_partial) == (13, True)
-
-
-def test_grafana_may_read_what_is_published_and_nothing_else(postgres: Postgres, database: str) -> None:
-    """As the script makes its user where the compose file starts PostgreSQL."""
-    environment = {
-        **os.environ,
-        **COMPOSE["postgres"]["environment"],
-        "PGHOST": "127.0.0.1",
-        "PGPORT": str(postgres.port),
-        "GRAFANA_PASSWORD": "it's \\ secret",
-        "POSTGRES_USER": "postgres",
-        "POSTGRES_DB": database,
-    }
-    (psql,) = {path.parent for path in PROGRAMS.glob("*/bin/psql")} or {Path("/usr/bin")}
-    environment["PATH"] = f"{psql}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(["sh", FOLDER / "reader.sh"], env=environment, check=True, timeout=60)
-    try:
-        with psycopg.connect(postgres.url(database), autocommit=True) as publisher:
-            publisher.execute(schema())
-            add(publisher, 0, 5)
-        with psycopg.connect(postgres.url(database, "grafana"), autocommit=True) as reader:
-            for panel in PANELS:
-                reader.execute(filled(str(panel["targets"][0]["rawSql"])))
-            assert reader.execute(filled(of("Unique users, freshest window"))).fetchall() == [(5,)]
-            reader.execute("SET default_transaction_read_only = off")
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                reader.execute("DELETE FROM streamagg_results")
-    finally:
-        postgres.run("DROP OWNED BY grafana CASCADE", "DROP ROLE grafana", database=database)
-
-
-@pytest.mark.parametrize("name", ["postgres", "grafana"])
-def test_no_container_can_do_more_than_it_must(name: str) -> None:
-    service = COMPOSE[name]
-    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-    assert all((FOLDER / one.split(":")[0]).is_file() for one in service["volumes"] if one.startswith("."))
-
-
-def test_the_compose_file_says_all_that_the_data_source_wants() -> None:
-    wanted = set(re.findall(r"\$(\w+)", Path(FOLDER, "datasource.yaml").read_text()))
-    grafana, postgres = (COMPOSE[name]["environment"] for name in ("grafana", "postgres"))
-    assert wanted == {name for name in grafana if name.startswith("STREAMAGG_")}
-    assert grafana["STREAMAGG_POSTGRES_PASSWORD"] == postgres["GRAFANA_PASSWORD"]
-    assert grafana["STREAMAGG_POSTGRES_DATABASE"] == postgres["POSTGRES_DB"]
-    mounted = {inside: name for name, inside, _ in (one.split(":") for one in COMPOSE["grafana"]["volumes"])}
-    assert mounted[grafana["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]] == "./counts.json"
 
 
 def test_what_is_provisioned_goes_together() -> None:
