@@ -18,6 +18,7 @@ from bench.flink import figures as flink
 from bench.flink.cost import PROFILE
 from bench.goals import goals
 from bench.measure import REPOSITORY
+from bench.places import figures as places
 from bench.results import MILLION, Results, Row, read_results, windows_cell
 from bench.scratch import RESULTS
 from bench.table import markdown, markdown_results
@@ -48,6 +49,7 @@ PLOTS: Final = {
     "soak-serve": reliability.soak_serve,
     "chaos": reliability.chaos,
     **flink.FIGURES,
+    **places.FIGURES,
 }
 """Files of results beside those of topics."""
 

@@ -1,0 +1,1 @@
+"""Inputs and outputs that are no topics: beside what people use, and by themselves; see ``__main__``."""
