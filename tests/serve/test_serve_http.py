@@ -153,6 +153,18 @@ class TestForms:
         assert len(rows) == sum("group" in one and "calendar" not in one for one in RECORDS)
         assert {row["group.country"] for row in rows} == {"", "DE", "US", 'F"R'}
 
+    def test_pages_of_csv_lead_to_each_other(self, served: Served) -> None:
+        target, found = f"/v1/windows?{ALL}&groups=all&group.country=F%22R&limit=20", 0
+        while target:
+            answer = get(served, target, accept="text/csv")
+            found += len(list(csv.DictReader(io.StringIO(answer.body.decode()))))
+            link = answer.headers.get("link", "")
+            assert link == "" or (link.startswith("</v1/windows?from=") and link.endswith('>; rel="next"'))
+            target = link.partition(">")[0].removeprefix("<")
+        assert found == sum(
+            record.get("group") == {"country": 'F"R'} for record in RECORDS if "calendar" not in record
+        )
+
     def test_arrow(self, served: Served) -> None:
         pa = pytest.importorskip("pyarrow")
         answer = get(served, f"/v1/series?{ALL}&points=7", accept="application/vnd.apache.arrow.stream")

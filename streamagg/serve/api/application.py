@@ -7,6 +7,7 @@ from http import HTTPStatus
 from importlib.resources import files
 from time import monotonic, perf_counter
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -20,7 +21,7 @@ from streamagg.serve.api.endpoints import ENDPOINTS, Endpoint, Result
 from streamagg.serve.api.formats import rendered, wanted
 from streamagg.serve.api.live import KIND, Live, Wish
 from streamagg.serve.api.openapi import LIVE_PARAMETERS, document
-from streamagg.serve.api.parameters import GROUP, read
+from streamagg.serve.api.parameters import CURSOR, GROUP, read
 from streamagg.serve.questions.asked import Unanswerable
 from streamagg.serve.records import WINDOW
 from streamagg.serve.running import RunningPeriods
@@ -107,7 +108,7 @@ class Application:
         answer = await self._desk.ask(partial(_answered, endpoint, values, kind), request.gone)
         body, result = answer
         closed = result.closed and self._is_over(result)
-        headers = (_CLOSED if closed else _OPEN, _VARY)
+        headers = (_CLOSED if closed else _OPEN, _VARY, *_links(request, result.following))
         return _tagged(request, Answer(HTTPStatus.OK, body, kind, headers))
 
     def _is_over(self, result: Result) -> bool:
@@ -204,6 +205,15 @@ def _answered(
         }
         result = result._replace(body={**result.body, "explain": explain})
     return rendered(result, kind), result
+
+
+def _links(request: Request, following: str | None) -> list[tuple[bytes, bytes]]:
+    """To the next page (RFC 8288), for forms that have no place for a cursor."""
+    if following is None:
+        return []
+    asked = [pair for pair in parse_qsl(request.query.decode(), True) if pair[0] != CURSOR.name]
+    target = f"{request.path}?{urlencode([*asked, (CURSOR.name, following)])}"
+    return [(b"link", f'<{target}>; rel="next"'.encode())]
 
 
 def _group_text(wanted_group: dict[str, str | None], reading: Reading) -> bytes | None:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from streamagg.serve.api.parameters import (
     CALENDAR,
+    CURSOR,
     EXPLAIN,
     FROM,
     GROUP,
@@ -17,7 +18,6 @@ from streamagg.serve.api.parameters import (
     Parameter,
     Values,
     bad,
-    cursor,
     cursor_text,
     one_of,
     whole_number,
@@ -45,6 +45,8 @@ class Result(NamedTuple):
     span: Span
     closed: bool = False
     """The range was given by its times, and not as a distance from what is freshest."""
+    following: str | None = None
+    """The cursor of the next page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _windows(reading: Reading, values: Values) -> Result:
     )
     rows = [_timed(record, values.get("tz")) for record in page.records]
     following = None if page.last is None else cursor_text(page.last)
-    return Result({"windows": rows, "next": following}, rows, *asked)
+    return Result({"windows": rows, "next": following}, rows, *asked, following)
 
 
 def _series(reading: Reading, values: Values) -> Result:
@@ -292,12 +294,7 @@ WINDOWS: Final = Endpoint(
             {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": 1_000},
             whole_number(1, MOST_ROWS),
         ),
-        Parameter(
-            "cursor",
-            "Where the page begins: what the page before has under next.",
-            {"type": "string"},
-            cursor,
-        ),
+        CURSOR,
         EXPLAIN,
     ),
     _windows,

@@ -9,7 +9,7 @@ import orjson
 
 from streamagg import __version__
 from streamagg.serve.api.endpoints import ENDPOINTS, Endpoint
-from streamagg.serve.api.parameters import CALENDAR, GROUP_PARAMETER, Parameter
+from streamagg.serve.api.parameters import CALENDAR, CURSOR, GROUP_PARAMETER, Parameter
 
 LIVE_PARAMETERS: Final = (
     Parameter(
@@ -68,6 +68,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     content: dict[str, Any] = {
         "application/json": {"schema": {"$ref": f"#/components/schemas/{name.capitalize()}"}}
     }
+    headers = {"ETag": _TEXT_HEADER} | ({"Link": _TEXT_HEADER} if CURSOR in endpoint.parameters else {})
     if endpoint.tabular:
         content |= {"text/csv": {"schema": {"type": "string"}}, "application/vnd.apache.arrow.stream": {}}
     return {
@@ -75,7 +76,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint.parameters),
         "responses": {
-            "200": {"description": "The answer.", "headers": {"ETag": _TEXT_HEADER}, "content": content},
+            "200": {"description": "The answer.", "headers": headers, "content": content},
             "304": {"description": "It is what If-None-Match has."},
             **_errors(),
         },

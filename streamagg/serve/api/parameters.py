@@ -195,6 +195,12 @@ GROUP_PARAMETER: Final = Parameter(
     {"type": "string", "contentMediaType": "application/json", "examples": ['{"country":"DE"}']},
     group,
 )
+CURSOR: Final = Parameter(
+    "cursor",
+    "Where the page begins: what the page before has under next, and in its header Link.",
+    {"type": "string"},
+    cursor,
+)
 MEASURE: Final = Parameter(
     "measure",
     "Names of numbers, joined by commas: cnt, records, and measures. All by default.",
