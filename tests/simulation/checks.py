@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Final
 
+from streamagg.core.partition import recall_from
 from streamagg.engine.session.plan import Opening
 from streamagg.engine.session.session import Session
+from streamagg.model.columns import schema_of
 from tests.simulation.broker import Broker, Difference
 from tests.simulation.oracle import Expected, Verdict, expected
 from tests.simulation.scenario import Scenario
@@ -41,7 +43,7 @@ class Watched:
                 raise Difference(f"conservation: partition {number} has {counts}")
             if counts.closed_early:
                 raise Difference(f"closed early: partition {number} has {counts}")
-            most = self._most_rows()
+            most = self._most_rows(number)
             if part.parked_rows() > most:
                 raise Difference(
                     f"memory: partition {number} has {part.parked_rows()} rows, more than {most}"
@@ -90,10 +92,17 @@ class Watched:
         if found != wanted:
             raise Difference(f"records: partition {number} has {found}, the oracle {wanted}")
 
-    def _most_rows(self) -> int:
-        """Rows that may wait: the limit, and what was leased before it was reached."""
+    def _most_rows(self, partition: int) -> int:
+        """Rows that may wait: the limit, what was leased before it was reached, and what is only recalled.
+
+        That is one lease, however long, since nothing behind it can be applied before.
+        """
         size = self._scenario.lease_size
-        return size.most_waiting + 2 * (self._scenario.unmarshallers + 1) * max(size.most, size.fewest)
+        state = self._openings[partition].checkpoint.state
+        since = recall_from(schema_of(self._scenario.asked.decode), state)
+        recalled = 0 if since is None else state.offset - since
+        leased = 2 * (self._scenario.unmarshallers + 1) * max(size.most, size.fewest)
+        return size.most_waiting + leased + recalled
 
 
 def judged(broker: Broker, scenario: Scenario) -> Expected:

@@ -157,7 +157,8 @@ class DirectoryPublisher:
         """The publication that is out; raises PublishFailed, also when it has waited for too long."""
         result, self._result = self._result, None
         if result is None:
-            if self.busy and self._fails(0.1):
+            # It is looked at some forty times until it is out.
+            if self.busy and self._fails(0.02):
                 self.busy = False
                 raise PublishFailed("waited for too long")
             return None
