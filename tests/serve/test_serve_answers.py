@@ -33,12 +33,14 @@ def made(batches: list[int], sort_rows: int) -> Iterator[Store]:
     """A store that got the records in so many at once, and sorts a tail of so many."""
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setattr(storing, "SORTED_ROWS", sort_rows)
+        patch.setattr(storing, "MERGED_ROWS", 3 * sort_rows)
         store = Store(Path(directory) / "store")
         given_values = values(iter(RECORDS))
         at = 0
         for size in [*batches, len(given_values)]:
             fill(store, given_values[at : at + size])
-            store.sort()
+            while store.sort():
+                pass
             at += size
         try:
             yield store

@@ -21,6 +21,7 @@ from streamagg.serve.store import store as storing
 from streamagg.serve.store.blobs import StoreFull
 from streamagg.serve.store.file import FORMAT, NAME
 from streamagg.serve.store.layout import DAY_MS
+from streamagg.serve.store.reading import Reading
 from streamagg.serve.store.store import Batch, SketchRow, Store
 from streamagg.serve.store.unions import unite
 from tests.support.asked_store import asking, fill
@@ -41,13 +42,18 @@ def of_all(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in records if "group" not in record]
 
 
+def sizes(reading: Reading) -> list[int]:
+    """Rows of the segments of windows."""
+    return [segment.rows for segment in reading.layout.calendars["window"].segments]
+
+
 WRITER = """
 import sys
 from pathlib import Path
 from streamagg.serve.records import parse
 from streamagg.serve.store import store as storing
 from tests.serve.test_serve_store import RECORDS, fill, values
-storing.SORTED_ROWS = 60
+storing.SORTED_ROWS, storing.MERGED_ROWS = 20, 60
 store = storing.Store(Path(sys.argv[1]))
 position = ("topic", "0")
 at = int(store.positions().get(position, "0"))
@@ -62,7 +68,7 @@ while at < len(RECORDS):
 
 
 def test_killed_at_any_moment_it_has_neither_a_gap_nor_a_double(tmp_path: Path) -> None:
-    """By SIGKILL, while it writes, or sorts; once in between a reader looks."""
+    """By SIGKILL, while it writes, sorts, or merges; once in between a reader looks."""
     directory = tmp_path / "store"
     root = Path(__file__).resolve().parents[2]
     done = 0
@@ -152,6 +158,33 @@ def test_a_sketch_may_come_before_its_record(tmp_path: Path) -> None:
     assert store.groups.matching({"country": "DE"}) == [1]
     assert len(store.groups) == 1
     store.close()
+
+
+def test_short_segments_of_a_day_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reading has begun to see it goes on seeing."""
+    monkeypatch.setattr(storing, "SORTED_ROWS", 1)
+    monkeypatch.setattr(storing, "MERGED_ROWS", 50)
+    day = 86_400
+    later = [record | {"ts": record["ts"] + day} for record in RECORDS]
+    store = Store(tmp_path / "store")
+    for records in (RECORDS[:20], later[:20], RECORDS[20:40], later[20:45], RECORDS[40:50]):
+        fill(store, values(iter(records)))
+        assert store.sort()
+    cursor = store.cursor()
+    with store.reading(cursor) as before:
+        asked = WindowsQuestion(EVER, every_group=True, limit=10**6)
+        seen = windows(before, asked).records
+        assert sizes(before) == [20, 20, 20, 25, 10]
+        assert store.sort()
+        assert not store.sort()
+        assert windows(before, asked).records == seen
+    with asking(store) as after:
+        assert windows(after, asked).records == seen
+        assert sizes(after) == [20, 25, 50]
+    store.close()
+    again = Store(tmp_path / "store")
+    assert all_of(again, groups=True) == seen
+    again.close()
 
 
 class TestKeeping:

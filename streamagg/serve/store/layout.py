@@ -7,7 +7,8 @@ For each calendar, windows included, there are two tables with the same columns:
     tail_N    what has come since, in the order in which it came
 
 A question about one group reads a few stretches of the segments whose time it touches, and the whole tail, if
-it touches that. A tail that is large, or older than a day, becomes a segment.
+it touches that. A tail that is long, or older than a day, becomes a segment; short segments of a day that are
+long together become one.
 """
 
 from collections.abc import Mapping

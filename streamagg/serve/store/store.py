@@ -31,8 +31,10 @@ from streamagg.serve.store.reading import Reading
 if TYPE_CHECKING:
     import duckdb
 
-SORTED_ROWS: Final = 2_000_000
-"""A longer tail becomes a segment: sorting so many takes a second, looking through them 10 ms."""
+SORTED_ROWS: Final = 245_760
+"""A longer tail becomes a segment: looking through two million rows took 40 ms, and these take 5."""
+MERGED_ROWS: Final = 2_000_000
+"""Segments of a day that have so many together become one: sorting them takes a second or two."""
 LEAST_SORTED_ROWS: Final = 122_880
 """A shorter tail never does: DuckDB keeps least and greatest values for so many rows together."""
 FREE_BYTES: Final = 64 << 20
@@ -144,11 +146,16 @@ class Store:
             self._extend(rows)
 
     def sort(self) -> bool:
-        """Make a segment of a tail that is long, or of more than a day; False if there is none."""
+        """Make a segment of a tail that is long, or of more than a day, or of short segments; False if there
+        is none to be made."""
         for name, tail in self._tails.items():
             days = tail.most_ms // DAY_MS - tail.least_ms // DAY_MS
             if tail.rows >= SORTED_ROWS or (days and tail.rows >= LEAST_SORTED_ROWS):
                 self._sort(self._layout.calendars[name], tail)
+                return True
+        for calendar in self._layout.calendars.values():
+            if short := short_segments(calendar):
+                self._merge(calendar, short)
                 return True
         return False
 
@@ -418,11 +425,36 @@ class Store:
                 f" {calendar.columns} FROM {calendar.tail_table} ORDER BY grp, ts"
             )
             ask(f"DELETE FROM {calendar.tail_table}")
-            ask(
-                "INSERT INTO segments VALUES (?, ?, ?, ?, ?)",
-                [calendar.number, number, segment.least_ms, segment.most_ms, segment.rows],
-            )
+            self._save_segment(calendar, segment)
         self._tails.pop(calendar.name, None)
+
+    def _merge(self, calendar: Calendar, short: Sequence[Segment]) -> None:
+        """Make one segment of several."""
+        ask = self.connection.execute
+        number = 1 + max(segment.number for segment in calendar.segments)
+        merged = Segment(
+            number,
+            min(segment.least_ms for segment in short),
+            max(segment.most_ms for segment in short),
+            sum(segment.rows for segment in short),
+        )
+        kept = tuple(segment for segment in calendar.segments if segment not in short)
+        numbers = ", ".join(str(segment.number) for segment in short)
+        with self.transaction(self._layout.next(replace(calendar, segments=(*kept, merged)))):
+            ask(
+                f"INSERT INTO {calendar.sorted_table} (segment, {calendar.columns}) SELECT {number},"
+                f" {calendar.columns} FROM {calendar.sorted_table} WHERE segment IN ({numbers})"
+                " ORDER BY grp, ts"
+            )
+            ask(f"DELETE FROM {calendar.sorted_table} WHERE segment IN ({numbers})")
+            ask(f"DELETE FROM segments WHERE calendar = ? AND number IN ({numbers})", [calendar.number])
+            self._save_segment(calendar, merged)
+
+    def _save_segment(self, calendar: Calendar, segment: Segment) -> None:
+        self.connection.execute(
+            "INSERT INTO segments VALUES (?, ?, ?, ?, ?)",
+            [calendar.number, segment.number, segment.least_ms, segment.most_ms, segment.rows],
+        )
 
     def _forget_unions(self, number: int, before_ms: int) -> None:
         """Once for each time."""
@@ -446,6 +478,16 @@ class Store:
             ask("DELETE FROM segments WHERE calendar = ? AND most < ?", [calendar.number, before_ms])
         self.blobs.remove(calendar.number, before_ms)
         self._look(calendar)
+
+
+def short_segments(calendar: Calendar) -> list[Segment]:
+    """Those of a day that are to become one; empty if there are none such."""
+    by_day: dict[int, list[Segment]] = {}
+    for segment in calendar.segments:
+        if segment.rows < MERGED_ROWS:
+            by_day.setdefault(segment.least_ms // DAY_MS, []).append(segment)
+    long = (found for found in by_day.values() if sum(segment.rows for segment in found) >= MERGED_ROWS)
+    return next(long, [])
 
 
 def _size(path: Path) -> int:
