@@ -21,6 +21,7 @@ from bench.measure import REPOSITORY
 from bench.places import figures as places
 from bench.results import MILLION, Results, Row, read_results, windows_cell
 from bench.scratch import RESULTS
+from bench.serve import figures as serve
 from bench.table import markdown, markdown_results
 from bench.topics import LOADS
 
@@ -50,6 +51,7 @@ PLOTS: Final = {
     "chaos": reliability.chaos,
     **flink.FIGURES,
     **places.FIGURES,
+    **serve.FIGURES,
 }
 """Files of results beside those of topics."""
 
