@@ -14,6 +14,7 @@ from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError
 from streamagg.model.batch import Standing
 from streamagg.model.settings import WindowSettings
+from streamagg.sources.directory.forms import Form, form_of
 from tests.support.spool import SETTLE_MS, Spool, wait_for_another_time
 
 
@@ -418,3 +419,21 @@ def test_a_reader_reads_no_other_file_than_its_lease_means(
     found = bench.records(0, 2, 1 << 20)
     assert found == [(5, b"3")]
     assert bench.skipped == {why: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.jsonl", Form(csv=False, shift=0)),
+        ("a", Form(csv=False, shift=0)),
+        ("a.csv", Form(csv=True, shift=0)),
+        ("a.gz", Form(csv=False, shift=11)),
+        ("a.jsonl.gz", Form(csv=False, shift=11)),
+        ("a.csv.gz", Form(csv=True, shift=11)),
+        ("a.csv.zst", Form(csv=True, shift=15)),
+        ("a.gz.csv", Form(csv=True, shift=0)),
+        ("a.csv.part2", Form(csv=False, shift=0)),
+    ],
+)
+def test_the_name_says_how_a_file_is_read(name: str, form: Form) -> None:
+    assert form_of(name) == form

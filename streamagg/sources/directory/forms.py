@@ -34,6 +34,9 @@ class Form(NamedTuple):
 
 
 _SHIFTS: Final = {".gz": 11, ".zst": 15}
+_PACKED: Final = tuple(_SHIFTS)
+_LINES: Final = Form(csv=False, shift=0)
+_CSV: Final = Form(csv=True, shift=0)
 
 
 def is_record_file(name: str) -> bool:
@@ -43,7 +46,8 @@ def is_record_file(name: str) -> bool:
 
 def form_of(name: str) -> Form:
     """Nothing is looked into for that."""
-    for suffix, shift in _SHIFTS.items():
-        if name.endswith(suffix):
-            return Form(name.removesuffix(suffix).endswith(".csv"), shift)
-    return Form(name.endswith(".csv"), 0)
+    if not name.endswith(_PACKED):
+        # A tree may have a million of these.
+        return _CSV if name.endswith(".csv") else _LINES
+    stem, dot, ending = name.rpartition(".")
+    return Form(stem.endswith(".csv"), _SHIFTS[dot + ending])
