@@ -25,6 +25,7 @@ from streamagg.serve.api.live import Happened, Live
 from streamagg.serve.figures import ROWS, Seen, registry
 from streamagg.serve.running import RunningPeriods
 from streamagg.serve.standing import Standings
+from streamagg.serve.store.reading import Reading
 from streamagg.serve.store.store import Store
 from tests.support.asgi import Answered, Listener, ask
 from tests.support.asked_store import fill
@@ -294,6 +295,17 @@ class TestLimits:
         served = serving(store, timeout_ms=200)
         rows = "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range % 7 = b.range"
         self._is_interrupted(served, served.desk.ask(lambda reading: reading.rows(rows), never), Problem)
+
+    def test_a_question_of_many_short_queries_is_interrupted(self, store: Store) -> None:
+        """It would never end, and hardly a query of it runs when the time is over."""
+        served = serving(store, timeout_ms=200)
+
+        def counting(reading: Reading) -> None:
+            while True:
+                reading.rows("SELECT 1")
+                sum(range(1_000_000))
+
+        self._is_interrupted(served, served.desk.ask(counting, never), Problem)
 
     def test_a_question_whose_client_left_is_interrupted(self, store: Store) -> None:
         served = serving(store)

@@ -86,12 +86,15 @@ class _Task(Generic[T]):
         self._question = question
         self._lock = threading.Lock()
         self._cursor: duckdb.DuckDBPyConnection | None = None
+        self._reading: Reading | None = None
         self._cancelled = False
 
     def cancel(self) -> None:
         """Give up, if it has not come to an end."""
         with self._lock:
             self._cancelled = True
+            if self._reading is not None:
+                self._reading.given_up = True
             if self._cursor is not None:
                 self._cursor.interrupt()
 
@@ -103,6 +106,8 @@ class _Task(Generic[T]):
             self._cursor = cursor = self._store.cursor()
         try:
             with self._store.reading(cursor) as reading:
+                with self._lock:
+                    self._reading, reading.given_up = reading, self._cancelled
                 return self._question(reading)
         except Unanswerable as reason:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(reason)) from None

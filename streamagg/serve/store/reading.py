@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     import duckdb
 
 
+class GivenUp(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class Reading:
-    """One transaction."""
+    """One transaction; each query raises GivenUp once that is wanted."""
 
     def __init__(
         self,
@@ -32,6 +36,8 @@ class Reading:
         self._blobs = blobs
         self.segments_read = 0
         """Segments that have times of what was asked for; no others are read."""
+        self.given_up = False
+        """Of many short queries an interruption would end one at most."""
 
     def longest_ms(self, calendar: str) -> int:
         """Length of its longest window or period."""
@@ -40,6 +46,7 @@ class Reading:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query."""
+        self._go_on()
         return self._cursor.execute(sql).fetchall()
 
     def rows_of(self, times_ms: Sequence[int], sql: str) -> list[tuple[Any, ...]]:
@@ -47,17 +54,23 @@ class Reading:
 
         Written into the query, the starts of a month take ten times as long as their rows.
         """
+        self._go_on()
         starts = {"ts": np.array(times_ms, np.int64)}  # noqa: F841 (DuckDB finds it by its name)
         return self._cursor.execute(sql).fetchall()
 
     def arrays(self, sql: str) -> dict[str, Column]:
         """The columns of a query; masked where there are nulls."""
+        self._go_on()
         return self._cursor.execute(sql).fetchnumpy()
 
     def sketches(self, where: str) -> list[bytes]:
         """Those whose rows fit; SQL. Raises FileNotFoundError where they have been deleted since."""
         rows = self.rows(f"SELECT calendar, ts, start, size FROM sketches WHERE {where}")
         return self._blobs.read(Place(*row) for row in rows)
+
+    def _go_on(self) -> None:
+        if self.given_up:
+            raise GivenUp
 
     def source(self, calendar: Calendar, from_ms: int, to_ms: int, columns: str, where: str = "true") -> str:
         """SQL of the rows that begin in the range."""
