@@ -1,7 +1,7 @@
 """One process that makes documents and judges them, until its time is over or it dies of one.
 
-``python -m tests.fuzz.child DIRECTORY SEED SECONDS MEMORY_MB``. Before a batch is judged it is written to
-``DIRECTORY/batch.json``, so that whoever watches this process knows what it died of or hangs in.
+``python -m tests.fuzz.child DIRECTORY SEED SECONDS MEMORY_MB TARGET``. Before a batch is judged it is written
+to ``DIRECTORY/batch.json``, so that whoever watches this process knows what it died of or hangs in.
 """
 
 import json
@@ -14,12 +14,15 @@ from typing import Final, NamedTuple
 
 from streamagg.model.settings import DecodeSettings
 from tests.fuzz.cases import load, save
+from tests.fuzz.csv_files import CsvJudge, CsvMaker
 from tests.fuzz.documents import Maker
 from tests.fuzz.judge import Judge
 
 BATCH: Final = 64
 BATCH_FILE: Final = "batch.json"
 FOUND_FILE: Final = "found.json"
+TARGETS: Final = {"json": (Maker, Judge), "csv": (CsvMaker, CsvJudge)}
+"""What is fuzzed: records, or files of CSV."""
 
 
 class Tally(NamedTuple):
@@ -32,15 +35,16 @@ class Tally(NamedTuple):
     difference: str | None
 
 
-def hunt(directory: Path, seed: str, seconds: float) -> Tally:
+def hunt(directory: Path, seed: str, seconds: float, target: str) -> Tally:
     """Judge documents until the time is over or opinions differ."""
-    maker, judges, counts = Maker(seed), dict[DecodeSettings, Judge](), Counter[str]()
+    make, judging = TARGETS[target]
+    maker, judges, counts = make(seed), dict[DecodeSettings, Judge | CsvJudge](), Counter[str]()
     began, documents = time.monotonic(), 0
     while time.monotonic() - began < seconds:
         batch = maker.batch(BATCH)
         settings, payloads = batch[0].settings, [document.payload for document in batch]
         save(directory / BATCH_FILE, settings, payloads)
-        judge = judges.setdefault(settings, Judge(settings))
+        judge = judges.setdefault(settings, judging(settings))
         counts.update(one if isinstance(one, str) else "accepted" for one in judge.outcomes(payloads))
         documents += len(payloads)
         for difference in judge.differences(payloads):
@@ -49,10 +53,10 @@ def hunt(directory: Path, seed: str, seconds: float) -> Tally:
     return _tally(documents, began, counts, None)
 
 
-def judge_file(path: Path) -> str | None:
+def judge_file(path: Path, target: str) -> str | None:
     """The first difference about the documents of a file."""
     settings, payloads = load(path)
-    return next((str(difference) for difference in Judge(settings).differences(payloads)), None)
+    return next((str(one) for one in TARGETS[target][1](settings).differences(payloads)), None)
 
 
 def limit_memory(megabytes: int) -> None:
@@ -68,12 +72,12 @@ def _tally(documents: int, began: float, counts: Counter[str], difference: str |
 
 def main(arguments: list[str]) -> None:
     """Hunt, or with the name of a file in the place of the seed judge only what it holds."""
-    directory, what, seconds, megabytes = arguments
+    directory, what, seconds, megabytes, target = arguments
     limit_memory(int(megabytes))
     if Path(what).is_file():
-        tally = _tally(0, time.monotonic(), Counter(), judge_file(Path(what)))
+        tally = _tally(0, time.monotonic(), Counter(), judge_file(Path(what), target))
     else:
-        tally = hunt(Path(directory), what, float(seconds))
+        tally = hunt(Path(directory), what, float(seconds), target)
     print(json.dumps(tally._asdict()))
 
 

@@ -1,5 +1,6 @@
 """A short hunt, and that a hunt finds what there is to find: wrong answers, crashes and hangs."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from streamagg.decode import Decoded, Decoder
 from streamagg.model.settings import DecodeSettings
-from tests.fuzz import watch
+from streamagg.sources.directory import csv_rows
+from tests.fuzz import csv_files, watch
 from tests.fuzz.cases import load
+from tests.fuzz.csv_files import CORPUS, CsvJudge
 from tests.fuzz.documents import Maker, corpus
 from tests.fuzz.judge import Judge
 from tests.property.test_decode_property import damaged
@@ -27,6 +30,39 @@ def test_a_short_hunt_finds_nothing(tmp_path: Path) -> None:
     assert hunt.findings == []
     assert hunt.documents > 0
     assert hunt.outcomes.total() == hunt.documents
+
+
+def test_a_short_hunt_of_csv_finds_nothing(tmp_path: Path) -> None:
+    hunt = watch.run(tmp_path, 5, 2.0, watch.child_command(target="csv"))
+    assert hunt.findings == []
+    assert hunt.outcomes.keys() == {"accepted", "malformed", "bad_header"}
+
+
+def test_the_corpus_of_csv_has_no_differences() -> None:
+    assert list(CsvJudge(DecodeSettings()).differences(CORPUS)) == []
+
+
+def test_a_wrong_answer_about_csv_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = CsvJudge(DecodeSettings())
+    with monkeypatch.context() as patched:
+        # Control characters stay as they are.
+        patched.setattr(csv_rows, "_ESCAPED", re.compile(rb'["\\\\]'))
+        assert opinions_beside(judge, "python")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            csv_files.csv, "reader", lambda lines, strict: iter([line.split(",") for line in lines])
+        )
+        assert opinions_beside(judge, "library")
+    with monkeypatch.context() as patched:
+        whole = csv_files._chunked
+        patched.setattr(csv_files, "_chunked", lambda file, step, start, kept: whole(file, step, 0, kept))
+        assert opinions_beside(judge, "from one on")
+
+
+def opinions_beside(judge: CsvJudge, name: str) -> bool:
+    """This one differs from all others, which agree, about some of the corpus."""
+    found = [difference.opinions for difference in judge.differences(CORPUS)]
+    return any(len({str(opinion) for other, opinion in each.items() if other != name}) == 1 for each in found)
 
 
 def test_the_corpus_has_no_differences() -> None:

@@ -41,11 +41,11 @@ class Hunt:
     findings: list[Finding] = field(default_factory=list)
 
 
-def child_command(memory_mb: int = MEMORY_MB) -> Command:
+def child_command(memory_mb: int = MEMORY_MB, target: str = "json") -> Command:
     """The command of a child: what it hunts in, seed or file, seconds."""
     return lambda directory, what, seconds: [
         *(sys.executable, "-m", "tests.fuzz.child"),
-        *(str(directory), what, str(seconds), str(memory_mb)),
+        *(str(directory), what, str(seconds), str(memory_mb), target),
     ]
 
 
