@@ -9,32 +9,39 @@
 5. More than there is room for: bodies of 1,000 by ``wrk`` while the queue has room for a few. Memory, what
    was told, and what is in the topic.
 
+Beside 2 a bare uvicorn (httptools, uvloop) takes the same requests and answers at once.
+
 Needs ``wrk`` (Debian package of that name). Writes ``bench/results/ingest.json``; ``--quick`` takes two
-minutes, prints, and writes nothing.
+minutes, prints, and writes nothing. ``overload`` is 5 alone, for five minutes, and ``store`` is 4 with ten
+minutes of 10,000 a second; ``--seconds`` is another length of these.
 """
 
+import argparse
 import asyncio
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import httptools
 import uvloop
+from rich.console import Console
 
 from bench.latency import spread
 from bench.machine import machine_time
-from bench.measure import usual_environment
+from bench.measure import REPOSITORY, usual_environment
 from bench.processes import sample
-from bench.scratch import RunFailed, Site, main_of, verb
+from bench.scratch import DIRECTORY, RunFailed, Site, is_quiet, save, site, verb
 from bench.topics import Told
 from streamagg.kafka.admin import log_ends
 from streamagg.tools.measurements import MeasurementSettings, measurements
@@ -77,6 +84,7 @@ def serving(place: Site, topic: str, *flags: str) -> Iterator[Server]:
     """``ingest`` into a topic, as soon as all workers serve."""
     command = verb("ingest", "--listen", "127.0.0.1:0", "--output", topic, *flags)
     command += ["--bootstrap-servers", place.bootstrap, "--log-format", "human", "--access-log", "0s"]
+    command += ["--http", "off"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=usual_environment()) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -85,6 +93,38 @@ def serving(place: Site, topic: str, *flags: str) -> Iterator[Server]:
             if found is None:
                 raise RunFailed(line)
             yield Server(process, found[1])
+        finally:
+            process.terminate()
+            process.wait(START_S)
+
+
+@contextmanager
+def bare() -> Iterator[Server]:
+    """A uvicorn that takes what comes, and answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "uvicorn", "bench.bare_uvicorn:answer", "--port", port]
+    command += [
+        "--http",
+        "httptools",
+        "--loop",
+        "uvloop",
+        "--no-access-log",
+        "--lifespan",
+        "off",
+        "--ws",
+        "none",
+    ]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=usual_environment(), cwd=REPOSITORY
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if "running on" in line:
+                    break
+            yield Server(process, f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
             process.wait(START_S)
@@ -128,16 +168,17 @@ wrk.method, wrk.path, wrk.body = "POST", "{PATH}", file:read("*a")
 wrk.headers["Content-Type"] = "{KIND}"
 function done(summary, latency, requests)
   local failed = summary.errors
-  local form = '"requests":%d,"seconds":%.3f,"not_2xx":%d,"broken":%d,"p50_ms":%.2f,"p99_ms":%.2f'
+  local form = '"requests":%d,"seconds":%.3f,"not_2xx":%d,"broken":%d,"late":%d,"p50_ms":%.2f,"p99_ms":%.2f'
   io.write(string.format('\\n{{' .. form .. '}}\\n',
     summary.requests, summary.duration / 1e6, failed.status,
-    failed.connect + failed.read + failed.write + failed.timeout,
+    failed.connect + failed.read + failed.write, failed.timeout,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 """,
         "utf-8",
     )
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), server.url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
+    command.append(server.url)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
@@ -169,6 +210,23 @@ def at_full_speed(place: Site, records: int, connections: int, workers: int, sec
             "broker_cores": round((_cpu_seconds(place.broker_pid) - broker) / found["seconds"], 2),
             # What was under way when the time was over is there, too, and not in wrk's figure.
             "missing_in_topic": max(0, sent - (in_topic(place, topic) - before)),
+        }
+
+
+def beside_bare(place: Site, seconds: int) -> dict[str, Any]:
+    """Single records at a bare uvicorn."""
+    body = bodies(1, 1)[0]
+    with bare() as server:
+        wrk(place, server, body, connections=256, seconds=2)
+        cpu, busy = server.cpu_seconds(), Busy()
+        found = wrk(place, server, body, connections=256, seconds=seconds)
+        spent = server.cpu_seconds() - cpu
+        return {
+            **found,
+            "requests_per_second": round(found["requests"] / found["seconds"]),
+            "cpu_us_a_request": round(spent / found["requests"] * 1e6, 1),
+            "cores": round(spent / found["seconds"], 2),
+            "machine_cores": busy.cores(),
         }
 
 
@@ -263,9 +321,8 @@ def when_due(place: Site, rate: float, seconds: float) -> dict[str, Any]:
     }
 
 
-def of_a_store(place: Site, quick: bool, told: Told) -> list[dict[str, Any]]:
-    """The traffic of a measurement store, one rate after the other, into one topic."""
-    phases = [(10_000, 10 if quick else 120), (50_000, 5 if quick else 60), (200_000, 1)]
+def of_a_store(place: Site, phases: Sequence[tuple[int, int]], told: Told) -> list[dict[str, Any]]:
+    """The traffic of a measurement store, so many a second for so long, into one topic."""
     found = []
     made = bodies(BODY_RECORDS, 1_000)
     with place.topics(PARTITIONS) as (topic,), serving(place, topic, "--workers", "2") as server:
@@ -294,51 +351,122 @@ def of_a_store(place: Site, quick: bool, told: Told) -> list[dict[str, Any]]:
     return found
 
 
+class Memory:
+    """Looks each second how much a server has."""
+
+    def __init__(self, server: Server) -> None:
+        self.bytes = [server.memory_bytes()]
+        self._server = server
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def most_mb(self, part: slice) -> int:
+        """In a part of the time."""
+        return round(max(self.bytes[part]) / 1e6)
+
+    def _look(self) -> None:
+        while not self._ended.wait(1):
+            self.bytes.append(self._server.memory_bytes())
+
+
 def overloaded(place: Site, seconds: int) -> dict[str, Any]:
     """Bodies of 1,000 on 200 connections, with room for a few of them."""
     body = bodies(1_000, 1)[0]
     flags = ("--workers", "2", "--queue", "1MiB", "--max-body", "1MiB")
-    with place.topics(PARTITIONS) as (topic,), serving(place, topic, *flags) as server:
+    # How many there were can be told without keeping them.
+    kept = {"retention.bytes": str(256 << 20), "segment.bytes": str(64 << 20)}
+    with place.topics(PARTITIONS, config=kept) as (topic,), serving(place, topic, *flags) as server:
         wrk(place, server, body, connections=200, seconds=3)
-        before, memory = in_topic(place, topic), server.memory_bytes()
-        found = wrk(place, server, body, connections=200, seconds=seconds)
-        after = server.memory_bytes()
-        there = in_topic(place, topic) - before
-    acknowledged = (found["requests"] - found["not_2xx"]) * 1_000
+        before, busy = in_topic(place, topic), Busy()
+        with Memory(server) as memory:
+            found = wrk(place, server, body, connections=200, seconds=seconds)
+        machine, there = busy.cores(), in_topic(place, topic) - before
+    taken = found["requests"] - found["not_2xx"]
+    acknowledged = taken * 1_000
+    quarter = max(1, len(memory.bytes) // 4)
     return {
         **found,
+        "times_what_was_taken": round(found["requests"] / max(1, taken), 1),
         "acknowledged": acknowledged,
+        "records_per_second": round(acknowledged / found["seconds"]),
+        "refused": found["not_2xx"],
         "in_topic": there,
         "lost": max(0, acknowledged - there),
-        "memory_before_mb": round(memory / 1e6),
-        "memory_after_mb": round(after / 1e6),
+        "machine_cores": machine,
+        "memory_mb": {
+            "at_first": round(memory.bytes[0] / 1e6),
+            "most_of_first_quarter": memory.most_mb(slice(0, quarter)),
+            "most_of_last_quarter": memory.most_mb(slice(-quarter, None)),
+        },
     }
 
 
 def measure(place: Site, quick: bool, told: Told) -> Mapping[str, Any]:
     """All of it."""
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is needed: apt-get install wrk")
     seconds = 5 if quick else 10
     told("bodies of 100 measurements at full speed")
     many = at_full_speed(place, BODY_RECORDS, 32, 2, seconds)
     told(f"{many}\nsingle measurements at full speed, one worker")
     single = at_full_speed(place, 1, 256, 1, seconds)
-    told(f"{single}\n5,000 single measurements a second")
+    told(f"{single}\nthe same at a bare uvicorn")
+    uvicorn = beside_bare(place, seconds)
+    told(f"{uvicorn}\n5,000 single measurements a second")
     due = when_due(place, 5_000, seconds)
     told(f"{due}\nthe traffic of a measurement store")
-    store = of_a_store(place, quick, told)
+    phases = [(10_000, 10 if quick else 120), (50_000, 5 if quick else 60), (200_000, 1)]
+    store = of_a_store(place, phases, told)
     told(f"{store}\nmore than there is room for")
     over = overloaded(place, seconds)
     return {
         "goals": GOALS,
         "bodies_of_100": many,
         "single_one_worker": single,
+        "single_bare_uvicorn": uvicorn,
         "single_5000_a_second": due,
         "measurement_store": store,
         "overload": over,
     }
 
 
+def main() -> int:
+    """Measure beside the benchmark's broker, print, write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.ingest",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="?", choices=("all", "overload", "store"), default="all")
+    parser.add_argument("--seconds", type=int)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is needed: apt-get install wrk")
+    console = Console(stderr=True, soft_wrap=True)
+    if not given.quick and not is_quiet(console.print):
+        return 1
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with site(None, DIRECTORY) as place:
+        match given.part:
+            case "overload":
+                found: Mapping[str, Any] = overloaded(place, given.seconds or 300)
+            case "store":
+                phases = [(10_000, given.seconds or 600), (50_000, 60), (200_000, 1)]
+                found = {"measurement_store": of_a_store(place, phases, console.print)}
+            case _:
+                found = measure(place, given.quick, console.print)
+    console.print_json(json.dumps(found))
+    if not given.quick:
+        save("ingest" if given.part == "all" else f"ingest-{given.part}", found, module="bench.ingest")
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main_of("ingest", __doc__, measure))
+    sys.exit(main())

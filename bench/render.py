@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import plots, reliability
+from bench import ingest_tables, plots, reliability
 from bench.block import Block, source
 from bench.charts import Bar, Kind, bar_chart
 from bench.flink import figures as flink
@@ -49,6 +49,9 @@ PLOTS: Final = {
     "soak": reliability.soak,
     "soak-serve": reliability.soak_serve,
     "chaos": reliability.chaos,
+    "ingest": ingest_tables.ingest,
+    "ingest-store": ingest_tables.store,
+    "ingest-overload": ingest_tables.overload,
     **flink.FIGURES,
     **places.FIGURES,
     **serve.FIGURES,
