@@ -180,6 +180,7 @@ def test_help_is_the_default_target() -> None:
         "sbom",
         "wheels",
         "soak",
+        "soak-serve",
     ):
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
 
