@@ -376,7 +376,9 @@ TOP: Final = Endpoint(
         FROM,
         TO,
         TZ,
-        Parameter("by", "The field.", {"type": "string"}, str, required=True),
+        Parameter(
+            "by", "The field of groups whose values are ranked.", {"type": "string"}, str, required=True
+        ),
         GROUP_PARAMETER,
         Parameter(
             "n",

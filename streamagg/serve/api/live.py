@@ -7,9 +7,10 @@ for what it shows.
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 MOST_WAITING: Final = 64 << 10
@@ -73,7 +74,8 @@ class Live:
     def __init__(self, epoch: str) -> None:
         """``epoch`` tells the events of this process from those of others."""
         self._epoch = epoch
-        self._clients: set[_Client] = set()
+        self._clients: defaultdict[bytes | None, set[_Client]] = defaultdict(set)
+        """By the group that they want to hear of: a window may have thousands."""
         self._remembered: deque[_Event] = deque(maxlen=REMEMBERED)
         self._latest: dict[tuple[str, str, bytes | None], _Event] = {}
         self._number = 0
@@ -84,7 +86,7 @@ class Live:
     @property
     def clients(self) -> int:
         """That listen."""
-        return len(self._clients)
+        return sum(map(len, self._clients.values()))
 
     def publish(self, events: Iterable[Happened]) -> None:
         """Tell all clients that want to hear of it."""
@@ -100,14 +102,14 @@ class Live:
             self._remembered.append(event)
             if happened.group is None:
                 self._latest[(happened.kind, happened.calendar, None)] = event
-            for client in self._clients:
+            for client in self._clients.get(happened.group, ()):
                 if client.wish.takes(happened):
                     self._send(client, sent)
 
     def close(self) -> None:
         """End all answers."""
         self._closed = True
-        for client in self._clients:
+        for client in chain.from_iterable(self._clients.values()):
             client.woken.set()
 
     async def listen(self, wish: Wish, last_id: str | None) -> AsyncGenerator[bytes, None]:
@@ -115,7 +117,7 @@ class Live:
         client = _Client(wish)
         for piece in self._missed(wish, last_id):
             client.send(piece)
-        self._clients.add(client)
+        self._clients[wish.group].add(client)
         try:
             yield b"retry: 2000\n\n"
             while not self._closed:
@@ -130,7 +132,13 @@ class Live:
                 if client.dropped:
                     return
         finally:
-            self._clients.discard(client)
+            self._leave(client)
+
+    def _leave(self, client: _Client) -> None:
+        clients = self._clients[client.wish.group]
+        clients.discard(client)
+        if not clients:
+            del self._clients[client.wish.group]
 
     def _send(self, client: _Client, piece: bytes) -> None:
         if client.size + len(piece) > MOST_WAITING and not client.dropped:
