@@ -18,6 +18,7 @@ from streamagg.serve.questions.windows import WindowsQuestion, windows
 from streamagg.serve.store import store as storing
 from streamagg.serve.store.store import Store
 from tests.support.asked_store import asking, fill
+from tests.support.examples import examples
 from tests.support.published_history import COUNTRIES, EPOCH_S, Visits, values
 
 VISITS = Visits.made(seed=5, windows=150)
@@ -67,7 +68,7 @@ def expected(begin: int, end: int, calendar: str, country: Any) -> list[dict[str
 
 
 @given(spans, st.sampled_from(["window", "hour"]), st.sampled_from([..., *COUNTRIES]), st.data())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_windows_are_what_was_published(
     store: Store, span: list[int], calendar: str, country: Any, data: st.DataObject
 ) -> None:
@@ -92,7 +93,7 @@ def test_windows_are_what_was_published(
 
 
 @given(spans)
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 def test_records_of_every_group(store: Store, span: list[int]) -> None:
     with asking(store) as reading:
         asked = WindowsQuestion(Span(span[0] * 1_000, span[1] * 1_000), every_group=True, limit=10_000)
@@ -129,7 +130,7 @@ def length_s(record: dict[str, Any]) -> int:
     st.sampled_from([..., *COUNTRIES]),
     st.sampled_from(["last", "mean", "min", "max"]),
 )
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_series_has_as_many_samples_as_were_asked_for(
     store: Store, span: list[int], points: int, calendar: str, country: Any, how: Any
 ) -> None:
@@ -147,7 +148,7 @@ def test_series_has_as_many_samples_as_were_asked_for(
 
 
 @given(spans, st.integers(1, 200))
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 def test_triangles_keep_both_ends_and_invent_nothing(store: Store, span: list[int], points: int) -> None:
     asked = SeriesQuestion(Span(span[0] * 1_000, span[1] * 1_000), points, measures=("price",), how="lttb")
     with asking(store) as reading:

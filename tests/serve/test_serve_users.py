@@ -1,9 +1,9 @@
 """Users of any range, set operations, retention and the largest groups, against plain sets."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from math import inf
+from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,15 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamagg.core.measures.theta import compact_theta
 from streamagg.serve.questions.asked import Span, Unanswerable
 from streamagg.serve.questions.retention import RetentionQuestion, periods_of, retention
 from streamagg.serve.questions.top import TopQuestion, top
 from streamagg.serve.questions.users import Crowd, UsersQuestion, users
 from streamagg.serve.store.layout import UNION_LENGTHS_MS
-from streamagg.serve.store.store import Store
+from streamagg.serve.store.store import SketchRow, Store
 from streamagg.serve.store.unions import unite
+from streamagg.serve.theta import CONFIDENCE
 from tests.support.asked_store import asking, fill
-from tests.support.published_history import COUNTRIES, EPOCH_S, Visits, sketches, values
+from tests.support.examples import examples
+from tests.support.published_history import COUNTRIES, EPOCH_S, Visits, scattered, sketches, values
 
 VISITS = Visits.made(seed=4, windows=26 * 60, users=300)
 FIRST_S, END_S = VISITS.starts[0], VISITS.starts[-1] + 60
@@ -72,7 +75,7 @@ def truth(pair: tuple[list[int], Any]) -> set[int]:
 
 
 @given(crowds, st.lists(crowds, max_size=2), st.lists(crowds, max_size=2))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_users_of_ranges_and_of_what_they_share(
     store: Store, crowd: Any, also: list[Any], without: list[Any]
 ) -> None:
@@ -91,8 +94,56 @@ def test_users_of_ranges_and_of_what_they_share(
     assert found.complete == (max(ends) <= END_S and min(begins) >= FIRST_S)
 
 
+TRIALS = examples(40)
+
+
+def test_estimates_are_within_their_bounds_as_often_as_is_promised(tmp_path: Path) -> None:
+    """Thousands of users in a window: each trial has a day and hashes of its own (four deviations)."""
+    random = np.random.default_rng(17)
+    made = Store(tmp_path / "store")
+    held = dict.fromkeys(("union", "and", "not"), 0)
+    for trial in range(TRIALS):
+        first = EPOCH_S // 86_400 * 86_400 + trial * 86_400
+        present = big_windows(random)
+        fill_big(made, first, present, random)
+        begin, middle, end = sorted(random.choice(len(present) + 1, 3, replace=False).tolist())
+        left, right = ([first + 60 * begin, first + 60 * middle], [first + 60 * middle, first + 60 * end])
+        one, other = (set().union(*present[begin:middle]), set().union(*present[middle:end]))
+        crowd, beside = crowd_of((left, ...)), crowd_of((right, ...))
+        for name, asked, wanted in (
+            ("union", UsersQuestion(crowd_of(([left[0], right[1]], ...))), one | other),
+            ("and", UsersQuestion(crowd, [beside]), one & other),
+            ("not", UsersQuestion(crowd, [], [beside]), one - other),
+        ):
+            with asking(made) as reading:
+                found = users(reading, asked)
+            assert not found.exact or found.users == len(wanted)
+            held[name] += found.low <= len(wanted) <= found.high
+    made.close()
+    least = CONFIDENCE - 4 * sqrt(CONFIDENCE * (1 - CONFIDENCE) / TRIALS)
+    assert {name: count / TRIALS >= least for name, count in held.items()} == dict.fromkeys(held, True), held
+
+
+def big_windows(random: np.random.Generator) -> list[set[int]]:
+    """Users of six windows, of whom many come again."""
+    return [set(random.integers(0, 20_000, random.integers(500, 9_000)).tolist()) for _ in range(6)]
+
+
+def fill_big(store: Store, first: int, present: list[set[int]], random: np.random.Generator) -> None:
+    salt = np.uint64(random.integers(1, 2**63))
+    records, rows = [], []
+    for number, there in enumerate(present):
+        start = first + 60 * number
+        hashes = np.unique(scattered(np.array(sorted(there), np.uint64) ^ salt))
+        records.append(
+            {"ts": start, "cnt": len(there), "granularity": 60, "records": 1, "partial": False, "v": 1}
+        )
+        rows.append(SketchRow("window", start * 1_000, None, compact_theta(hashes)))
+    fill(store, values(iter(records)), rows)
+
+
 @given(crowds)
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_without_sketches_there_are_bounds(counts_only: Store, crowd: Any) -> None:
     with asking(counts_only) as reading:
         found = users(reading, UsersQuestion(crowd_of(crowd)))
@@ -124,7 +175,7 @@ def test_few_sketches_make_up_a_long_range(store: Store) -> None:
 
 
 @given(spans, st.sampled_from(["users", "records"]), st.integers(1, 6))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_the_largest_groups(store: Store, span: list[int], order: Any, n: int) -> None:
     with asking(store) as reading:
         found = top(reading, TopQuestion(Span(span[0] * 1_000, span[1] * 1_000), "country", n=n, order=order))
@@ -145,7 +196,7 @@ def test_the_largest_groups(store: Store, span: list[int], order: Any, n: int) -
 
 
 @given(spans, st.sampled_from(["sum", "mean", "min", "max"]), st.integers(1, 6))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_the_groups_with_the_most_of_a_measure(
     windows_only: Store, span: list[int], how: Any, n: int
 ) -> None:
@@ -188,6 +239,19 @@ def test_groups_that_were_not_published_are_told(store: Store, tmp_path: Path) -
     made.close()
 
 
+def first_day(time_s: int, cohort: str, zone: ZoneInfo) -> date:
+    """Of the period that holds a time."""
+    day = datetime.fromtimestamp(time_s, zone).date()
+    return {"day": day, "week": day - timedelta(day.weekday()), "month": day.replace(day=1)}[cohort]
+
+
+def first_day_behind(first: date, cohort: str) -> date:
+    """Of the period behind the one that begins with this day."""
+    days = {"day": 1, "week": 7, "month": 31}[cohort]
+    found = first + timedelta(days)
+    return found.replace(day=1) if cohort == "month" else found
+
+
 class TestRetention:
     ZONE = ZoneInfo("Europe/Berlin")
 
@@ -206,6 +270,37 @@ class TestRetention:
                 len(new & later) for later in there[number : len(rows)]
             ]
             before |= there[number]
+
+    @given(
+        spans,
+        st.sampled_from(["day", "week", "month"]),
+        st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/St_Johns", "Asia/Kathmandu"]),
+        st.sampled_from([..., *COUNTRIES]),
+    )
+    @settings(max_examples=examples(8))
+    def test_of_any_range_group_and_zone(
+        self, store: Store, span: list[int], cohort: Any, name: str, country: Any
+    ) -> None:
+        """Windows put into days by the clock of the zone, one by one."""
+        zone = ZoneInfo(name)
+        group = {} if country is ... else {"country": country}
+        asked = RetentionQuestion(Span(span[0] * 1_000, span[1] * 1_000), cohort, 4, group, zone)
+        with asking(store) as reading:
+            rows = retention(reading, asked)
+        there: dict[date, set[int]] = {}
+        for start in VISITS.starts:
+            crowd = VISITS.between(start, start + 1, country)
+            there.setdefault(first_day(start, cohort, zone), set()).update(crowd)
+        at, before = first_day(span[0], cohort, zone), set[int]()
+        for row in rows:
+            assert first_day(row.span.from_ms // 1_000, cohort, zone) == at
+            new, later = there.get(at, set()) - before, at
+            for one in row.retained:
+                assert one.users == len(new & there.get(later, set()))
+                later = first_day_behind(later, cohort)
+            before |= there.get(at, set())
+            at = first_day_behind(at, cohort)
+        assert rows or span[0] >= END_S
 
     @pytest.mark.parametrize(
         ("cohort", "begin", "hours"),

@@ -128,12 +128,19 @@ def values(records: Iterator[dict[str, Any]]) -> list[bytes]:
 
 
 def hashed(users: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """As the sketches hash them: any function that scatters will do."""
-    found = (np.array(sorted(users), np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    """As the sketches hash them."""
+    return np.unique(scattered(np.array(sorted(users), np.uint64)))
+
+
+def scattered(
+    numbers: np.ndarray[tuple[int], np.dtype[np.uint64]],
+) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Any function that scatters will do."""
+    found = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     found ^= found >> np.uint64(29)
     found *= np.uint64(0xBF58476D1CE4E5B9)
     found ^= found >> np.uint64(32)
-    return np.unique(found)
+    return found
 
 
 def sketches(visits: Visits, hours: bool = True) -> list[SketchRow]:
