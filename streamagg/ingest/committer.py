@@ -59,7 +59,11 @@ class Committer:
         """Returns when it is there for good. Raises NotWritten."""
         written = self._loop.create_future()
         self._waiting.put(_Waiting(body, written))
-        await written
+        try:
+            await written
+        finally:
+            # Its error holds this frame, which would hold the future, and that the error.
+            del written
 
     def close(self) -> None:
         """Write what waits, and end."""

@@ -120,8 +120,9 @@ class _Process:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.link = Link(ours)
-        self.trouble: str | None = "does not take requests yet"
-        """Why it takes no records."""
+        self.ready = False
+        self.trouble: str | None = None
+        """Why it can write nothing."""
         self.began = monotonic()
         self.send(setup)
         self.send(Credentials(digests))
@@ -203,8 +204,8 @@ class Supervisor:
     def _beat(self) -> None:
         self._notifier.beat()
         self._health.beat()
-        trouble = [(number, process.trouble) for number, process in enumerate(self._processes)]
-        self._health.show([f"worker-{number}: {text}" for number, text in trouble if text is not None])
+        why = [one.trouble if one.ready else "does not take requests yet" for one in self._processes]
+        self._health.show([f"worker-{number}: {text}" for number, text in enumerate(why) if text is not None])
 
     def _hear(self, number: int, process: _Process) -> None:
         try:
@@ -215,7 +216,7 @@ class Supervisor:
         for message in messages:
             match message:
                 case Ready():
-                    process.trouble = None
+                    process.ready = True
                 case State(trouble):
                     process.trouble = trouble
                 case Failed(kind, text):
@@ -259,7 +260,7 @@ class Supervisor:
         return process
 
     def _tell_ready(self) -> None:
-        if self._told_ready or any(process.trouble for process in self._processes):
+        if self._told_ready or not all(process.ready for process in self._processes):
             return
         self._told_ready = True
         self._notifier.ready()

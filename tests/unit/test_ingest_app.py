@@ -1,5 +1,6 @@
 """What a POST brings, what is answered, and what is written then."""
 
+import gc
 import gzip
 import threading
 from collections.abc import Iterator
@@ -265,6 +266,33 @@ def test_a_directory_has_no_keys() -> None:
         reply = client.ask("POST", f"{PATH}?key_field=uid", ONE, LINES)
         assert reply.status == 400
         assert "into a topic" in str(reply.json["detail"])
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "trouble", "status"),
+    [
+        (ONE, LINES, None, 200),
+        (b"x", LINES, None, 400),
+        (b"x", {**LINES, "content-encoding": "gzip"}, None, 400),
+        (b"x" * (1 << 17), LINES, None, 413),
+        (ONE, {**LINES, "idempotency-key": "kept"}, "Kafka is away.", 503),
+    ],
+)
+def test_nothing_of_a_request_is_kept(
+    client: Client, desk: Desk, body: bytes, headers: dict[str, str], trouble: str | None, status: int
+) -> None:
+    """No cycle of objects holds a body: workers look for cycles rarely."""
+    desk.trouble = trouble
+    assert client.ask("POST", PATH, body, headers).status == status
+    requests = 30
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(requests):
+            client.ask("POST", PATH, body, headers)
+        assert gc.collect() < requests
+    finally:
+        gc.enable()
 
 
 def test_how_it_is_and_how_to_post(client: Client, desk: Desk) -> None:

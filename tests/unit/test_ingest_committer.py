@@ -1,9 +1,11 @@
 """Bodies that come while others are being written are written together, and each is answered."""
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -109,6 +111,26 @@ def test_all_of_a_group_hear_that_it_failed(caplog: pytest.LogCaptureFixture) ->
         "not_written",
         "written_again",
     ]
+
+
+def test_what_was_not_written_is_not_kept() -> None:
+    """No cycle holds a body that failed: workers look for cycles rarely."""
+    destination, writes = Slow(), 50
+    destination.trouble = "The disk is full."
+    destination.may.release(1_000)
+
+    async def test(committer: Committer) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(writes):
+                with suppress(NotWritten):
+                    await committer.write(body(b"1"))
+            assert gc.collect() < writes
+        finally:
+            gc.enable()
+
+    committed(destination, test)
 
 
 def test_whoever_stops_waiting_is_written_all_the_same() -> None:
