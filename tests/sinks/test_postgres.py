@@ -241,6 +241,16 @@ def test_rows_that_are_there_are_replaced_though_somebody_else_is_in_the_way_mea
     assert bench.counts() == [(0, 8)]
 
 
+def test_tables_that_would_take_rows_twice_are_refused(bench: Bench) -> None:
+    bench.sink().make()
+    ((index,),) = bench.run(
+        "SELECT conname FROM pg_constraint WHERE conrelid = 'streamagg_results'::regclass AND contype = 'u'"
+    )
+    bench.run(f"ALTER TABLE streamagg_results DROP CONSTRAINT {index}")
+    with pytest.raises(PlaceError, match="no unique or exclusion constraint"):
+        bench.lead()
+
+
 def test_rows_that_a_constraint_of_somebody_else_forbids_are_told(bench: Bench) -> None:
     leader = bench.lead()
     bench.run("CREATE UNIQUE INDEX ON streamagg_results (cnt)")

@@ -2,8 +2,8 @@
 
 1. begin; copy the rows into a temporary table
 2. lock the row of the job: its epoch is that of this leader, or somebody has begun after it
-3. put the rows in the place of those of the same window and group, write the checkpoints, and what changes
-   of the state
+3. insert the rows, or put them in the place of those of the same window and group once there have been some;
+   write the checkpoints, and what changes of the state
 4. commit
 
 Whoever begins raises the epoch. That waits for a transaction that has the row; one whose process is stopped
@@ -108,6 +108,8 @@ class Output:
                 pass
             (self._number,) = connection.execute(_LAST, (self._job,)).fetchone() or (0,)
             connection.execute(_INCOMING.encode())
+            # Tables without their unique index would take rows twice, and tell nobody.
+            connection.execute(f"EXPLAIN {_UPSERT}".encode(), (self._job,))
         except psycopg.Error as error:
             raise meant(error, self._url) from error
 
