@@ -7,6 +7,7 @@ import os
 import re
 import select
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,7 @@ from streamagg.sinks.contract import LeaderPublisher, OutputAway, Publication, P
 from streamagg.sinks.directory import merging, output, state
 from streamagg.sinks.directory.files import LOCK, Disk
 from streamagg.sinks.directory.lock import DirectoryLock
-from streamagg.sinks.directory.manifest import File, Manifest, columns_of, encode, read_manifest
+from streamagg.sinks.directory.manifest import File, Manifest, columns_of, draft_of, encode, read_manifest
 from streamagg.sinks.directory.output import Output
 from streamagg.sinks.directory.sink import DirectorySink
 
@@ -559,6 +560,50 @@ def test_the_page_shows_a_manifest() -> None:
     assert shown is not None
     assert orjson.loads(shown[1]).keys() == msgspec.to_builtins(Manifest(group="")).keys()
     assert msgspec.json.decode(shown[1], type=Manifest).days["2016-07-11"].jsonl[0].bytes == 1893
+
+
+def test_nothing_that_takes_long_is_done_under_the_lock(leading: Any, tmp_path: Path) -> None:
+    """Whoever is stopped there makes its successor wait."""
+    done: list[str] = []
+
+    class Told(Quick):
+        @contextmanager
+        def locked(self, waiting: Callable[[], bool]) -> Iterator[bool]:
+            done.clear()
+            with super().locked(waiting) as alone:
+                yield alone
+                done.append("given back")
+
+        def read(self, path: str) -> bytes:
+            done.append("read")
+            return super().read(path)
+
+        def write(self, path: str, offset: int, content: bytes) -> None:
+            done.append("write")
+            super().write(path, offset, content)
+
+        def sync(self, path: str) -> None:
+            done.append("sync")
+
+        def sync_folder(self, path: str) -> None:
+            done.append("sync of a folder")
+
+        def replace(self, path: str, target: str) -> None:
+            done.append("replace")
+            super().replace(path, target)
+
+    published(leading(settings_for(tmp_path), Told), window(FIRST))
+    assert done == ["read", "replace", "given back", "sync of a folder"]
+
+
+def test_a_draft_of_a_leader_that_died_is_cleared_away(leading: Any, tmp_path: Path) -> None:
+    leading(settings_for(tmp_path))
+    draft, later = (tmp_path / draft_of(epoch) for epoch in (1, 9))
+    draft.write_bytes(b"{")
+    later.write_bytes(b"{")
+    published(leading(settings_for(tmp_path)), window(FIRST))
+    assert not draft.exists()
+    assert later.exists(), "its leader may be at work"
 
 
 def test_on_a_full_disk_it_makes_room(leading: Any, tmp_path: Path) -> None:

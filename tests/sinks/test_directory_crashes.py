@@ -22,7 +22,7 @@ from streamagg.model.settings import DecodeSettings, RunSettings
 from streamagg.sinks.contract import Publication, PublishFailed, State
 from streamagg.sinks.directory import manifest, merging, output, state
 from streamagg.sinks.directory.epoch_files import EpochFiles
-from streamagg.sinks.directory.manifest import Columns, Manifest
+from streamagg.sinks.directory.manifest import Columns
 from streamagg.sinks.directory.output import Output, stored
 from streamagg.sinks.directory.parquet import Rows
 from tests.support.blocks import window_table
@@ -269,7 +269,7 @@ def others_are_cleared_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def commit_before_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """The manifest names files that are written then."""
-    read, write, put = Process.read, Process.write, Output._put
+    read, write, replace = Process.read, Process.write, Process.replace
     waiting: list[tuple[Process, str, int, bytes]] = []
 
     def later(self: Process, path: str, offset: int, content: bytes) -> None:
@@ -282,8 +282,8 @@ def commit_before_data(monkeypatch: pytest.MonkeyPatch) -> None:
         while waiting:
             write(*waiting.pop(0))
 
-    def first(self: Output, names: Manifest) -> None:
-        put(self, names)
+    def first(self: Process, path: str, target: str) -> None:
+        replace(self, path, target)
         at_last()
 
     def looked_at(self: Process, path: str) -> bytes:
@@ -295,7 +295,7 @@ def commit_before_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Process, "read", looked_at)
     monkeypatch.setattr(Process, "write", later)
     monkeypatch.setattr(EpochFiles, "sync", lambda self: None)
-    monkeypatch.setattr(Output, "_put", first)
+    monkeypatch.setattr(Process, "replace", first)
 
 
 MUTANTS = (

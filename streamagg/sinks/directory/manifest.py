@@ -18,7 +18,7 @@ from streamagg.sinks.contract import Stored
 NAME: Final = "manifest.json"
 VERSION: Final = 1
 FOLDERS: Final = ("jsonl", "parquet", "state")
-_EPOCH: Final = re.compile(r"(\d{8,})-\d{8,}\.(?:jsonl|parquet|state)")
+_EPOCH: Final = re.compile(r"(\d{8,})-\d{8,}\.(?:jsonl|parquet|state)|\.manifest-(\d{8,})\.json")
 FIXED: Final = (
     *("kind", "calendar", "ts", "end", "day", "granularity_ms", "records", "cnt", "partial"),
     *("approximate", "error", "groups", "groups_dropped"),
@@ -149,7 +149,16 @@ def read_manifest(directory: Path) -> Manifest | None:
         return None
 
 
+DRAFT: Final = ".manifest-"
+"""What the name of a manifest that does not count yet begins with."""
+
+
+def draft_of(epoch: int) -> str:
+    """That of a leader."""
+    return f"{DRAFT}{epoch:08d}.json"
+
+
 def epoch_of(path: str) -> int | None:
     """Of the leader that wrote a file; None: it is no file of a leader."""
     match = _EPOCH.fullmatch(path.rpartition("/")[2])
-    return None if match is None else int(match[1])
+    return None if match is None else int(match[1] or match[2])

@@ -3,14 +3,16 @@
 A publication:
 
 1. write files that nobody else writes to, for their names carry the epoch, or behind what counts of them
-2. make them last (fsync), and the folders that they are new in
-3. take the lock; read the epoch of the manifest: somebody has begun after this one if it is another
-4. write the new manifest beside the old one, make it last, give it the name, make that last
-5. give the lock back, and remove later what the manifest does not name any more
+2. write the new manifest beside the old one, under a name with the epoch
+3. make all of it last (fsync), and the folders that files are new in
+4. take the lock; read the epoch of the manifest: somebody has begun after this one if it is another
+5. give the new manifest the name of the old one, and the lock back; make the name last
+6. remove later what the manifest does not name any more
 
-Whoever begins raises the epoch by steps 3 and 4. So a leader that was replaced, stopped wherever it was, may
+Whoever begins raises the epoch in the same way. So a leader that was replaced, stopped wherever it was, may
 write what it likes when it wakes up: the manifest does not name it. Nobody is between the look at the epoch
-and the new name while another one is; the kernel takes the lock from whoever dies there.
+and the new name while another one is; the kernel takes the lock from whoever dies there. Whoever is stopped
+there makes its successor wait, so that nothing is done there that takes long.
 """
 
 from collections import defaultdict, deque
@@ -88,7 +90,8 @@ class Output:
                 refuse_other(found, self._settings, self.name)
                 self._manifest = msgspec.structs.replace(found, epoch=found.epoch + 1)
                 self._own = EpochFiles(self._files, self._manifest.epoch)
-                self._put(self._manifest)
+                self._files.replace(self._draft(self._manifest), manifests.NAME)
+                self._files.sync_folder("")
             self._newest = max(self._manifest.days, default="")
             self._clear()
         except OSError as error:
@@ -109,7 +112,8 @@ class Output:
         try:
             drafted = self._drafted(publication)  # 1
             self._at("after-produce")
-            self._own.sync()  # 2
+            self._own.sync()  # 3
+            draft = self._draft(drafted)  # 2, 3
         except OSError:
             self._make_room()
             raise
@@ -119,11 +123,12 @@ class Output:
         began = monotonic()
         self._at("before-commit")
         with self._files.locked(lambda: True):
-            self._require_epoch()  # 3
-            self._put(drafted)  # 4
+            self._require_epoch()  # 4
+            self._files.replace(draft, manifests.NAME)  # 5
+        self._files.sync_folder("")
         self._committed(drafted, publication, began)
         self._at("after-commit")
-        self._remove()  # 5
+        self._remove()  # 6
 
     def failure(self, cause: Exception) -> Exception:
         """What the session hears of a publication that did not get out."""
@@ -241,14 +246,13 @@ class Output:
         found = msgspec.json.decode(self._files.read(manifests.NAME), type=Epoch)
         return found.epoch == self._manifest.epoch
 
-    def _put(self, manifest: Manifest) -> None:
-        """In the place of the one before; under the lock."""
-        beside = f".{manifests.NAME}"
-        self._files.remove(beside)
-        self._files.write(beside, 0, manifests.encode(manifest))
-        self._files.sync(beside)
-        self._files.replace(beside, manifests.NAME)
-        self._files.sync_folder("")
+    def _draft(self, manifest: Manifest) -> str:
+        """A file that lasts, and counts once it has got the name; nobody else writes to it."""
+        path = manifests.draft_of(manifest.epoch)
+        self._files.remove(path)
+        self._files.write(path, 0, manifests.encode(manifest))
+        self._files.sync(path)
+        return path
 
     def _committed(self, manifest: Manifest, publication: Publication, began: float) -> None:
         gone = {*self._manifest.paths, *self._own.taken()} - set(manifest.paths)
@@ -299,7 +303,8 @@ class Output:
         Only theirs: whoever has begun after this one may be at work already.
         """
         counts = set(self._manifest.paths)
-        for path in _all_files(self._files):
+        drafts = (name for name in self._files.names("") if name.startswith(manifests.DRAFT))
+        for path in (*_all_files(self._files), *drafts):
             epoch = manifests.epoch_of(path)
             if epoch is not None and epoch < self._manifest.epoch and path not in counts:
                 self._files.remove(path)
