@@ -9,6 +9,7 @@ Without the variable nothing is looked up and nothing happens.
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def hook(environ: Mapping[str, str] = os.environ) -> Callable[[Point], None]:
             return
         log.warning("fault_struck", "{variable}: breaking at {point}", variable=VARIABLE, point=point)
         if fault.signal is not None:
-            os.kill(os.getpid(), fault.signal)
+            # To this thread: any other one of the process might take it, and this one go on meanwhile.
+            signal.pthread_kill(threading.get_ident(), fault.signal)
         time.sleep(fault.hang_s)
 
     return at

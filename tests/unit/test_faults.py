@@ -15,7 +15,7 @@ DYING = "from streamagg import faults; faults.hook()('before-commit'); print('we
 
 
 def test_without_the_variable_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "kill", None)
+    monkeypatch.setattr(signal, "pthread_kill", None)
     at = faults.hook({})
     for point in faults.POINTS:
         at(point)  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ def test_a_process_dies_at_its_point_only(fault: str, code: int) -> None:
 def test_the_same_seed_breaks_at_the_same_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(seed: int) -> list[int]:
         sent: list[int] = []
-        monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(turn))
+        monkeypatch.setattr(signal, "pthread_kill", lambda thread, number: sent.append(turn))
         at = faults.hook({faults.VARIABLE: f"before-begin:0.3:stop,seed:{seed}"})
         for turn in range(100):  # noqa: B007 -- the lambda above reads it
             at("before-begin")
