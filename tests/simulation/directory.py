@@ -1,24 +1,22 @@
-"""An output directory: the real one, on a simulated file system, one step at a time.
+"""An output directory: the real one, on a simulated file system.
 
-What it names is compared with what the simulated broker has been told, publication by publication; the broker
-stands for all who look at what is out.
+What it names is compared with what the simulated broker has been told, publication by publication.
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
 from streamagg.model.measured import PublisherNumbers
 from streamagg.model.settings import RunSettings
-from streamagg.sinks.contract import Publication, PublishFailed, Stored
 from streamagg.sinks.directory import manifest as manifests
 from streamagg.sinks.directory.manifest import Manifest
 from streamagg.sinks.directory.output import Output
-from streamagg.sinks.json_records import render
 from tests.simulation.broker import Broker, Difference, Fenced, Transaction
 from tests.simulation.disk import Process
 from tests.simulation.scenario import Scenario
+from tests.simulation.stepped import SteppedPublisher
 from tests.support.simulated_files import World
 
 NAME: Final = "The directory of the simulator"
@@ -89,8 +87,8 @@ class Directory:
         self._states[commit] = list(self._lines), of_broker
 
 
-class DirectoryPublisher:
-    """One leader's; implements ``sinks.contract.LeaderPublisher``."""
+class DirectoryPublisher(SteppedPublisher):
+    """A step is a call to the file system."""
 
     def __init__(
         self,
@@ -101,97 +99,18 @@ class DirectoryPublisher:
         confirm: Callable[[], object],
         chance: random.Random,
     ) -> None:
-        self._scenario = scenario
-        self._broker = broker
+        process = Process(directory.machine, chance, lambda: self._fails(0.2))
+        process.replaced = self._replaced
+        super().__init__(scenario, broker, chance, process)
         self._directory = directory
-        self._chance = chance
-        self._process = Process(directory.machine, chance, lambda: self._fails(0.2))
-        self._process.replaced = self._replaced
         numbers = PublisherNumbers()
-        self._output = Output(
-            directory.settings, NAME, self._process, signature, confirm, lambda point: None, numbers
+        self._real = Output(
+            directory.settings, NAME, process, signature, confirm, lambda point: None, numbers
         )
-        self._epoch = 0
-        self._publication: Publication | None = None
-        self._result: Publication | Exception | None = None
-        self._wrong: Difference | None = None
-        self.busy = False
 
     @property
-    def working(self) -> bool:
-        """There is a step to take."""
-        return self._process.works
-
-    def start(self, give_up: Callable[[], bool]) -> bool:
-        """Raise the epoch."""
-        self._output.open(lambda: True)
-        return True
-
-    def checkpoints(self, partitions: Iterable[int]) -> Stored:
-        """Those of the manifest."""
-        return self._output.checkpoints(partitions)
-
-    def state(self, alive: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
-        """What its files hold."""
-        found = dict(self._output.state(alive))
-        if found != self._broker.state:
-            raise Difference(f"state: {sorted(found)} is kept, not {sorted(self._broker.state)}")
-        return iter(found.items())
-
-    def fileno(self) -> int:
-        """Nobody waits here."""
-        raise NotImplementedError
-
-    def close(self, timeout_s: float) -> None:
-        """What it has begun goes on."""
-
-    def submit(self, publication: Publication) -> None:
-        """Begin to publish."""
-        assert not self.busy, "one publication at a time"
-        self.busy = True
-        self._publication = publication
-        self._broker.letters |= set(publication.future)
-        self._process.begin(lambda: self._publish(publication))
-
-    def finished(self) -> Publication | None:
-        """The publication that is out; raises PublishFailed, also when it has waited for too long."""
-        result, self._result = self._result, None
-        if result is None:
-            # It is looked at some forty times until it is out.
-            if self.busy and self._fails(0.02):
-                self.busy = False
-                raise PublishFailed("waited for too long")
-            return None
-        self.busy = False
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    def step(self) -> None:
-        """One call to the file system; raises Difference."""
-        self._process.step()
-        if self._wrong is not None:
-            raise self._wrong
-
-    def describe(self) -> str:
-        """What it is about."""
-        publication = self._publication
-        assert publication is not None
-        return f"windows {[count.window for count in publication.windows]} to the directory"
-
-    def die(self) -> None:
-        """SIGKILL."""
-        self._process.kill()
-
-    def _publish(self, publication: Publication) -> None:
-        try:
-            self._output.publish(publication, 0.0)
-        except Difference as difference:
-            self._wrong = difference
-        except Exception as error:
-            self._result = self._output.failure(error)
-        else:
-            self._result = publication
+    def _output(self) -> Output:
+        return self._real
 
     def _replaced(self, target: str) -> None:
         if target != manifests.NAME:
@@ -200,18 +119,11 @@ class DirectoryPublisher:
         if publication is None:
             self._epoch = self._broker.start_producer()
             return
-        if self._directory.commit == self._output._manifest.commit:
+        if self._directory.commit == self._real._manifest.commit:
             # A manifest of the same publications, by whoever has got that wrong.
             return
-        windows, decode = self._scenario.plan.windows, self._scenario.asked.decode
-        rows = [row for table in publication.tables for row in render(windows, table, decode.group_by)]
-        late = [(told.partition, offset) for told in publication.late for offset in told.offset.tolist()]
-        offsets = self._output._encoded(publication)
-        transaction = Transaction(self._epoch, rows, late, offsets, publication.state)
-        self._directory.committed(transaction, [value for _, value in rows])
-
-    def _fails(self, share: float) -> bool:
-        return self._chance.random() < share * self._scenario.odds.publish
+        transaction = self._transaction(publication, self._real._encoded(publication))
+        self._directory.committed(transaction, [value for _, value in transaction.windows])
 
 
 class DirectorySink:

@@ -25,15 +25,17 @@ from streamagg.sinks.contract import Publisher, PublishFailed, Stored
 from streamagg.sources.directory.source import DirectorySource
 from tests.simulation import checks
 from tests.simulation.broker import Broker
-from tests.simulation.directory import Directory, DirectoryPublisher, DirectorySink
+from tests.simulation.database import Database, DatabaseSink
+from tests.simulation.directory import Directory, DirectorySink
 from tests.simulation.publisher import SimPublisher, View
 from tests.simulation.scenario import Scenario
 from tests.simulation.sink import SimSink
 from tests.simulation.source import SimSource
+from tests.simulation.stepped import SteppedPublisher
 from tests.simulation.tree import SimTree
 from tests.simulation.workers import SimWorkers
 
-AnyPublisher = SimPublisher | DirectoryPublisher
+AnyPublisher = SimPublisher | SteppedPublisher
 _TIME_OF_DAY_MS: Final = 0
 """Before every event time: silence believes nothing, the log alone decides about what is set aside."""
 _LOOKS: Final = 0.2
@@ -51,6 +53,17 @@ class _Question:
     answer: dict[int, int]
 
 
+def _sink(
+    scenario: Scenario, broker: Broker, place: Directory | Database | None, chance: random.Random
+) -> SimSink | DirectorySink | DatabaseSink:
+    match place:
+        case Directory():
+            return DirectorySink(scenario, broker, place, chance)
+        case Database():
+            return DatabaseSink(scenario, broker, place, chance)
+    return SimSink(scenario, broker, chance)
+
+
 class Instance:
     """One process with its workers."""
 
@@ -63,20 +76,16 @@ class Instance:
         clock_ms: Callable[[], int],
         stalled: Callable[[int], bool],
         plan: Plan,
-        directory: Directory | None,
+        place: Directory | Database | None,
         tree: SimTree | None,
     ) -> None:
-        """``directory``: where results go, if not to the broker; ``tree``: where records are, likewise."""
+        """``place``: where results go, if not to the broker; ``tree``: where records are, likewise."""
         self.number = number
         self.view = View()
         self._source: SimSource | DirectorySource = (
             SimSource(broker, chance, stalled) if tree is None else tree.source(moves=scenario.moves)
         )
-        self._sink: SimSink | DirectorySink = (
-            SimSink(scenario, broker, chance)
-            if directory is None
-            else DirectorySink(scenario, broker, directory, chance)
-        )
+        self._sink = _sink(scenario, broker, place, chance)
         self.workers = SimWorkers(scenario, broker, self._source, chance)
         self.publisher: AnyPublisher | None = None
         self.session: Session | None = None

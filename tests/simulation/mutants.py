@@ -1,13 +1,14 @@
 """Deliberate defects, put into the running code, to show that the simulator finds such things."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from unittest.mock import patch
 
 import msgspec
 import numpy as np
+import psycopg
 
 from streamagg.core import ballot, checkpoint
 from streamagg.core import partition_clock as clock
@@ -31,8 +32,10 @@ from streamagg.model.columns import selected
 from streamagg.model.messages import ColumnBlock, FreeWindow, ShardCount
 from streamagg.model.results import WindowTable
 from streamagg.sinks.contract import Publication
+from streamagg.sinks.directory import manifest as manifests
 from streamagg.sinks.directory.epoch_files import EpochFiles
 from streamagg.sinks.directory.output import Output
+from streamagg.sinks.postgres.transaction import Output as TableOutput
 from streamagg.sources.directory.source import DirectorySource
 from tests.simulation.broker import Broker
 from tests.simulation.publisher import SimPublisher
@@ -338,7 +341,8 @@ def _checkpoint_first(right: Any) -> Any:
         checkpoints = self._manifest.checkpoints | self._encoded(publication)
         with self._files.locked(lambda: True):
             self._require_epoch()
-            self._put(msgspec.structs.replace(self._manifest, checkpoints=checkpoints))
+            early = msgspec.structs.replace(self._manifest, checkpoints=checkpoints)
+            self._files.replace(self._draft(early), manifests.NAME)
         return right(self, publication)
 
     return mutant
@@ -353,8 +357,45 @@ def _to_dir(scenario: Scenario) -> bool:
     return scenario.to_directory
 
 
+def _to_db(scenario: Scenario) -> bool:
+    return scenario.to_database
+
+
 def _whoever_comes(_: Any) -> Any:
-    return lambda self: None
+    return lambda self, connection=None: None
+
+
+def _state_before(right: Any) -> Any:
+    """The state is written and committed before the transaction of its publication begins."""
+
+    def mutant(self: TableOutput, publication: Publication, began: float) -> None:
+        self._write_state(self._open, publication.state)
+        right(self, publication, began)
+
+    return mutant
+
+
+def _again_whatever_it_was(right: Any) -> Any:
+    """A publication whose commit was not answered is sent once more."""
+
+    def mutant(self: TableOutput, publication: Publication, began: float) -> None:
+        try:
+            right(self, publication, began)
+        except psycopg.OperationalError:
+            self._connection = self._connected(self._url)
+            right(self, publication, began)
+
+    return mutant
+
+
+def _out_whatever_it_was(right: Any) -> Any:
+    """A publication whose commit was not answered counts as out."""
+
+    def mutant(self: TableOutput, publication: Publication, began: float) -> None:
+        with suppress(psycopg.OperationalError):
+            right(self, publication, began)
+
+    return mutant
 
 
 def _by_number(_: Any) -> Any:
@@ -465,6 +506,28 @@ MUTANTS: Final = (
         1_000,
         5,
         _to_dir,
+    ),
+    Mutant(
+        "rows are written whoever has begun since",
+        TableOutput,
+        "_require_epoch",
+        _whoever_comes,
+        1_000,
+        33,
+        _to_db,
+    ),
+    Mutant("state beside the rows", TableOutput, "_transact", _state_before, 1_000, 120, _to_db),
+    Mutant(
+        "a commit without an answer is made again",
+        TableOutput,
+        "_transact",
+        _again_whatever_it_was,
+        1_000,
+        56,
+        _to_db,
+    ),
+    Mutant(
+        "a commit without an answer is out", TableOutput, "_transact", _out_whatever_it_was, 1_000, 56, _to_db
     ),
     Mutant(
         "a place in files is found by its number alone",

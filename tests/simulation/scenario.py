@@ -63,6 +63,8 @@ class Scenario:
     """Files that are counted are moved away."""
     to_directory: bool
     """Results go to a directory instead of the broker."""
+    to_database: bool
+    """They go to a database."""
     window: WindowSettings
     asked: Asked
     plan: Plan
@@ -113,13 +115,16 @@ def scenario(
     at_least_once = chance.random() < 0.15 and not from_tree
     delivery: Delivery = "at-least-once" if at_least_once else "exactly-once"
     in_group = at_least_once or (places.random() < 0.7 and not from_tree)
+    moves = places.random() < 0.5
+    to_directory = not in_group and places.random() < 0.5
     return Scenario(
         kind=kind,
         delivery=delivery,
         in_group=in_group,
         from_tree=from_tree,
-        moves=places.random() < 0.5,
-        to_directory=not in_group and places.random() < 0.5,
+        moves=moves,
+        to_directory=to_directory,
+        to_database=not in_group and not to_directory and places.random() < 0.5,
         window=window,
         asked=table,
         plan=Plan(

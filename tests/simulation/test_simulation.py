@@ -32,7 +32,7 @@ def test_some_seeds() -> None:
     assert not wrong, "replay with python -m tests.simulation --seed N"
 
 
-@pytest.mark.parametrize("seed", [3, 20], ids=["a broker", "a directory"])
+@pytest.mark.parametrize("seed", [3, 20, 7], ids=["a broker", "a directory", "a database"])
 def test_a_seed_always_plays_the_same(seed: int) -> None:
     first: list[str] = []
     again: list[str] = []

@@ -9,6 +9,7 @@ from typing import Final
 from tests.simulation import checks, period_checks
 from tests.simulation.broker import Broker, Difference, Fenced
 from tests.simulation.calendars import QUARTER_MS
+from tests.simulation.database import Database
 from tests.simulation.directory import Directory
 from tests.simulation.feed import Feed
 from tests.simulation.instance import Instance
@@ -70,6 +71,7 @@ class World:
         self.directory = None
         if self.scenario.to_directory:
             self.directory = Directory(self.scenario, self.broker, self.chance)
+        self.database = Database(self.scenario, self.broker) if self.scenario.to_database else None
         self.now_ms = 0
         self.steps = 0
         dates = self.scenario.window.granularity_ms >= QUARTER_MS
@@ -130,7 +132,7 @@ class World:
         if last:
             self._finished.watched.at_end(checks.judged(self.broker, self.scenario))
             self.closed_through = self._finished.watched.session.sequencer.closed_through
-        if self.directory is not None:
+        if self.directory is not None or self.database is not None:
             # Each has a thread.
             for instance in self.instances:
                 instance.die()
@@ -213,7 +215,7 @@ class World:
                 lambda: self.now_ms,
                 lambda partition: self._stalled.get(partition, 0) > self.now_ms,
                 plan,
-                self.directory,
+                self.directory or self.database,
                 self.tree,
             )
         )

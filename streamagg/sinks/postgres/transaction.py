@@ -68,6 +68,10 @@ _STATE: Final = """
 """
 _REMOVE: Final = "DELETE FROM streamagg_state WHERE job = %s AND key = ANY(%b::bytea[])"
 _LAST: Final = "SELECT coalesce(max(number), 0) FROM streamagg_state WHERE job = %s"
+_STORED: Final = """
+    SELECT partition, "offset", checkpoint FROM streamagg_checkpoints
+    WHERE job = %s AND partition = ANY(%s::integer[])
+"""
 _READ: Final = "SELECT key, value FROM streamagg_state WHERE job = %s ORDER BY number"
 
 
@@ -81,8 +85,13 @@ class Output:
         confirm: Callable[[], object],
         at: Callable[[faults.Point], None],
         numbers: PublisherNumbers,
+        connected: Callable[[str], psycopg.Connection] = connect,
+        wait: Callable[[float], None] = sleep,
     ) -> None:
-        """For these see ``sinks.contract.Sink.publisher``."""
+        """For the first ones see ``sinks.contract.Sink.publisher``.
+
+        ``connected`` makes a connection of a URL, and ``wait`` passes seconds before another attempt.
+        """
         self._settings = settings
         self._url = settings.output
         self.name = name_of(self._url)
@@ -92,6 +101,8 @@ class Output:
         self._confirm = confirm
         self._at = at
         self._numbers = numbers
+        self._connected = connected
+        self._wait = wait
         self._connection: psycopg.Connection | None = None
         self._epoch = 0
         self._write_rows = _INSERT
@@ -103,7 +114,7 @@ class Output:
     def open(self, waiting: Callable[[], bool]) -> None:
         """Shut out every leader before; see ``publisher_thread``."""
         try:
-            self._connection = connection = connect(self._url)
+            self._connection = connection = self._connected(self._url)
             while waiting() and not self._fenced(connection):
                 pass
             (self._number,) = connection.execute(_LAST, (self._job,)).fetchone() or (0,)
@@ -178,7 +189,7 @@ class Output:
                 if not (error.sqlstate or "").startswith(_ROLLED_BACK) or attempt == _ATTEMPTS - 1:
                     raise
                 self._numbers.aborted += 1
-                sleep(_PAUSE_S)
+                self._wait(_PAUSE_S)
                 began = monotonic()
 
     def _transact(self, publication: Publication, began: float) -> None:
@@ -256,11 +267,7 @@ class Output:
 
 def checkpoints(connection: psycopg.Connection, job: str, partitions: Iterable[int]) -> Stored:
     """Offset and text by partition."""
-    rows = connection.execute(
-        'SELECT partition, "offset", checkpoint FROM streamagg_checkpoints'
-        " WHERE job = %s AND partition = ANY(%s::integer[])",
-        (job, list(partitions)),
-    )
+    rows = connection.execute(_STORED, (job, list(partitions)))
     return {partition: (offset, text) for partition, offset, text in rows}
 
 
