@@ -100,7 +100,7 @@ def _key_of(line: bytes) -> bytes:
     return f"{value.get('calendar', '')} {value['ts']}".lstrip().encode()
 
 
-_NOTED: Final = """
+NOTED: Final = """
     CREATE TABLE noted (number bigserial, key text, value json);
     CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO noted (key, value) VALUES (
@@ -124,7 +124,7 @@ class PostgresOutput(Output):
         self.place = self.server.url()
         self.watch = LookingWatch(self._keys)
         try:
-            self.server.start().run(schema(), _NOTED)
+            self.server.start().run(schema(), NOTED)
         except BaseException:
             self.close()
             raise

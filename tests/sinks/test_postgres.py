@@ -34,6 +34,7 @@ from streamagg.sinks.postgres import sink as module
 from streamagg.sinks.postgres.lock import AdvisoryLock
 from streamagg.sinks.postgres.schema import schema
 from streamagg.sinks.postgres.sink import PostgresSink
+from tests.chaos.outputs import NOTED
 from tests.conftest import postgres_running
 from tests.support.certificates import Authority
 from tests.support.instances import wait_until
@@ -257,6 +258,16 @@ def test_rows_that_a_constraint_of_somebody_else_forbids_are_told(bench: Bench) 
     published(leader, publication(window()))
     with pytest.raises(PublishFailed, match="duplicate key"):
         published(leader, publication(window(FIRST + 1), through=FIRST + 1))
+
+
+def test_chaos_sees_a_row_that_is_published_again(bench: Bench) -> None:
+    """Its judge reads what was ever put into the table, as if that were a topic."""
+    bench.run(NOTED)
+    published(bench.lead(), publication(window(users=3)))
+    published(bench.lead(), publication(window(users=3), through=FIRST + 1))
+    noted = bench.run("SELECT key, value FROM noted WHERE value->>'records' = '5' ORDER BY number")
+    start = str(round(START.timestamp()))
+    assert noted == [(start, {"cnt": 3, "records": 5})] * 2
 
 
 def test_jobs_share_tables(bench: Bench) -> None:

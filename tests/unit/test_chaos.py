@@ -1,9 +1,15 @@
 """The judge of the chaos run: it must find what is wrong, or its tables mean nothing."""
 
+import gzip
+from pathlib import Path
+from random import Random
+from typing import get_args
+
 import pytest
 
 from streamagg.model.settings import CalendarSettings
 from tests.chaos.faults import scenarios
+from tests.chaos.files import Habit, Writer
 from tests.chaos.outcome import Outcome, Verdict, compare, compare_all, parse
 from tests.chaos.shape import Shape
 from tests.chaos.truth import Count, Truth
@@ -94,3 +100,20 @@ def test_scenarios_have_names_of_their_own() -> None:
     names = [scenario.name for scenario in scenarios()]
     assert len(set(names)) == len(names)
     assert any(scenario.quick for scenario in scenarios())
+
+
+@pytest.mark.parametrize("habit", get_args(Habit))
+def test_what_is_written_into_files_is_there_once_and_in_order(habit: Habit, tmp_path: Path) -> None:
+    """Whatever a writer's habit is: the truth is told each line when the writer is given it."""
+    writer = Writer(tmp_path / "00", habit, Random(5))
+    lines = [b'{"n":%d}' % number for number in range(400)]
+    for number, line in enumerate(lines):
+        writer.add(line)
+        if number % 2:
+            writer.step()
+    writer.end()
+    found = [path.read_bytes() for path in writer.finished]
+    assert len(found) > 1
+    assert writer.finished == sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    plain = found if writer.is_plain else [gzip.decompress(content) for content in found]
+    assert b"".join(plain).splitlines() == lines
