@@ -111,8 +111,8 @@ verify: $(INSTALLED) ## Recount the input topic and compare with the output topi
 .PHONY: bench
 bench: $(INSTALLED) ## Measure beside every alternative, in every way; takes hours; writes REPORT.md's figures
 	@failed=0; \
-	for part in 'bench $(FLAGS)' bench.pairs bench.tools bench.profile bench.metering bench.latency bench.scaling bench.ingest \
-	  bench.serve \
+	for part in 'bench $(FLAGS)' bench.pairs bench.tools bench.profile bench.metering bench.latency bench.scaling \
+	  bench.ingest 'bench.ingest overload' 'bench.ingest store' bench.serve \
 	  bench.flink bench.strictness bench.render; do \
 	  $(BIN)/python -m $$part || failed=1; \
 	done; \
