@@ -116,6 +116,8 @@ class Connection:
             statements._INCOMING: lambda: Answer(),
             statements._INSERT: self._insert,
             statements._UPSERT: self._upsert,
+            # Whether there is what it needs: nothing is done.
+            f"EXPLAIN {statements._UPSERT}": lambda: Answer(),
             statements._CHECKPOINTS: self._write_places,
             statements._STORED: self._read_places,
             statements._STATE: self._write_values,
