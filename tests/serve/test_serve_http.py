@@ -358,6 +358,25 @@ class TestLive:
 
         self.run(served, body)
 
+    def test_as_many_may_come_at_once_as_want_to(self, store: Store) -> None:
+        """However few questions are taken: after a restart all clients come back."""
+        served = serving(store, most=0)
+
+        async def body() -> None:
+            served.live.publish([event(1)])
+            listeners = [Listener(served.app, "/v1/live?group.country=DE") for _ in range(20)]
+            listeners += [Listener(served.app, "/v1/live") for _ in range(20)]
+            while served.live.clients < len(listeners):
+                await asyncio.sleep(0)
+            served.live.publish([event(2), event(3, group=b'["DE"]')])
+            assert [await numbers(one, 1) for one in listeners[:20]] == [[3]] * 20
+            assert [await numbers(one, 2) for one in listeners[20:]] == [[1, 2]] * 20
+            served.live.close()
+            for one in listeners:
+                await one.leave()
+
+        self.run(served, body)
+
     def test_one_group_and_one_calendar(self, served: Served) -> None:
         async def body() -> None:
             listener = Listener(served.app, "/v1/live?group.country=DE&calendar=window")

@@ -15,14 +15,13 @@ from prometheus_client.exposition import choose_encoder
 
 from streamagg import __version__
 from streamagg.http.front import Handler, Request, Route
-from streamagg.http.problems import JSON, Answer, Stream
+from streamagg.http.problems import JSON, Answer, Problem, Stream
 from streamagg.serve.api.desk import Desk
 from streamagg.serve.api.endpoints import ENDPOINTS, Endpoint, Result
 from streamagg.serve.api.formats import rendered, wanted
 from streamagg.serve.api.live import KIND, Live, Wish
 from streamagg.serve.api.openapi import LIVE_PARAMETERS, document
 from streamagg.serve.api.parameters import CURSOR, GROUP, read
-from streamagg.serve.questions.asked import Unanswerable
 from streamagg.serve.records import WINDOW
 from streamagg.serve.running import RunningPeriods
 from streamagg.serve.standing import Standings
@@ -120,7 +119,8 @@ class Application:
 
     async def _listen(self, request: Request) -> Stream:
         values = read(request.query, LIVE_PARAMETERS)
-        group = await self._desk.ask(partial(_group_text, values.get(GROUP, {})), request.gone)
+        # Not at the desk, which turns all but a few away: after a restart all clients come at once.
+        group = _group_text(values.get(GROUP, {}), self._store.groups.fields())
         wish = Wish(frozenset(values["calendar"]) if "calendar" in values else None, group)
         last = request.header(b"last-event-id")
         pieces = self._live.listen(wish, None if last is None else last.decode("latin-1"))
@@ -216,14 +216,14 @@ def _links(request: Request, following: str | None) -> list[tuple[bytes, bytes]]
     return [(b"link", f'<{target}>; rel="next"'.encode())]
 
 
-def _group_text(wanted_group: dict[str, str | None], reading: Reading) -> bytes | None:
-    """The text in a key of the group that is wanted, by the names that groups have."""
+def _group_text(wanted_group: dict[str, str | None], fields: Sequence[str]) -> bytes | None:
+    """The text in a key of the group that is wanted, by the names that groups have. Raises Problem."""
     if not wanted_group:
         return None
-    fields = reading.groups.fields()
     if set(fields) != set(wanted_group):
-        raise Unanswerable(
-            f"Give one value of each field of a group: {', '.join(fields) or 'there are none'}."
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"Give one value of each field of a group: {', '.join(fields) or 'there are none'}.",
         )
     return orjson.dumps([wanted_group[name] for name in fields])
 
