@@ -115,7 +115,12 @@ def groups(quick: bool, told: Told) -> dict[str, Any]:
     with made("groups", told) as store, served(store) as server:
         rows = [
             asked(server, "samples of a group", [f"/v1/series?{whole}&group.tag={name}" for name in names]),
-            asked(server, "top 20, by records", [f"/v1/top?{whole}&by=tag&order=records"] * (questions // 3)),
+            asked(
+                server,
+                "top 20, by records",
+                [f"/v1/top?{whole}&by=tag&order=records"] * (questions // 3),
+                rate=1,
+            ),
             asked(
                 server, "windows of a day of a group", [f"/v1/windows?{day}&group.tag={one}" for one in names]
             ),

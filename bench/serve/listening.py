@@ -11,6 +11,7 @@ from bench.serve.stores import DAY_MS, DAYS, START_MS, made
 from bench.topics import Told
 
 CLIENTS: Final = 1_000
+CONNECTING_S: Final = 60.0
 
 
 def live(quick: bool, told: Told) -> dict[str, Any]:
@@ -55,7 +56,7 @@ async def _listen(server: Server, published: Published, seconds: int) -> dict[st
             writer.close()
 
     tasks = [asyncio.ensure_future(client()) for _ in range(CLIENTS)]
-    await heard.ready.wait()
+    await asyncio.wait_for(heard.ready.wait(), CONNECTING_S)
     cpu_s, began = server.cpu_s, time.perf_counter()
     for number in range(1, seconds + 1):
         start = (START_MS + DAYS * DAY_MS) // 1_000 + 60 * number

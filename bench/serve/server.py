@@ -91,7 +91,7 @@ def served(store: Path, *place: str) -> Iterator[Server]:
     place = place or ("--from", f"dir:{Published().directory}")
     port = free_port()
     command = [sys.executable, "-m", "streamagg", "serve", *place, "--store", str(store)]
-    command += ["--listen", f"127.0.0.1:{port}", "--log-format", "json"]
+    command += ["--listen", f"127.0.0.1:{port}", "--max-connections", "2000", "--log-format", "json"]
     log = HOME / "serve.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(command, stderr=errors, env=usual_environment())
@@ -113,15 +113,16 @@ def asked(
     what: str,
     targets: Sequence[str],
     look: Callable[[Any], None] | None = None,
+    rate: float = RATE,
 ) -> dict[str, Any]:
     """Ask them when they are due, over one connection; how long the answers took from then on.
 
-    ``look`` gets each answer.
+    ``look`` gets each answer; ``rate``: questions a second.
     """
     connection = server.connection()
     took, size, cpu_s, began = [], 0, server.cpu_s, time.perf_counter()
     for number, target in enumerate(targets):
-        due = began + number / RATE
+        due = began + number / rate
         time.sleep(max(0.0, due - time.perf_counter()))
         connection.request("GET", target)
         answer = connection.getresponse()
