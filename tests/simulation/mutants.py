@@ -487,7 +487,7 @@ MUTANTS: Final = (
     Mutant("the first and last to come are the first and last", _Found, "_best", _by_arrival, 100, 19),
     Mutant("state beside the transaction", SimPublisher, "submit", _state_beside, 400, 16),
     Mutant(
-        "the manifest is out before its files last", EpochFiles, "sync", _never_lasts, 1_000, 218, _to_dir
+        "the manifest is out before its files last", EpochFiles, "sync", _never_lasts, 1_000, 304, _to_dir
     ),
     Mutant(
         "the checkpoint is out before the results",
@@ -504,7 +504,7 @@ MUTANTS: Final = (
         "_require_epoch",
         _whoever_comes,
         1_000,
-        5,
+        49,
         _to_dir,
     ),
     Mutant(
