@@ -14,6 +14,9 @@ from streamagg.core.partition_clock import PartitionState
 from streamagg.errors import CheckpointError
 from streamagg.model.batch import Standing
 from streamagg.model.settings import WindowSettings
+from streamagg.sources.directory import log
+from streamagg.sources.directory.content import whole_lines
+from streamagg.sources.directory.disk import Disk
 from streamagg.sources.directory.forms import Form, form_of
 from tests.support.spool import SETTLE_MS, Spool, wait_for_another_time
 
@@ -135,6 +138,22 @@ def test_the_end_is_before_a_record_that_is_being_written(bench: Spool, name: st
     bench.read()
     assert end == bench.at == 1 + torn.rfind(b"\n") + 1
     assert bench.source.held({0: Standing(end, end)}) == {}
+
+
+def test_a_growing_file_is_looked_through_once(bench: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often somebody asks how far it goes."""
+    looked: list[int] = []
+
+    def told(disk: Disk, path: str, begin: int, size: int, *, csv: bool) -> int:
+        looked.append(begin)
+        return whole_lines(disk, path, begin, size, csv=csv)
+
+    monkeypatch.setattr(log, "whole_lines", told)
+    ends = []
+    for _ in range(3):
+        bench.write("a.csv", b"uid\nu\n")
+        ends += bench.source.log_ends([0]).values()
+    assert (looked, ends) == ([0, 6, 12], [6, 12, 18])
 
 
 def test_a_place_is_found_again(bench: Spool) -> None:

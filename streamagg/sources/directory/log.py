@@ -74,6 +74,8 @@ class DirectoryLog:
         self._end = self._next
         self._known: tuple[int, int] = (0, 0)
         """Bytes of the last file that were looked at, and of those what readers get."""
+        self._looked_through: tuple[tuple[str, int], int] = (("", 0), 0)
+        """Of a file that waits, by name and inode: its whole records by now end at this byte."""
         self._front = (0, NOTHING)
         """So many bytes of the front of the last file have this digest."""
         self._watched: tuple[str, Stat] | None = None
@@ -120,12 +122,21 @@ class DirectoryLog:
             return begin + sum(rooms) + sum(self._room_of_last(name, found) for name, found in stats[:1])
         if self._open is None or self._is_settled(self._files.names[-1], self._open, now_ms):
             return self._end
-        return self._files.bases[-1] + self._whole(self._files.names[-1], self._known[1], self._open)
+        return self._files.bases[-1] + self._whole_by_now(self._files.names[-1], self._known[1], self._open)
 
     def _room_of_last(self, name: str, found: Stat) -> int:
         """Nothing stands in for a newline at its end while nothing follows."""
         form = form_of(name)
-        return form.room(found.size) if form.shift else self._whole(name, 0, found)
+        return form.room(found.size) if form.shift else self._whole_by_now(name, 0, found)
+
+    def _whole_by_now(self, name: str, begin: int, found: Stat) -> int:
+        """As ``_whole``; a file that grows is looked through once, however often that is asked."""
+        seen, at = self._looked_through
+        if seen == (name, found.inode) and at <= found.size:
+            begin = max(begin, at)
+        whole = self._whole(name, begin, found)
+        self._looked_through = (name, found.inode), whole
+        return whole
 
     def stretch(self, start: int, most: int, limit: int) -> Stretch:
         """A lease from ``start`` on, of about ``most`` bytes on the disk, no further than ``limit``."""
