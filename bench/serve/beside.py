@@ -1,7 +1,7 @@
 """What one would take instead, asked for the same samples of the same rows.
 
-Programs and their servers are asked by their own clients in one process, without HTTP and JSON, one question
-after the other; ``serve`` over HTTP, 10 a second. Each is given the index or the order that suits it.
+One question after the other: programs and their servers by their own clients in one process, without HTTP and
+JSON; ``serve`` over HTTP. Each is given the index or the order that suits it.
 """
 
 import json
@@ -47,7 +47,9 @@ def beside(quick: bool, told: Told) -> dict[str, Any]:
             right.append(checksum([answer["series"][name]["values"] for name in MEASURES]))
 
     with made("slice", told) as store, served(store) as server:
-        ours = asked(server, "streamagg serve, over HTTP", [samples(*one) for one in questions], look)
+        ours = asked(
+            server, "streamagg serve, over HTTP", [samples(*one) for one in questions], look, rate=None
+        )
         rows = [{**ours, "disk_mb": _size_mb(store)}]
     for name, measure in OTHERS.items():
         told(name)
