@@ -7,6 +7,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from streamagg.http.meter import Meter
@@ -58,10 +59,16 @@ class Handshakes:
             if self._has_room(len(self._under_way)):
                 task = self._loop.create_task(self._shake_hands(client))
                 self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
+                task.add_done_callback(partial(self._ended, client))
             else:
                 self._meter.refused("crowded")
                 client.close()
+
+    def _ended(self, client: socket.socket, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if task.cancelled():
+            # It may not have begun, so that nobody else knows of this client.
+            client.close()
 
     async def _shake_hands(self, client: socket.socket) -> None:
         try:

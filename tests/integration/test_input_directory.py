@@ -15,9 +15,9 @@ import pytest
 import zstandard
 
 from streamagg.errors import ExitCode
-from tests.integration.test_pairs import PROGRAM, TIMEOUT_S, canonical, ended, published, rows
 from tests.support.environment import CALM
 from tests.support.instances import Instance, wait_until
+from tests.support.pairs import PROGRAM, TIMEOUT_S, canonical, ended, published, rows
 
 RULES = ("--granularity", "10s", "--max-lag", "5s", "--group-by", "country", "--measure", "spent=sum(price)")
 COLUMNS = ("ts", "uid", "country", "price")

@@ -14,6 +14,7 @@ from streamagg.errors import SettingsError
 from streamagg.http.access_log import AccessLog
 from streamagg.http.connection import MOST_AHEAD, MOST_HEAD_BYTES, SPARE_CONNECTIONS
 from streamagg.http.front import Request, Route
+from streamagg.http.handshakes import Handshakes
 from streamagg.http.meter import Meter, keys
 from streamagg.http.numbers import SharedNumbers
 from streamagg.http.problems import Answer, Problem
@@ -334,6 +335,26 @@ def test_a_handshake_without_an_end_is_given_up(secure: Secure) -> None:
         wait_until(lambda: dict(served.meter.refusals())["handshake"] == 3, "all are counted")
         with Client(served.port, secure.context) as client:
             assert client.ask("GET", "/hello").body == b"hello"
+
+
+def test_a_client_that_is_accepted_at_the_very_end_is_let_go(secure: Secure) -> None:
+    """Its handshake is called off before it has begun."""
+    listening = listener("127.0.0.1:0")
+    meter = Meter(SharedNumbers(keys(()), processes=1), ())
+
+    async def serve() -> None:
+        def has_room(_: int) -> bool:
+            asyncio.get_running_loop().call_soon(handshakes.close)
+            return True
+
+        context = tls_context(secure.limited())
+        assert context is not None
+        handshakes = Handshakes(listening, context, asyncio.Protocol, has_room, 20, meter)
+        await handshakes.wait_closed()
+
+    with listening, Client(listening.getsockname()[1]) as client:
+        asyncio.run(serve())
+        assert client.closed()
 
 
 def test_handshakes_keep_nobody_out_whose_own_is_done(secure: Secure) -> None:
