@@ -7,8 +7,8 @@ from typing import Final, Literal
 from streamagg.core import checkpoint
 from streamagg.errors import CheckpointError
 from streamagg.sinks.contract import Publication, PublishFailed, State, Stored
-from streamagg.sinks.json_records import render
 from tests.simulation.broker import Broker, Fenced, StaleGeneration, Transaction
+from tests.simulation.outgoing import Outgoing, late_of
 from tests.simulation.scenario import Scenario
 
 _ATTEMPTS: Final = 3
@@ -23,8 +23,10 @@ class View:
         self.generation = 0
 
 
-class SimPublisher:
+class SimPublisher(Outgoing):
     """One producer; implements ``sinks.contract.LeaderPublisher``."""
+
+    given_up = 0.1
 
     def __init__(
         self,
@@ -35,19 +37,13 @@ class SimPublisher:
         confirm: Callable[[], object],
         chance: random.Random,
     ) -> None:
-        self._scenario = scenario
-        self._broker = broker
+        super().__init__(scenario, broker, chance)
         self._view = view
         self._signature = signature
         self._confirm = confirm
-        self._chance = chance
-        self._epoch = 0
-        self._publication: Publication | None = None
-        self._result: Publication | Exception | None = None
         self._stage: Stage = "letters"
         self._transaction = Transaction(self._epoch)
         self._attempts = 0
-        self.busy = False
         self.dropped = False
         """Its session is over; what it has begun goes on."""
 
@@ -71,33 +67,9 @@ class SimPublisher:
         alive()
         return iter(self._broker.state.copy().items())
 
-    def fileno(self) -> int:
-        """Nobody waits here."""
-        raise NotImplementedError
-
-    def close(self, timeout_s: float) -> None:
-        """What it has begun goes on."""
-
-    def submit(self, publication: Publication) -> None:
-        """Begin to publish."""
-        assert not self.busy, "one publication at a time"
-        self.busy = True
-        self._publication = publication
+    def _begin(self, publication: Publication) -> None:
         self._stage = "letters"
         self._attempts = 0
-
-    def finished(self) -> Publication | None:
-        """The publication that is out; raises PublishFailed, also when it has waited for too long."""
-        result, self._result = self._result, None
-        if result is None:
-            if self.busy and self._fails(0.1):
-                self.busy = False
-                raise PublishFailed("waited for too long")
-            return None
-        self.busy = False
-        if isinstance(result, Exception):
-            raise result
-        return result
 
     def step(self) -> None:
         """One step of the protocol."""
@@ -156,9 +128,7 @@ class SimPublisher:
 
     def _produce(self, publication: Publication, once: bool) -> None:
         self._transaction = Transaction(self._epoch)
-        windows, decode = self._scenario.plan.windows, self._scenario.asked.decode
-        rows = [row for table in publication.tables for row in render(windows, table, decode.group_by)]
-        late = [(told.partition, offset) for told in publication.late for offset in told.offset.tolist()]
+        rows, late = self._rows(publication), late_of(publication)
         if once:
             self._broker.check_epoch(self._epoch)
             self._transaction.windows = rows
@@ -211,9 +181,6 @@ class SimPublisher:
             partition: (at.state.offset, checkpoint.encode(at, signature, window, decode))
             for partition, at in publication.checkpoints.items()
         }
-
-    def _fails(self, share: float = 1.0) -> bool:
-        return self._chance.random() < share * self._scenario.odds.publish
 
     def _end(self, result: Publication | Exception) -> None:
         self._publication = None

@@ -4,33 +4,28 @@ What is out is told to the simulated broker, publication by publication, which s
 """
 
 import random
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from streamagg.model.results import WindowTable
-from streamagg.sinks.contract import Publication, PublishFailed, Stored
-from streamagg.sinks.json_records import render
+from streamagg.sinks.contract import Publication, Stored
 from streamagg.sinks.publisher_thread import Output
 from tests.simulation.broker import Broker, Difference, Transaction
+from tests.simulation.outgoing import Outgoing, late_of
 from tests.simulation.scenario import Scenario
 from tests.simulation.stepper import Stepper
 
 
-class SteppedPublisher(ABC):
+class SteppedPublisher(Outgoing):
     """One leader's; implements ``sinks.contract.LeaderPublisher``."""
 
+    given_up = 0.02
+    """It is looked at up to forty times until it is out."""
+
     def __init__(self, scenario: Scenario, broker: Broker, chance: random.Random, stepper: Stepper) -> None:
-        self._scenario = scenario
-        self._broker = broker
-        self._chance = chance
+        super().__init__(scenario, broker, chance)
         self._stepper = stepper
-        self._epoch = 0
-        """Of the broker's."""
-        self._publication: Publication | None = None
-        self._result: Publication | Exception | None = None
         self._wrong: Difference | None = None
-        self.busy = False
 
     @property
     @abstractmethod
@@ -62,34 +57,9 @@ class SteppedPublisher(ABC):
             raise Difference(f"state: {sorted(found)} is kept, not {sorted(self._broker.state)}")
         return iter(found.items())
 
-    def fileno(self) -> int:
-        """Nobody waits here."""
-        raise NotImplementedError
-
-    def close(self, timeout_s: float) -> None:  # noqa: B027 # nothing is held
-        """What it has begun goes on."""
-
-    def submit(self, publication: Publication) -> None:
-        """Begin to publish."""
-        assert not self.busy, "one publication at a time"
-        self.busy = True
-        self._publication = publication
+    def _begin(self, publication: Publication) -> None:
         self._broker.letters |= set(publication.future)
         self._stepper.begin(lambda: self._publish(publication))
-
-    def finished(self) -> Publication | None:
-        """The publication that is out; raises PublishFailed, also when it has waited for too long."""
-        result, self._result = self._result, None
-        if result is None:
-            # It is looked at up to forty times until it is out.
-            if self.busy and self._fails(0.02):
-                self.busy = False
-                raise PublishFailed("waited for too long")
-            return None
-        self.busy = False
-        if isinstance(result, Exception):
-            raise result
-        return result
 
     def step(self) -> None:
         """Up to the next pause; raises Difference."""
@@ -123,12 +93,5 @@ class SteppedPublisher(ABC):
 
     def _transaction(self, publication: Publication, offsets: Stored) -> Transaction:
         """What the broker has to have of a publication once it is out."""
-        rows = [row for table in publication.tables for row in self._rendered(table)]
-        late = [(told.partition, offset) for told in publication.late for offset in told.offset.tolist()]
+        rows, late = self._rows(publication), late_of(publication)
         return Transaction(self._epoch, rows, late, offsets, publication.state)
-
-    def _rendered(self, table: WindowTable) -> Iterator[tuple[bytes, bytes]]:
-        return render(self._scenario.plan.windows, table, self._scenario.asked.decode.group_by)
-
-    def _fails(self, share: float) -> bool:
-        return self._chance.random() < share * self._scenario.odds.publish
