@@ -18,7 +18,11 @@ from streamagg.sinks.contract import Stored
 NAME: Final = "manifest.json"
 VERSION: Final = 1
 FOLDERS: Final = ("jsonl", "parquet", "state")
-_EPOCH: Final = re.compile(r"(\d{8,})-\d{8,}\.(?:jsonl|parquet|state)|\.manifest-(\d{8,})\.json")
+DRAFT: Final = ".manifest-"
+"""What the name of a manifest that does not count yet begins with."""
+_EPOCH: Final = re.compile(
+    rf"(\d{{8,}})-\d{{8,}}\.(?:jsonl|parquet|state)|{re.escape(DRAFT)}(\d{{8,}})\.json"
+)
 FIXED: Final = (
     *("kind", "calendar", "ts", "end", "day", "granularity_ms", "records", "cnt", "partial"),
     *("approximate", "error", "groups", "groups_dropped"),
@@ -147,10 +151,6 @@ def read_manifest(directory: Path) -> Manifest | None:
         return decode((directory / NAME).read_bytes(), f"The directory {directory}")
     except FileNotFoundError:
         return None
-
-
-DRAFT: Final = ".manifest-"
-"""What the name of a manifest that does not count yet begins with."""
 
 
 def draft_of(epoch: int) -> str:
