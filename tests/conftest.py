@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import signal
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,10 @@ AnyBroker = TypeVar("AnyBroker", bound=Broker)
 TopicFactory = Callable[..., str]
 
 os.environ.update(CALM)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts something in the background has it ignore Ctrl-C, and all that it starts, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The time an example takes depends on what else runs on the machine: no deadlines.
 hypothesis.settings.register_profile("local", deadline=None, print_blob=True)

@@ -41,6 +41,10 @@ which the group may wait for a member that was killed."""
 _DEALT_S: Final = 1.0
 """With the consumer protocol nobody is informed of an empty share: one that has not come so long after
 joining is empty."""
+_LEAVING_S: Final = 5.0
+"""For the client to take back what it owns."""
+_LAST_WORD_S: Final = 0.1
+"""What is to be told of the group comes within this; each poll takes so long where nothing is."""
 _EPOCH: Final = Struct("=7xi")
 """Where the epoch of a member stands in librdkafka's group metadata, behind ``CGMDv2:``."""
 
@@ -169,7 +173,16 @@ class Membership:
                 raise KafkaException(place.error)
 
     def close(self) -> None:
-        """Leave the group, so that a standby takes over at once."""
+        """Leave the group, so that a standby takes over at once.
+
+        What the client has to tell of the group is told before it is closed: a callback while it closes may
+        wait without end for the client, and holds the interpreter up with it (librdkafka issue 4041).
+        """
+        self._consumer.unsubscribe()
+        deadline = monotonic() + _LEAVING_S
+        self._consumer.poll(_LAST_WORD_S)
+        while self._owned and monotonic() < deadline:
+            self._consumer.poll(_LAST_WORD_S)
         self._consumer.close()
 
     def _protocol(self) -> dict[str, Any]:
@@ -219,7 +232,7 @@ class Membership:
             )
         else:
             return
-        self._consumer.close()
+        self.close()
         self.join()
 
     def join(self) -> None:

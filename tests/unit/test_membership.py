@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from streamagg.errors import KafkaFailed
 from streamagg.kafka import broker_silence as contact
@@ -46,6 +47,9 @@ class Client:
     def subscribe(self, topics: list[str], **callbacks: object) -> None:
         assert topics == ["input"]
 
+    def unsubscribe(self) -> None:
+        pass
+
     def poll(self, timeout: float) -> None:
         assert not self.closed
 
@@ -57,6 +61,47 @@ class Client:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Owner(Client):
+    """Is assigned partition 0 by its first poll, and has it taken back by the third one after it left."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__(group, 0)
+        self._assigned: list[TopicPartition] = []
+        self._left = 3
+        self._leaving = False
+
+    def subscribe(self, topics: list[str], **callbacks: Any) -> None:
+        self._callbacks = callbacks
+
+    def unsubscribe(self) -> None:
+        self._leaving = True
+
+    def poll(self, timeout: float) -> None:
+        super().poll(timeout)
+        partitions = [TopicPartition("input", 0)]
+        if not self._leaving and not self._assigned:
+            self._callbacks["on_assign"](self, partitions)
+        self._left -= self._leaving
+        if self._leaving and not self._left:
+            self._callbacks["on_revoke"](self, partitions)
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        self._assigned = partitions
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        self._assigned = []
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    def assignment(self) -> list[Any]:
+        return self._assigned
+
+    def close(self) -> None:
+        assert not self._assigned, "a callback is left for the time of closing, and may wait without end"
+        super().close()
 
 
 @pytest.fixture
@@ -84,6 +129,21 @@ def test_a_client_that_the_group_does_not_know_is_replaced(group: Group) -> None
     assert clients_after(group, 15) == 1
     group.clients.clear()
     assert clients_after(group, 60) == 2
+
+
+def test_what_a_member_owns_is_taken_back_before_its_client_is_closed(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group.names = ["known"]
+    owner = Owner(group)
+    monkeypatch.setattr(membership, "Consumer", lambda config: owner)
+    member = Membership(KafkaSettings(), "group", "input")
+    member.join()
+    member.poll()
+    assert member.leader
+    member.close()
+    assert not member.leader
+    assert owner.closed
 
 
 def test_a_standby_keeps_its_client(group: Group) -> None:
