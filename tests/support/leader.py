@@ -37,9 +37,11 @@ def leading(settings: RunSettings, numbers: PublisherNumbers | None = None) -> I
         publisher = sink_of(settings).publisher(
             membership, "signature", lambda: None, numbers or PublisherNumbers()
         )
-        assert publisher.start(lambda: False)
-        yield publisher
-        publisher.close(_CLOSE_S)
+        try:
+            assert publisher.start(lambda: False)
+            yield publisher
+        finally:
+            publisher.close(_CLOSE_S)
     finally:
         membership.close()
 
