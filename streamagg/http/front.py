@@ -121,7 +121,8 @@ class Front:
             path = request.path[:MOST_LOGGED]
             self._access_log.write(request.method, path, answer.status, seconds, request.client)
         if isinstance(answer, Stream):
-            await _send_stream(answer, request, send)
+            is_open = route is not None and route.open
+            await _send_stream(answer, request, send, lambda: is_open or self._is_allowed(request))
 
     async def _answer(self, request: Request, route: Route | None) -> Answer | Stream:
         try:
@@ -140,6 +141,9 @@ class Front:
                 traceback=traceback.format_exc(),
             )
             return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "This is a defect; the log says more.").answer()
+
+    def _is_allowed(self, request: Request) -> bool:
+        return self._tokens.allow(request.header(b"authorization"))
 
     def _handler(self, request: Request, route: Route | None) -> Handler:
         """Raises Problem."""
@@ -174,15 +178,15 @@ async def _send_whole(answer: Answer, scope: Mapping[str, Any], send: Send) -> N
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _send_stream(answer: Stream, request: Request, send: Send) -> None:
-    """Until its end, or until nobody listens: that is noticed with the next piece."""
+async def _send_stream(answer: Stream, request: Request, send: Send, is_allowed: Callable[[], bool]) -> None:
+    """Until its end, or until nobody listens or may listen: that is noticed with the next piece."""
     headers = [(b"content-type", answer.kind), *answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     gone = asyncio.ensure_future(request.gone())
     try:
         async with aclosing(answer.pieces) as pieces:
             async for piece in pieces:
-                if gone.done() or request.method == "HEAD":
+                if gone.done() or request.method == "HEAD" or not is_allowed():
                     break
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         # Nothing comes of it where nobody listens.

@@ -22,9 +22,13 @@ class Tokens:
         """Take these from here on."""
         self._digests = tuple(map(bytes.fromhex, digests))
 
+    def allow(self, authorization: bytes | None) -> bool:
+        """The header brings one of them, or none is needed."""
+        return not self._digests or self._knows(authorization or b"")
+
     def check(self, authorization: bytes | None) -> None:
-        """Raises Problem (401) unless the header brings one of them."""
-        if self._digests and not self._knows(authorization or b""):
+        """Raises Problem (401) unless they allow it."""
+        if not self.allow(authorization):
             raise Problem(
                 HTTPStatus.UNAUTHORIZED,
                 "A token is needed: send it in the header Authorization: Bearer TOKEN.",

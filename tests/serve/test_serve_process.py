@@ -2,6 +2,7 @@
 
 import signal
 import time
+import urllib.request
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -67,10 +68,18 @@ def test_tokens_are_read_again_when_it_is_told(tmp_path: Path) -> None:
 
         assert [is_good(FIRST), is_good(SECOND), is_good(None)] == [True, False, False]
         assert served.get("/livez")["live"]
+        listen = urllib.request.Request(f"{served.url}/v1/live", headers={"authorization": f"Bearer {FIRST}"})
+        live = urllib.request.urlopen(listen, timeout=60)
+        assert live.readline() == b"retry: 2000\n"
         renew(SECOND)
         served.process.send_signal(signal.SIGHUP)
         wait_for(lambda: is_good(SECOND))
         assert not is_good(FIRST)
+        # What would be told next ends it instead.
+        published.write(DAY, "more", *values(iter(RECORDS[5:6])))
+        published.publish()
+        with live:
+            assert b"data: " + values(iter(RECORDS[5:6]))[0] not in live.read()
         renew("short")
         served.process.send_signal(signal.SIGHUP)
         wait_for(lambda: bool(served.events("not_renewed")))
