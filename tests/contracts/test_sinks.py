@@ -2,6 +2,7 @@
 
 import random
 import select
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -43,6 +44,7 @@ from tests.support.postgres import Postgres
 
 PATIENCE_S = 30
 CLOSE_S = 1.0
+POLL_S = 0.05
 PARTITIONS = range(2)
 WINDOW = WindowSettings()
 SIGNATURE = "settings:topic:destination"
@@ -209,23 +211,25 @@ class TopicBench:
         self.sink.make()
         self._publishers: list[LeaderPublisher] = []
         self._members: list[Membership] = []
-        self.depose()
+        self._ended = threading.Event()
+        self._polling = threading.Thread(target=self._poll, daemon=True)
+        self._join()
+        self._polling.start()
+        self._wait_for_leadership()
 
     def publisher(self) -> Publisher:
         return self.lead()
 
     def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
-        publisher = self.sink.publisher(self._members[-1], SIGNATURE, confirm, PublisherNumbers())
+        member = self._members[-1]
+        publisher = self.sink.publisher(member, SIGNATURE, confirm, PublisherNumbers())
         self._publishers.append(publisher)
-        assert publisher.start(lambda: not self._leads())
+        assert publisher.start(lambda: not member.leader)
         return publisher
 
     def depose(self) -> None:
-        member = open_leadership(self.settings)
-        assert isinstance(member, Membership)
-        self._members.append(member)
-        member.join()
-        wait_until(self._leads, "leadership")
+        self._join()
+        self._wait_for_leadership()
 
     def breaking(self) -> Iterator[LeaderPublisher]:
         for point in POINTS if self.once else ("after-produce", "before-commit", "after-commit"):
@@ -234,12 +238,7 @@ class TopicBench:
             yield publisher
 
     def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
-        assert isinstance(publisher, PublisherThread)
-        publisher.submit(publication)
-        assert publisher.busy
-        while not select.select([publisher], [], [], 0.2)[0]:
-            self._leads()
-        return publisher.finished()
+        return published(publisher, publication)
 
     def seen(self) -> Seen:
         values = [message.value() for message in read_all(self._bootstrap, self.settings.output)]
@@ -249,13 +248,24 @@ class TopicBench:
     def close(self) -> None:
         for publisher in self._publishers:
             publisher.close(CLOSE_S)
+        self._ended.set()
+        self._polling.join()
         for member in self._members:
             member.close()
 
-    def _leads(self) -> bool:
-        member = self._members[-1]
-        member.poll()
-        return member.leader
+    def _join(self) -> None:
+        member = open_leadership(self.settings)
+        assert isinstance(member, Membership)
+        member.join()
+        self._members.append(member)
+
+    def _wait_for_leadership(self) -> None:
+        wait_until(lambda: self._members[-1].leader, "leadership")
+
+    def _poll(self) -> None:
+        """The last member stays in the group, however long anything takes; those before drop out of it."""
+        while not self._ended.wait(POLL_S):
+            self._members[-1].poll()
 
     def _reached(self, point: Point) -> None:
         if point == self._breaks_at:
@@ -364,7 +374,7 @@ class PostgresBench:
 
 
 def published(publisher: Publisher, publication: Publication) -> Publication | None:
-    """By a thread that asks nobody to do anything meanwhile."""
+    """By a thread."""
     assert isinstance(publisher, PublisherThread)
     publisher.submit(publication)
     assert publisher.busy
