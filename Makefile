@@ -9,7 +9,7 @@ OUTPUT ?= streamagg-output
 MINUTES ?= 60
 FLAGS ?=
 # Tests on a real broker mostly wait: for session time-outs, for silence, for a broker that comes back.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 5
 
 VENV := .venv
 BIN := $(VENV)/bin
