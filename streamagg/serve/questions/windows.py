@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from streamagg.serve.questions.asked import Span, Wanted, calendar_of, groups_of, is_window, whole
 from streamagg.serve.records import APPROXIMATE, DROPPED, FORMAT_VERSION, PARTIAL, WINDOW
-from streamagg.serve.store.layout import ALL_USERS, COLUMNS, Calendar
+from streamagg.serve.store.layout import ALL_USERS, Calendar
 from streamagg.serve.store.reading import Reading
 from streamagg.serve.times import seconds
 
@@ -73,26 +73,27 @@ def _groups(reading: Reading, asked: WindowsQuestion) -> str:
 
 
 def record(reading: Reading, calendar: Calendar, row: Sequence[Any]) -> dict[str, Any]:
-    """A row of the store as it was published."""
-    values = dict(zip(COLUMNS, row, strict=False))
-    found: dict[str, Any] = {"ts": seconds(values["ts"])}
+    """A row of the store, with the columns of the calendar, as it was published."""
+    group, ts_ms, span_ms, granularity_ms, count, records, flags, error, groups, *measures = row
+    found: dict[str, Any] = {"ts": seconds(ts_ms)}
     if not is_window(calendar):
-        found |= {"calendar": calendar.name, "end": seconds(values["ts"] + values["span"])}
-    if values["grp"] != ALL_USERS:
-        found["group"] = reading.groups[values["grp"]].published
-    if values["cnt"] is not None:
-        found["cnt"] = values["cnt"]
-    flags = values["flags"]
-    found |= {
-        "granularity": seconds(values["granularity"]),
-        "records": values["records"],
-        "partial": bool(flags & PARTIAL),
-        "v": FORMAT_VERSION,
-    }
+        found["calendar"] = calendar.name
+        found["end"] = seconds(ts_ms + span_ms)
+    if group != ALL_USERS:
+        found["group"] = reading.groups[group].published
+    if count is not None:
+        found["cnt"] = count
+    found["granularity"] = seconds(granularity_ms)
+    found["records"] = records
+    found["partial"] = bool(flags & PARTIAL)
+    found["v"] = FORMAT_VERSION
     if flags & APPROXIMATE:
-        found |= {"approximate": True, "error": values["error"]}
+        found["approximate"] = True
+        found["error"] = error
     if flags & DROPPED:
         found["groups_dropped"] = True
-    elif values["groups"] is not None:
-        found["groups"] = values["groups"]
-    return found | dict(zip(calendar.measures, map(whole, row[len(COLUMNS) :]), strict=True))
+    elif groups is not None:
+        found["groups"] = groups
+    for name, value in zip(calendar.measures, measures, strict=True):
+        found[name] = whole(value)
+    return found
