@@ -33,7 +33,7 @@ VERBS: Final = {
     "generate": "Write made-up records as JSON lines, to try out and to measure.",
     "demo": "Show the whole pipeline at work, with a broker of its own.",
     "schema": "Print the JSON Schema of the records that are published.",
-    "health": "Ask the run or ingest on this machine whether it is alive.",
+    "health": "Ask the run, ingest or serve on this machine whether it is alive.",
 }
 """Each is the function of that name in the module of that name in this package. What it does stands here too,
 so that the list of verbs imports none of them."""

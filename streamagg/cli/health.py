@@ -1,4 +1,4 @@
-"""``streamagg health``: asks a run or an ``ingest`` whether it is alive or ready, for container checks."""
+"""``streamagg health``: asks a run, an ``ingest`` or a ``serve`` whether it is well, for container checks."""
 
 from contextlib import suppress
 from typing import Annotated
@@ -19,7 +19,7 @@ def health(
         opt.After("http"),
     ] = False,
 ) -> None:
-    """Ask the run or ingest on this machine whether it is alive.
+    """Ask the run, ingest or serve on this machine whether it is alive.
 
     Exits with 0 if it is, and with 1 and the reasons if it is not or does not answer.
     """

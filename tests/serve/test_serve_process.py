@@ -1,6 +1,8 @@
 """``serve`` as a process that follows a directory: killed at any moment, its tokens renewed."""
 
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -85,3 +87,25 @@ def test_tokens_are_read_again_when_it_is_told(tmp_path: Path) -> None:
         wait_for(lambda: bool(served.events("not_renewed")))
         assert is_good(SECOND)
         assert served.stop() == 0
+
+
+def test_health_asks_it(tmp_path: Path) -> None:
+    """As of a run: where it listens, no token, exit code 1 once it is gone."""
+    published, tokens = Directory(tmp_path / "counts"), tmp_path / "tokens"
+    published.write(DAY, "part", *values(iter(RECORDS[:1])))
+    published.publish()
+    tokens.write_text(FIRST, "utf-8")
+    tokens.chmod(0o600)
+    place = f"dir:{published.root}"
+
+    def health(*flags: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "streamagg", "health", "--http", address, *flags]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout
+
+    with serving("127.0.0.1:1", place, tmp_path / "store", "--token-file", str(tokens)) as served:
+        address = served.url.removeprefix("http://")
+        wait_for(lambda: health("--ready") == (0, "ready\n"))
+        assert health() == (0, "live\n")
+        assert served.stop() == 0
+    assert health()[0] == 1
