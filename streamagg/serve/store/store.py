@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SORTED_ROWS: Final = 245_760
 """A longer tail becomes a segment: looking through two million rows took 40 ms, and these take 5."""
 MERGED_ROWS: Final = 2_000_000
-"""Segments of a day that have so many together become one: sorting them takes a second or two."""
+"""Segments of a day that have so many together become one: the writer does nothing else for 0.8 s then."""
 LEAST_SORTED_ROWS: Final = 122_880
 """A shorter tail never does: DuckDB keeps least and greatest values for so many rows together."""
 FREE_BYTES: Final = 64 << 20
