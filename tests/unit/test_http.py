@@ -208,15 +208,20 @@ def test_a_connection_without_a_request_is_ended_after_a_while(monkeypatch: pyte
 def test_a_request_leaves_nothing_to_look_for(client: Client, method: str, path: str) -> None:
     """No cycles of objects: workers look for them rarely, and bodies would wait in them."""
     requests = 50
+
+    def cycles() -> int:
+        """Of whatever runs in this process: threads of other tests may leave some once."""
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(requests):
+                client.ask(method, path, b"1")
+            return gc.collect()
+        finally:
+            gc.enable()
+
     client.ask(method, path, b"1")
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(requests):
-            client.ask(method, path, b"1")
-        assert gc.collect() < requests
-    finally:
-        gc.enable()
+    assert min(cycles() for _ in range(3)) < requests
 
 
 def test_an_answer_is_never_taken_for_that_to_another_request() -> None:
