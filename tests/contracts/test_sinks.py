@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 import pytest
@@ -184,12 +184,68 @@ class SimBench:
         return publisher
 
 
-class TopicBench:
+class ThreadBench:
+    """Of a sink that publishes in a thread; a publication breaks at a point where that is wanted."""
+
+    once = True
+    points = POINTS
+    """At which a publication may break."""
+    sink: Sink[Any]
+
+    def __init__(self) -> None:
+        self._breaks_at: Point | None = None
+        self._publishers: list[LeaderPublisher] = []
+
+    @property
+    def member(self) -> Membership | None:
+        """The place in the group of the instance that leads, where there is one."""
+        return None
+
+    def publisher(self) -> Publisher:
+        return self.lead()
+
+    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
+        member = self.member
+        publisher = self.sink.publisher(member, SIGNATURE, confirm, PublisherNumbers())
+        self._publishers.append(publisher)
+        assert publisher.start(lambda: member is not None and not member.leader)
+        return publisher
+
+    def depose(self) -> None:
+        """The next one to lead shuts out the one before."""
+
+    def breaking(self) -> Iterator[LeaderPublisher]:
+        for point in self.points:
+            publisher = self.lead()
+            self._breaks_at = point
+            yield publisher
+
+    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
+        assert isinstance(publisher, PublisherThread)
+        publisher.submit(publication)
+        assert publisher.busy
+        assert select.select([publisher], [], [], PATIENCE_S)[0]
+        return publisher.finished()
+
+    def close(self) -> None:
+        for publisher in self._publishers:
+            publisher.close(CLOSE_S)
+
+    def _reached(self, point: Point) -> None:
+        if point == self._breaks_at:
+            self._breaks_at = None
+            raise Broken(point)
+
+
+class TopicBench(ThreadBench):
     """A topic of a real broker."""
 
     def __init__(self, bootstrap: str, delivery: Delivery, *, of_topic: bool = True) -> None:
         """``of_topic``: the input is one, too; else checkpoints are in the state topic."""
+        super().__init__()
         self.once = delivery == "exactly-once"
+        if not self.once:
+            self.points = ("after-produce", "before-commit", "after-commit")
         self._bootstrap = bootstrap
         name = uuid.uuid4().hex[:12]
         # Who does not come back to the group for so long has left it.
@@ -206,39 +262,24 @@ class TopicBench:
         if of_topic:
             client = AdminClient({"bootstrap.servers": bootstrap})
             client.create_topics([NewTopic(input_, len(PARTITIONS), 1)])[input_].result(PATIENCE_S)
-        self._breaks_at: Point | None = None
         self.sink = TopicSink(self.settings, self._reached)
         self.sink.make()
-        self._publishers: list[LeaderPublisher] = []
         self._members: list[Membership] = []
         self._ended = threading.Event()
         self._polling = threading.Thread(target=self._poll, daemon=True)
-        self._join()
         self._polling.start()
-        self._wait_for_leadership()
+        self.depose()
 
-    def publisher(self) -> Publisher:
-        return self.lead()
-
-    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
-        member = self._members[-1]
-        publisher = self.sink.publisher(member, SIGNATURE, confirm, PublisherNumbers())
-        self._publishers.append(publisher)
-        assert publisher.start(lambda: not member.leader)
-        return publisher
+    @property
+    def member(self) -> Membership:
+        return self._members[-1]
 
     def depose(self) -> None:
-        self._join()
-        self._wait_for_leadership()
-
-    def breaking(self) -> Iterator[LeaderPublisher]:
-        for point in POINTS if self.once else ("after-produce", "before-commit", "after-commit"):
-            publisher = self.lead()
-            self._breaks_at = point
-            yield publisher
-
-    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
-        return published(publisher, publication)
+        member = open_leadership(self.settings)
+        assert isinstance(member, Membership)
+        member.join()
+        self._members.append(member)
+        wait_until(lambda: member.leader, "leadership")
 
     def seen(self) -> Seen:
         values = [message.value() for message in read_all(self._bootstrap, self.settings.output)]
@@ -246,65 +287,27 @@ class TopicBench:
         return users, kept(self.sink.checkpoints(PARTITIONS))
 
     def close(self) -> None:
-        for publisher in self._publishers:
-            publisher.close(CLOSE_S)
+        super().close()
         self._ended.set()
         self._polling.join()
         for member in self._members:
             member.close()
 
-    def _join(self) -> None:
-        member = open_leadership(self.settings)
-        assert isinstance(member, Membership)
-        member.join()
-        self._members.append(member)
-
-    def _wait_for_leadership(self) -> None:
-        wait_until(lambda: self._members[-1].leader, "leadership")
-
     def _poll(self) -> None:
         """The last member stays in the group, however long anything takes; those before drop out of it."""
         while not self._ended.wait(POLL_S):
-            self._members[-1].poll()
-
-    def _reached(self, point: Point) -> None:
-        if point == self._breaks_at:
-            self._breaks_at = None
-            raise Broken(point)
+            for member in self._members[-1:]:
+                member.poll()
 
 
-class DirectoryBench:
+class DirectoryBench(ThreadBench):
     """A directory; the leadership of another instance is its higher epoch."""
 
-    once = True
-
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self._directory = directory / "counts"
-        self._breaks_at: Point | None = None
         self.sink = DirectorySink(RunSettings("in", f"dir:{self._directory}"), self._reached)
         self.sink.make()
-        self._publishers: list[LeaderPublisher] = []
-
-    def publisher(self) -> Publisher:
-        return self.lead()
-
-    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
-        publisher = self.sink.publisher(None, SIGNATURE, confirm, PublisherNumbers())
-        self._publishers.append(publisher)
-        assert publisher.start(lambda: False)
-        return publisher
-
-    def depose(self) -> None:
-        """The next one to lead shuts out the one before."""
-
-    def breaking(self) -> Iterator[LeaderPublisher]:
-        for point in POINTS:
-            publisher = self.lead()
-            self._breaks_at = point
-            yield publisher
-
-    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
-        return published(publisher, publication)
 
     def seen(self) -> Seen:
         users: list[int] = []
@@ -315,71 +318,20 @@ class DirectoryBench:
                 users += [orjson.loads(line)["cnt"] for line in lines]
         return users, kept(self.sink.checkpoints(PARTITIONS))
 
-    def close(self) -> None:
-        for publisher in self._publishers:
-            publisher.close(CLOSE_S)
 
-    def _reached(self, point: Point) -> None:
-        if point == self._breaks_at:
-            self._breaks_at = None
-            raise Broken(point)
-
-
-class PostgresBench:
+class PostgresBench(ThreadBench):
     """A database of a real server; the leadership of another instance is its higher epoch."""
 
-    once = True
-
     def __init__(self, server: Postgres, database: str) -> None:
+        super().__init__()
         self._server = server
         self._database = database
-        self._breaks_at: Point | None = None
         self.sink = PostgresSink(RunSettings("in", server.url(database)), self._reached)
         self.sink.make()
-        self._publishers: list[LeaderPublisher] = []
-
-    def publisher(self) -> Publisher:
-        return self.lead()
-
-    def lead(self, confirm: Confirm = lambda: None) -> LeaderPublisher:
-        publisher = self.sink.publisher(None, SIGNATURE, confirm, PublisherNumbers())
-        self._publishers.append(publisher)
-        assert publisher.start(lambda: False)
-        return publisher
-
-    def depose(self) -> None:
-        """The next one to lead shuts out the one before."""
-
-    def breaking(self) -> Iterator[LeaderPublisher]:
-        for point in POINTS:
-            publisher = self.lead()
-            self._breaks_at = point
-            yield publisher
-
-    def publish(self, publisher: Publisher, publication: Publication) -> Publication | None:
-        return published(publisher, publication)
 
     def seen(self) -> Seen:
         rows = self._server.run("SELECT cnt FROM streamagg_results ORDER BY ts", database=self._database)
         return [cnt for (cnt,) in rows], kept(self.sink.checkpoints(PARTITIONS))
-
-    def close(self) -> None:
-        for publisher in self._publishers:
-            publisher.close(CLOSE_S)
-
-    def _reached(self, point: Point) -> None:
-        if point == self._breaks_at:
-            self._breaks_at = None
-            raise Broken(point)
-
-
-def published(publisher: Publisher, publication: Publication) -> Publication | None:
-    """By a thread."""
-    assert isinstance(publisher, PublisherThread)
-    publisher.submit(publication)
-    assert publisher.busy
-    assert select.select([publisher], [], [], PATIENCE_S)[0]
-    return publisher.finished()
 
 
 DELIVERIES: tuple[Delivery, ...] = ("exactly-once", "at-least-once")
